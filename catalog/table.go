@@ -1,0 +1,121 @@
+package catalog
+
+import (
+	"context"
+	"time"
+
+	"github.com/leatdb/leat/sql/types"
+)
+
+// Lake is the readable side of a sink: the tables that lie in it, whoever wrote
+// them. Names of tables are matched without regard to case.
+type Lake interface {
+	// Tables lists the names of the tables, sorted, those that begin with an
+	// underscore (such as _dead_letters) included.
+	Tables(ctx context.Context) ([]string, error)
+	// Table loads the newest version of a table. The error carries
+	// sqlerror.CodeUnknownObject if there is none.
+	Table(ctx context.Context, name string) (Table, error)
+	// DropTable removes a table, its data and its metadata.
+	DropTable(ctx context.Context, name string) error
+}
+
+// Table is one immutable version of a lake table.
+type Table interface {
+	Name() string
+	// Schema has the declared types: DECIMAL(20,0) that was declared BIGINT
+	// UNSIGNED is BIGINT UNSIGNED.
+	Schema() types.Schema
+	// FieldIDs are the Iceberg field ids of Schema's columns, by which data
+	// files name them.
+	FieldIDs() []int
+	// PartitionColumns are the indices in Schema of the columns the table is
+	// partitioned by.
+	PartitionColumns() []int
+	// Location is the table's folder as a URI.
+	Location() string
+	// Version changes whenever the table does, its snapshot id and schema id for
+	// Iceberg; equal versions read equally.
+	Version() string
+	// Plan lists the data files that may hold rows for which all predicates are
+	// true. It prunes by partition values and column bounds; it never leaves out
+	// a file that has such a row.
+	Plan(ctx context.Context, where []Predicate) ([]DataFile, error)
+	// Partitions lists the partitions with their sizes.
+	Partitions(ctx context.Context) ([]PartitionInfo, error)
+	// Commits lists what streams committed, newest first, as far back as the
+	// table remembers.
+	Commits(ctx context.Context) ([]Commit, error)
+	// Properties of the table.
+	Properties() map[string]string
+	// Open reads a data or metadata file of the table.
+	Open(ctx context.Context, path string) (File, error)
+}
+
+// File is a readable object of known size.
+type File interface {
+	ReadAt(p []byte, off int64) (int, error)
+	Size() int64
+	Close() error
+}
+
+// Op is the operator of a pruning predicate.
+type Op uint8
+
+// The operators.
+const (
+	OpEqual Op = iota
+	OpNotEqual
+	OpLess
+	OpLessEqual
+	OpGreater
+	OpGreaterEqual
+	OpIn
+	OpIsNull
+	OpIsNotNull
+)
+
+// Predicate is "column op values", the column by its index in Schema. Values
+// are Go values of the column's kind as in logical.Literal (DECIMAL as digits,
+// dates and times as Arrow holds them).
+type Predicate struct {
+	Column int
+	Op     Op
+	Values []any
+}
+
+// DataFile is one file of a table.
+type DataFile struct {
+	Path      string // URI
+	Format    string // "parquet"
+	Rows      int64
+	Bytes     int64
+	Partition map[string]string // by partition field name, printed
+	// Deletes is set when another writer has attached row-level deletes to the
+	// file, so that it cannot be read plainly; Scan of the table then has to be
+	// used.
+	Deletes bool
+}
+
+// PartitionInfo is one partition of a table.
+type PartitionInfo struct {
+	Values      map[string]string
+	Files, Rows int64
+	Bytes       int64
+}
+
+// Commit is one epoch that a stream committed.
+type Commit struct {
+	Stream      string
+	Generation  int64
+	Epoch       int64
+	CommittedAt time.Time
+	CompletedAt time.Time // zero while something is pending
+	RowsLanded  int64     // in this epoch
+	RowsDead    int64
+	Files       int64
+	Bytes       int64
+	Positions   string // JSON
+	DataLoss    string // JSON, empty if none
+	SnapshotID  int64
+}

@@ -1,0 +1,20 @@
+package connectors
+
+import (
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+)
+
+// Delta is what flows between operators: rows, each with a weight. +1 is a row
+// inserted, −1 one taken back; nil Weights mean +1 for all.
+//
+// A Delta lent to a function is valid until the function returns: its buffers
+// are reused for the next step. Who keeps rows copies them.
+type Delta struct {
+	Batch   arrow.RecordBatch
+	Weights *array.Int64
+	// Values says for each row which decoded value of the chunk it was made
+	// from, as an index into Decoded.Values: rows of one value land together or
+	// not at all. Nil means row i is of value i.
+	Values []int32
+}

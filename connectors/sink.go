@@ -1,0 +1,172 @@
+package connectors
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/leatdb/leat/sql/types"
+)
+
+// Counters reconcile what a stream read with what became of it, since the
+// stream began: RowsIn + RowsExploded = RowsLanded + RowsFiltered + RowsDead.
+type Counters struct {
+	RecordsIn    int64 `json:"records_in"`    // records or lines read
+	RecordsEmpty int64 `json:"records_empty"` // tombstones and empty records among them
+	RowsIn       int64 `json:"rows_in"`       // decoded values, the good and the bad
+	RowsExploded int64 `json:"rows_exploded"` // rows that flattening added (or took away, negative)
+	RowsLanded   int64 `json:"rows_landed"`
+	RowsFiltered int64 `json:"rows_filtered"`
+	RowsDead     int64 `json:"rows_dead"`
+}
+
+// Add adds d to c.
+func (c *Counters) Add(d Counters) {
+	c.RecordsIn += d.RecordsIn
+	c.RecordsEmpty += d.RecordsEmpty
+	c.RowsIn += d.RowsIn
+	c.RowsExploded += d.RowsExploded
+	c.RowsLanded += d.RowsLanded
+	c.RowsFiltered += d.RowsFiltered
+	c.RowsDead += d.RowsDead
+}
+
+// Reconciled reports whether every value is accounted for once.
+func (c Counters) Reconciled() bool {
+	return c.RowsIn+c.RowsExploded == c.RowsLanded+c.RowsFiltered+c.RowsDead
+}
+
+// State is what a stream's table remembers of it: the checkpoint. It is
+// committed in one act with the rows that it accounts for.
+type State struct {
+	Generation int64 // which start of the stream wrote it; 0 is "never started"
+	Epoch      int64 // the last committed epoch, counted from 1 over all generations
+	// Positions by source name, then by split.
+	Positions map[string]Positions
+	Counters  Counters
+	// Operators is the handle of the operators' state, opaque to the sink.
+	Operators json.RawMessage
+}
+
+// PartitionField is one element of PARTITIONED BY.
+type PartitionField struct {
+	// Name of the column (or, with Transform, of the partition field).
+	Name string
+	// Column is the index of the column in StreamSpec.Schema that holds the
+	// value, or that the transform is applied to.
+	Column int
+	// Transform is one of Iceberg's own: "identity", "day", "hour", "bucket[16]",
+	// "truncate[4]".
+	Transform string
+}
+
+// StreamSpec is what a sink has to know of a stream that writes to it.
+type StreamSpec struct {
+	Stream    string // the stream's name
+	Table     string // the table within the sink
+	Schema    types.Schema
+	Partition []PartitionField
+	Options   Options // the stream's own commit options over the sink's
+	Lanes     int
+	// Adopt registers metadata found at the table's location that the catalog
+	// does not know.
+	Adopt bool
+	// MemoryBytes bounds what all lanes hold in open files.
+	MemoryBytes int64
+	// Retrying as in SourceConfig.
+	Retrying func(error)
+	Now      func() time.Time
+	Logger   Logger
+}
+
+// Sink is an opened sink: a lake folder with a catalog.
+type Sink interface {
+	// Check verifies without writing rows that the sink can be used: that the
+	// bucket exists, credentials fit, the catalog answers.
+	Check(ctx context.Context) error
+	// Stream prepares writing of one stream: it creates the table if there is
+	// none and checks or evolves its schema (new nullable columns, widened
+	// types; everything else is refused with the way out). It commits nothing of
+	// the stream.
+	Stream(ctx context.Context, spec StreamSpec) (StreamSink, error)
+	Close() error
+}
+
+// StreamSink commits the epochs of one stream. Methods are called by one
+// goroutine, the writers' methods by their lanes.
+type StreamSink interface {
+	// Begin takes the next generation by a commit of its own and returns the
+	// state that this very commit left. For a stream that was never started the
+	// positions are taken from initial and committed with the first generation;
+	// resumed tells which it was. What earlier epochs left pending is finished
+	// before Begin returns.
+	Begin(ctx context.Context, initial func(ctx context.Context) (map[string]Positions, error)) (state State, resumed bool, err error)
+
+	// Writer is lane's writer, the same one for the whole generation.
+	Writer(lane int) LaneWriter
+
+	// Commit makes an epoch durable and visible in one act: the sealed output of
+	// all lanes and the state after it, whose Generation must be ours and whose
+	// Epoch the one that follows the last. It retries what can be retried until
+	// ctx ends. An error carrying sqlerror.CodeFenced means a newer generation
+	// has taken over: stop for good.
+	Commit(ctx context.Context, state State, sealed []Sealed, info CommitInfo) (CommitResult, error)
+
+	// Abort throws away everything written since the last Commit, so that lanes
+	// can begin again from its positions.
+	Abort(ctx context.Context) error
+
+	// Drop removes the stream's state from the table in a last commit; the table
+	// stays.
+	Drop(ctx context.Context) error
+
+	// Close frees everything; uncommitted output is thrown away.
+	Close() error
+}
+
+// CommitInfo is what a commit records beside the state.
+type CommitInfo struct {
+	DataLoss []DataLoss
+}
+
+// CommitResult is what a commit did.
+type CommitResult struct {
+	Files       int
+	Bytes       int64
+	CommittedAt time.Time
+}
+
+// Sealed is what one lane wrote in an epoch, opaque to the dataflow.
+type Sealed interface {
+	// Rows and Bytes that were written, dead letters not counted.
+	Rows() int64
+	Bytes() int64
+}
+
+// LaneWriter takes the rows of one lane. It blocks while the memory budget is
+// used up and uploads are behind.
+type LaneWriter interface {
+	// Write takes a step's rows. The delta is lent.
+	Write(ctx context.Context, d Delta) error
+	// DeadLetter takes rejected values. The letters and their bytes are lent.
+	DeadLetter(ctx context.Context, letters []DeadLetter) error
+	// Seal ends the epoch for this lane: it finishes the files and hands them
+	// over. Uploads may go on; Commit waits for them.
+	Seal(ctx context.Context) (Sealed, error)
+	// Buffered is how many bytes lie in open files and buffers.
+	Buffered() int64
+	// Written is how many encoded bytes were written in this epoch so far; it
+	// drives commits by size.
+	Written() int64
+}
+
+// DeadLetter is a value that could not be landed.
+type DeadLetter struct {
+	Source   string
+	Position string // where the value was, within its source
+	Arrived  time.Time
+	Class    ErrorClass
+	Message  string
+	Raw      []byte // exactly the value's bytes
+	Attempt  int    // 1, and one more for each failed replay
+}

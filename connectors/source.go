@@ -1,0 +1,221 @@
+package connectors
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"github.com/leatdb/leat/sql/types"
+)
+
+// Position is how far a split has been read: a short text that only the
+// connector that made it understands (by custom a JSON object) and that names
+// what it belongs to (topic id, file size and ETag), so that it is never
+// applied to another topic or file of the same name. It is committed with the
+// rows that were read up to it. Empty means "from the beginning".
+type Position string
+
+// Positions are the positions of a source's splits by split id.
+type Positions map[string]Position
+
+// Split is one independently readable part of a source: a Kafka partition, a
+// shard, a file. Its ID is stable across restarts and is what positions,
+// counters and dead letters name.
+type Split struct {
+	ID string
+	// Start is where a stream that has no position for this split begins.
+	Start Position
+}
+
+// Source reads the records of one source for one stream. A stream opens a
+// source of its own; nothing is shared between streams.
+//
+// The life of a Source is Splits, Assign, then Poll from several lanes, with
+// Splits and Assign repeated to pick up what appears while running; Close ends
+// it. Methods other than Poll are called by one goroutine.
+type Source interface {
+	// Splits lists the splits that exist now. With first set no position was
+	// ever committed for this stream: each split's Start is then where the
+	// source's start option says (and what stop = 'latest' means is written
+	// into it). Otherwise a split that known does not hold starts at its
+	// beginning. A known split that is gone and was not read to its end, or that
+	// has another identity than its position, is data loss: a *DataLossError
+	// unless on_data_loss is 'skip', which records it (see DataLoss).
+	// Fails with a retryable error while the system is out of reach.
+	Splits(ctx context.Context, first bool, known Positions) ([]Split, error)
+
+	// Assign adds splits to read, each from its Position. Splits already
+	// assigned are left as they are. It does not wait for data.
+	Assign(ctx context.Context, positions Positions) error
+
+	// Poll fills c with the next chunk of any assigned split and blocks until
+	// there is one. Chunks of a split come out in order; several lanes may hold
+	// chunks of one split at a time. lane is 0 … lanes−1 and lets a source keep
+	// a split with a lane where there are enough splits for all.
+	//
+	// Returns io.EOF when every assigned split has been read to its end and a
+	// bounded source has no more (an unbounded source never returns it), and
+	// ctx.Err() when ctx ends; in both cases nothing was consumed. A retryable
+	// error also consumed nothing and leaves the source usable: poll again.
+	// Any other error ends the stream.
+	Poll(ctx context.Context, lane int, c *Chunk) error
+
+	// Positions is how far Poll has got: a position for every assigned split,
+	// just behind the last record that any Poll has returned. The caller sees to
+	// it that no Poll runs meanwhile.
+	Positions() Positions
+
+	// Ends is how far the source reached when Ends was called: a position for
+	// each split that has anything to read. FLUSH waits until Reached says that
+	// all of them are passed.
+	Ends(ctx context.Context) (Positions, error)
+
+	// Reached reports whether a split that was read to pos holds everything that
+	// lay before end.
+	Reached(split string, pos, end Position) bool
+
+	// Progress says how far behind the source is read.
+	Progress() Progress
+
+	// Bounded reports whether the source ends by itself (mode = 'once',
+	// stop = 'latest').
+	Bounded() bool
+
+	// Close frees everything. No other method is running or follows.
+	Close() error
+}
+
+// Progress is what SHOW STREAMS and the metrics say of a source. Unknown
+// numbers are −1.
+type Progress struct {
+	Lag        int64     // records not yet read, for sources that count records
+	BytesRead  int64     // bytes read since the source was opened
+	BytesTotal int64     // bytes that a bounded source holds
+	Behind     time.Time // when the newest record that was read was written; zero if unknown
+	Splits     int       // assigned splits
+	Finished   int       // splits read to their end
+}
+
+// DataLoss is a part of a source that is gone: records between two positions
+// of a split that will never be read.
+type DataLoss struct {
+	Split    string   `json:"split"`
+	From, To Position `json:"-"`
+	Records  int64    `json:"records"` // −1 if unknown
+	Reason   string   `json:"reason"`
+}
+
+// DataLossRecorder is implemented by sources that honour on_data_loss = 'skip'.
+// TakeDataLoss returns what was skipped since the last call; the stream commits
+// it with the next epoch.
+type DataLossRecorder interface {
+	TakeDataLoss() []DataLoss
+}
+
+// Acknowledger is implemented by sources that have to be told what is safe
+// (a push source wakes its senders, a replication slot moves on). Committed is
+// called after each commit with the positions that it made durable.
+type Acknowledger interface {
+	Committed(Positions)
+}
+
+// Record is one record of a chunk: a Kafka message, a Kinesis user record.
+type Record struct {
+	Start, End int32 // its payload is Chunk.Data[Start:End]
+	// Offset names the record within its split (a Kafka offset); it is what the
+	// dead letter of a bad value says.
+	Offset int64
+	// Arrived is when the source took the record, in µs since 1970 UTC; 0 if
+	// unknown.
+	Arrived int64
+	// Null marks a record without a payload (a tombstone), which is counted as
+	// records_empty and not decoded.
+	Null bool
+}
+
+// Padding is how many bytes may be read, though not used, behind the end of
+// Chunk.Data: decoders load eight to 64 bytes at a time.
+const Padding = 64
+
+// Chunk is a bounded run of consecutive records of one split. The lane that
+// polls owns it and hands it back to the next Poll, so a source reuses its
+// memory; what a source puts in is valid until then.
+type Chunk struct {
+	Split string
+	// Data holds the payloads. cap(Data) is at least len(Data)+Padding, and the
+	// padding may be read.
+	Data []byte
+	// Records delimits Data for sources of messages. It is empty for sources of
+	// bytes, such as files: Data is then one run of whole lines, and Base the
+	// position of Data[0] in the split, in bytes after decompression.
+	Records []Record
+	Base    int64
+	// Hidden has one array per hidden column that the stream asked for
+	// (SourceConfig.Hidden, in that order), with one row per record, or one row
+	// in all where Records is empty.
+	Hidden []HiddenColumn
+}
+
+// Grow makes room for n more bytes and the padding behind them, and returns
+// the extended slice of length len(data)+n.
+func Grow(data []byte, n int) []byte {
+	need := len(data) + n + Padding
+	if cap(data) < need {
+		grown := make([]byte, len(data), max(need, 2*cap(data)))
+		copy(grown, data)
+		data = grown
+	}
+	return data[:len(data)+n]
+}
+
+// HiddenColumn is a column of metadata beside the records, such as _offset:
+// either integers (microseconds since 1970 for times) or bytes.
+type HiddenColumn struct {
+	Ints  []int64
+	Bytes [][]byte
+	Null  []bool // nil when no row is NULL
+}
+
+// Hidden is a metadata column that a connector offers beside the payload. It
+// is read only when a query names it.
+type Hidden struct {
+	Name string // begins with an underscore
+	Type types.Type
+	Doc  string
+}
+
+// SourceConfig is what a connector needs to open a source.
+type SourceConfig struct {
+	Name    string  // of the source, for errors and logs
+	Stream  string  // of the stream that reads, for client ids; empty when peeking
+	Options Options // checked against the connector's Spec
+	Hidden  []string
+	Lanes   int // how many lanes will poll
+	// ChunkBytes is about how much a chunk should hold; PrefetchBytes bounds
+	// what the source may hold in memory beyond the chunks handed out.
+	ChunkBytes    int
+	PrefetchBytes int
+	// Retrying is told why the source cannot go on for the moment, and nil when
+	// it can again. It may be called from any goroutine, often; it is never nil.
+	Retrying func(error)
+	Now      func() time.Time
+	Logger   Logger
+}
+
+// Logger is the part of *slog.Logger that connectors use.
+type Logger interface {
+	Debug(msg string, args ...any)
+	Info(msg string, args ...any)
+	Warn(msg string, args ...any)
+}
+
+// DataLossError reports records that the source no longer has. It ends a
+// stream unless on_data_loss = 'skip'.
+type DataLossError struct{ Loss DataLoss }
+
+func (e *DataLossError) Error() string {
+	return "split " + e.Loss.Split + " has lost records: " + e.Loss.Reason
+}
+
+// ErrFinished is what Poll returns at the end of a bounded source.
+var ErrFinished = io.EOF

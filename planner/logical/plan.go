@@ -1,0 +1,355 @@
+// Package logical is Leat's plan: a small typed tree that the binder makes of
+// a SELECT, that rules rewrite, and that is lowered to a dataflow for a stream
+// or to DuckDB SQL for an ad hoc query. No type of the MySQL engine is in it.
+package logical
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/leatdb/leat/sql/types"
+)
+
+// OutputColumn is one column that a node passes on.
+type OutputColumn struct {
+	ID      ColumnID
+	Name    string
+	Type    types.Type
+	NotNull bool
+}
+
+// Ref is an expression that reads the column.
+func (c OutputColumn) Ref() *Column {
+	return &Column{ID: c.ID, Name: c.Name, T: c.Type, Null: !c.NotNull}
+}
+
+// Node is a relational operator.
+type Node interface {
+	// Output is the list of columns, in order.
+	Output() []OutputColumn
+	// Inputs are the nodes below, in order.
+	Inputs() []Node
+	// WithInputs is the same node over other inputs, as many of them.
+	WithInputs(inputs []Node) Node
+	// String is the node in one line, without its inputs, for EXPLAIN.
+	String() string
+}
+
+// RelationKind says what a Scan reads.
+type RelationKind uint8
+
+// The kinds of relation.
+const (
+	RelationSource RelationKind = iota // live records of a source
+	RelationTable                      // a lake table
+)
+
+// Scan reads a source or a lake table.
+type Scan struct {
+	Kind     RelationKind
+	Database string // of a table: the sink's name
+	Name     string
+	Columns  []OutputColumn
+	// Handle is what the caller of the binder attached to the relation, for
+	// its own use when the plan is lowered.
+	Handle any
+	// Filter holds conjuncts that were pushed down for pruning; they are still
+	// evaluated above.
+	Filter []Expr
+}
+
+// Filter keeps the rows for which Predicate is true.
+type Filter struct {
+	Input     Node
+	Predicate Expr
+}
+
+// NamedExpr is an expression with the column it makes.
+type NamedExpr struct {
+	Column OutputColumn
+	Expr   Expr
+}
+
+// Project computes columns.
+type Project struct {
+	Input Node
+	Exprs []NamedExpr
+}
+
+// Flatten adds the columns of a JSON_TABLE to each input row, once per row that
+// the table makes of it. The input's columns come first in the output.
+type Flatten struct {
+	Input Node
+	Data  Expr // the JSON document or array
+	Table *JSONTable
+	// Columns are the output columns of Table, in its depth-first order.
+	Columns []OutputColumn
+	// Outer keeps an input row for which the table is empty, with NULLs (LEFT
+	// JOIN).
+	Outer bool
+}
+
+// JSONTable is the specification of a JSON_TABLE.
+type JSONTable struct {
+	Path    string
+	Columns []JSONTableColumn
+}
+
+// JSONTableColumn is a column, or with Nested a NESTED PATH.
+type JSONTableColumn struct {
+	Name       string
+	Type       types.Type
+	Path       string
+	Ordinality bool // FOR ORDINALITY
+	Exists     bool // EXISTS PATH
+	OnEmpty    JSONTableDefault
+	OnError    JSONTableDefault
+	Nested     *JSONTable
+}
+
+// JSONTableDefault is an ON EMPTY or ON ERROR clause: NULL by default.
+type JSONTableDefault struct {
+	Error   bool
+	Default *Literal
+}
+
+// Aggregate groups. Without GroupBy there is one group, also over no rows.
+type Aggregate struct {
+	Input   Node
+	GroupBy []NamedExpr
+	Aggs    []AggregateExpr
+}
+
+// AggregateExpr is one aggregate function.
+type AggregateExpr struct {
+	Column    OutputColumn
+	Name      string // lower case: count, sum, avg, min, max, group_concat, …
+	Args      []Expr // none for COUNT(*)
+	Distinct  bool
+	OrderBy   []SortKey // GROUP_CONCAT
+	Separator string    // GROUP_CONCAT
+}
+
+// JoinKind is the kind of a join.
+type JoinKind uint8
+
+// The kinds of join.
+const (
+	JoinInner JoinKind = iota
+	JoinLeft
+	JoinRight
+	JoinFull
+	JoinCross
+)
+
+// Join combines two inputs; On is nil for a cross join. With Lateral the right
+// side may refer to columns of the left.
+type Join struct {
+	Kind        JoinKind
+	Left, Right Node
+	On          Expr
+	Lateral     bool
+}
+
+// SortKey is one element of ORDER BY. NULLs come first ascending, last
+// descending, as in MySQL.
+type SortKey struct {
+	Expr Expr
+	Desc bool
+}
+
+// Sort orders.
+type Sort struct {
+	Input Node
+	Keys  []SortKey
+}
+
+// Limit passes Count rows (−1: all) after skipping Offset.
+type Limit struct {
+	Input         Node
+	Count, Offset int64
+}
+
+// Distinct removes duplicate rows.
+type Distinct struct{ Input Node }
+
+// SetOp is UNION, INTERSECT or EXCEPT of inputs of equal width.
+type SetOp struct {
+	Op          string // "UNION", "INTERSECT", "EXCEPT"
+	All         bool
+	Left, Right Node
+	Columns     []OutputColumn
+}
+
+// Window computes window functions beside the input's columns.
+type Window struct {
+	Input Node
+	Exprs []WindowExpr
+}
+
+// WindowExpr is one window function.
+type WindowExpr struct {
+	Column      OutputColumn
+	Name        string
+	Args        []Expr
+	Distinct    bool
+	PartitionBy []Expr
+	OrderBy     []SortKey
+	Frame       string // "ROWS BETWEEN … AND …" or ""
+}
+
+// Values is a list of constant rows; with no columns and one row it is DUAL.
+type Values struct {
+	Columns []OutputColumn
+	Rows    [][]Expr
+}
+
+func (n *Scan) Output() []OutputColumn   { return n.Columns }
+func (n *Filter) Output() []OutputColumn { return n.Input.Output() }
+func (n *Project) Output() []OutputColumn {
+	return namedColumns(nil, n.Exprs)
+}
+func (n *Flatten) Output() []OutputColumn {
+	return append(append([]OutputColumn(nil), n.Input.Output()...), n.Columns...)
+}
+func (n *Aggregate) Output() []OutputColumn {
+	out := namedColumns(nil, n.GroupBy)
+	for _, a := range n.Aggs {
+		out = append(out, a.Column)
+	}
+	return out
+}
+func (n *Join) Output() []OutputColumn {
+	var out []OutputColumn
+	for i, side := range []Node{n.Left, n.Right} {
+		for _, c := range side.Output() {
+			if n.Kind == JoinFull || n.Kind == JoinLeft && i == 1 || n.Kind == JoinRight && i == 0 {
+				c.NotNull = false
+			}
+			out = append(out, c)
+		}
+	}
+	return out
+}
+func (n *Sort) Output() []OutputColumn     { return n.Input.Output() }
+func (n *Limit) Output() []OutputColumn    { return n.Input.Output() }
+func (n *Distinct) Output() []OutputColumn { return n.Input.Output() }
+func (n *SetOp) Output() []OutputColumn    { return n.Columns }
+func (n *Window) Output() []OutputColumn {
+	out := append([]OutputColumn(nil), n.Input.Output()...)
+	for _, e := range n.Exprs {
+		out = append(out, e.Column)
+	}
+	return out
+}
+func (n *Values) Output() []OutputColumn { return n.Columns }
+
+func namedColumns(out []OutputColumn, exprs []NamedExpr) []OutputColumn {
+	for _, e := range exprs {
+		out = append(out, e.Column)
+	}
+	return out
+}
+
+func (n *Scan) Inputs() []Node      { return nil }
+func (n *Filter) Inputs() []Node    { return []Node{n.Input} }
+func (n *Project) Inputs() []Node   { return []Node{n.Input} }
+func (n *Flatten) Inputs() []Node   { return []Node{n.Input} }
+func (n *Aggregate) Inputs() []Node { return []Node{n.Input} }
+func (n *Join) Inputs() []Node      { return []Node{n.Left, n.Right} }
+func (n *Sort) Inputs() []Node      { return []Node{n.Input} }
+func (n *Limit) Inputs() []Node     { return []Node{n.Input} }
+func (n *Distinct) Inputs() []Node  { return []Node{n.Input} }
+func (n *SetOp) Inputs() []Node     { return []Node{n.Left, n.Right} }
+func (n *Window) Inputs() []Node    { return []Node{n.Input} }
+func (n *Values) Inputs() []Node    { return nil }
+
+func (n *Scan) WithInputs([]Node) Node       { return n }
+func (n *Filter) WithInputs(in []Node) Node  { c := *n; c.Input = in[0]; return &c }
+func (n *Project) WithInputs(in []Node) Node { c := *n; c.Input = in[0]; return &c }
+func (n *Flatten) WithInputs(in []Node) Node { c := *n; c.Input = in[0]; return &c }
+func (n *Aggregate) WithInputs(in []Node) Node {
+	c := *n
+	c.Input = in[0]
+	return &c
+}
+func (n *Join) WithInputs(in []Node) Node     { c := *n; c.Left, c.Right = in[0], in[1]; return &c }
+func (n *Sort) WithInputs(in []Node) Node     { c := *n; c.Input = in[0]; return &c }
+func (n *Limit) WithInputs(in []Node) Node    { c := *n; c.Input = in[0]; return &c }
+func (n *Distinct) WithInputs(in []Node) Node { return &Distinct{Input: in[0]} }
+func (n *SetOp) WithInputs(in []Node) Node    { c := *n; c.Left, c.Right = in[0], in[1]; return &c }
+func (n *Window) WithInputs(in []Node) Node   { c := *n; c.Input = in[0]; return &c }
+func (n *Values) WithInputs([]Node) Node      { return n }
+
+func (n *Scan) String() string {
+	name := n.Name
+	if n.Kind == RelationTable {
+		name = n.Database + "." + n.Name
+	}
+	cols := make([]string, len(n.Columns))
+	for i, c := range n.Columns {
+		cols[i] = c.Name
+	}
+	return "Scan " + name + " (" + strings.Join(cols, ", ") + ")"
+}
+func (n *Filter) String() string { return "Filter " + n.Predicate.String() }
+func (n *Project) String() string {
+	return "Project " + formatNamed(n.Exprs)
+}
+func (n *Flatten) String() string {
+	kind := "Flatten"
+	if n.Outer {
+		kind = "Flatten outer"
+	}
+	return kind + " " + n.Data.String() + " " + n.Table.Path
+}
+func (n *Aggregate) String() string {
+	aggs := make([]string, len(n.Aggs))
+	for i, a := range n.Aggs {
+		aggs[i] = a.Name
+	}
+	return "Aggregate " + strings.Join(aggs, ", ") + " by " + formatNamed(n.GroupBy)
+}
+func (n *Join) String() string {
+	s := [...]string{"inner", "left", "right", "full", "cross"}[n.Kind] + " Join"
+	if n.On != nil {
+		s += " on " + n.On.String()
+	}
+	return s
+}
+func (n *Sort) String() string     { return "Sort" }
+func (n *Limit) String() string    { return fmt.Sprintf("Limit %d offset %d", n.Count, n.Offset) }
+func (n *Distinct) String() string { return "Distinct" }
+func (n *SetOp) String() string {
+	if n.All {
+		return n.Op + " ALL"
+	}
+	return n.Op
+}
+func (n *Window) String() string { return "Window" }
+func (n *Values) String() string { return fmt.Sprintf("Values (%d rows)", len(n.Rows)) }
+
+func formatNamed(exprs []NamedExpr) string {
+	parts := make([]string, len(exprs))
+	for i, e := range exprs {
+		parts[i] = e.Expr.String()
+		if parts[i] != e.Column.Name {
+			parts[i] += " AS " + e.Column.Name
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// Format prints a plan as an indented tree.
+func Format(n Node) string {
+	var b strings.Builder
+	var walk func(n Node, depth int)
+	walk = func(n Node, depth int) {
+		b.WriteString(strings.Repeat("  ", depth) + n.String() + "\n")
+		for _, in := range n.Inputs() {
+			walk(in, depth+1)
+		}
+	}
+	walk(n, 0)
+	return b.String()
+}
