@@ -13,8 +13,20 @@ import (
 type Delta struct {
 	Batch   arrow.RecordBatch
 	Weights *array.Int64
+	// Sel lists, ascending, the rows of Batch that belong to the delta, so that a
+	// filter copies nothing; nil means all. Weights and Values are indexed by
+	// Batch's rows.
+	Sel []int32
 	// Values says for each row which decoded value of the chunk it was made
 	// from, as an index into Decoded.Values: rows of one value land together or
 	// not at all. Nil means row i is of value i.
 	Values []int32
+}
+
+// Rows is how many rows the delta has.
+func (d Delta) Rows() int {
+	if d.Sel != nil {
+		return len(d.Sel)
+	}
+	return int(d.Batch.NumRows())
 }

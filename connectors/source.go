@@ -200,6 +200,9 @@ type SourceConfig struct {
 	Retrying func(error)
 	Now      func() time.Time
 	Logger   Logger
+	// Handle is what the engine hands to connectors that live in the process
+	// with it (push); nil for the others.
+	Handle any
 }
 
 // Logger is the part of *slog.Logger that connectors use.
