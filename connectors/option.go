@@ -2,9 +2,9 @@ package connectors
 
 import (
 	"fmt"
+	"io"
 	"math"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -42,12 +42,17 @@ type OptionSpec struct {
 	Default  string // as a user would write it; empty means unset
 	Required bool
 	Secret   bool     // redacted in SHOW CREATE, never logged
-	Choices  []string // the only values allowed, if any
-	// Min and Max bound numbers, sizes (bytes) and durations (nanoseconds); both
-	// zero means unbounded.
+	// Choices are the only values allowed, if any. A value may be written in any
+	// case; Options hold it as it is spelled here.
+	Choices []string
+	// Min and Max bound numbers, sizes (bytes) and durations (nanoseconds). Max 0
+	// means no upper bound.
 	Min, Max int64
 	// Runtime options may be changed by ALTER STREAM … SET.
 	Runtime bool
+	// Identity options say which stream of records is read: when one of them
+	// changes, positions mean something else.
+	Identity bool
 	// Prefix makes the spec match every option that begins with Name, as
 	// "fields." does for datagen.
 	Prefix bool
@@ -69,10 +74,16 @@ func (s Spec) With(others ...Spec) Spec {
 	return all
 }
 
-// Find is the spec of an option, or nil.
+// Find is the spec of an option, or nil. Names are found in any case; what
+// follows a prefix is left to the connector.
 func (s Spec) Find(name string) *OptionSpec {
 	for i := range s {
 		if s[i].Name == name {
+			return &s[i]
+		}
+	}
+	for i := range s {
+		if !s[i].Prefix && strings.EqualFold(s[i].Name, name) {
 			return &s[i]
 		}
 	}
@@ -91,6 +102,23 @@ func (s Spec) Names() []string {
 		names[i] = s[i].Name
 	}
 	return names
+}
+
+// Redacted is how SHOW CREATE prints an option's value as the user wrote it:
+// of a secret only references such as ${env:NAME} remain.
+func (s Spec) Redacted(name, value string) string {
+	spec := s.Find(name)
+	if spec == nil || !spec.Secret || value == "" || isReference(value) {
+		return value
+	}
+	return redacted
+}
+
+const redacted = "***"
+
+// isReference reports whether value is nothing but one substitution.
+func isReference(value string) bool {
+	return strings.HasPrefix(value, "${") && strings.IndexByte(value, '}') == len(value)-1
 }
 
 // RawOption is an option as the user wrote it. Pos is where its value begins,
@@ -124,18 +152,27 @@ func (s Spec) NewOptions(raw []RawOption) (Options, error) {
 			}
 			return o, e.WithHint("valid options are %s", strings.Join(s.Names(), ", "))
 		}
-		if _, ok := o.values[r.Name]; ok {
-			return o, sqlerror.Userf(sqlerror.CodeBadOption, "option %q is given twice", r.Name).At(r.NamePos)
+		name := spec.Name
+		if spec.Prefix {
+			name = r.Name
+		}
+		if _, ok := o.values[name]; ok {
+			return o, sqlerror.Userf(sqlerror.CodeBadOption, "option %q is given twice", name).At(r.NamePos)
 		}
 		value, err := Expand(r.Value)
 		if err != nil {
-			return o, sqlerror.Userf(sqlerror.CodeBadOption, "option %q: %w", r.Name, err).At(r.Pos)
+			return o, sqlerror.Userf(sqlerror.CodeBadOption, "option %q: %w", name, err).At(r.Pos)
 		}
-		if err := spec.check(value); err != nil {
-			return o, sqlerror.Userf(sqlerror.CodeBadOption, "option %q: %w", r.Name, err).At(r.Pos)
+		value, err = spec.check(value)
+		switch {
+		case err == nil:
+		case spec.Secret:
+			return o, sqlerror.Userf(sqlerror.CodeBadOption, "option %q: its value does not fit", name).At(r.Pos).WithHint("%s", spec.Doc)
+		default:
+			return o, sqlerror.Userf(sqlerror.CodeBadOption, "option %q: %w", name, err).At(r.Pos)
 		}
-		o.values[r.Name] = value
-		o.order = append(o.order, r.Name)
+		o.values[name] = value
+		o.order = append(o.order, name)
 	}
 	for i := range s {
 		if _, ok := o.values[s[i].Name]; !ok && s[i].Required {
@@ -158,40 +195,59 @@ func (s Spec) MustOptions(pairs ...string) Options {
 	return o
 }
 
-func (spec *OptionSpec) check(value string) error {
-	if len(spec.Choices) > 0 && !slices.Contains(spec.Choices, value) {
-		if near := sqlerror.Nearest(value, spec.Choices); near != "" {
-			return fmt.Errorf("%q is none of %s; did you mean %q?", value, quoteList(spec.Choices), near)
+// check returns the value as options hold it, or says what does not fit.
+func (spec *OptionSpec) check(value string) (string, error) {
+	if len(spec.Choices) > 0 {
+		for _, choice := range spec.Choices {
+			if strings.EqualFold(choice, value) {
+				return choice, nil
+			}
 		}
-		return fmt.Errorf("%q is none of %s", value, quoteList(spec.Choices))
+		if near := sqlerror.Nearest(value, spec.Choices); near != "" {
+			return "", fmt.Errorf("%q is none of %s; did you mean %q?", value, quoteList(spec.Choices), near)
+		}
+		return "", fmt.Errorf("%q is none of %s", value, quoteList(spec.Choices))
 	}
-	var n int64
-	var err error
+	var n float64 // exact for the bounds that options have
 	switch spec.Kind {
 	case OptionBool:
-		_, err = ParseBool(value)
+		_, err := ParseBool(value)
+		return value, err
 	case OptionInt:
-		n, err = parseInt(value)
-	case OptionFloat:
-		if _, err = strconv.ParseFloat(value, 64); err != nil {
-			err = fmt.Errorf("%q is not a number", value)
+		i, err := parseInt(value)
+		if err != nil {
+			return "", err
 		}
+		n = float64(i)
+	case OptionFloat:
+		f, err := parseFloat(value)
+		if err != nil {
+			return "", err
+		}
+		n = f
 	case OptionDuration:
-		var d time.Duration
-		d, err = ParseDuration(value)
-		n = int64(d)
+		d, err := ParseDuration(value)
+		if err != nil {
+			return "", err
+		}
+		n = float64(d)
 	case OptionSize:
-		n, err = ParseSize(value)
+		size, err := ParseSize(value)
+		if err != nil {
+			return "", err
+		}
+		n = float64(size)
 	default:
-		return nil
+		return value, nil
 	}
-	if err != nil {
-		return err
+	switch {
+	case spec.Min == 0 && spec.Max == 0:
+	case spec.Max == 0 && n < float64(spec.Min):
+		return "", fmt.Errorf("%s is less than %s", value, spec.format(spec.Min))
+	case spec.Max != 0 && (n < float64(spec.Min) || n > float64(spec.Max)):
+		return "", fmt.Errorf("%s is outside %s to %s", value, spec.format(spec.Min), spec.format(spec.Max))
 	}
-	if (spec.Min != 0 || spec.Max != 0) && (n < spec.Min || n > spec.Max) {
-		return fmt.Errorf("%s is outside %s to %s", value, spec.format(spec.Min), spec.format(spec.Max))
-	}
-	return nil
+	return value, nil
 }
 
 func (spec *OptionSpec) format(n int64) string {
@@ -207,10 +263,13 @@ func (spec *OptionSpec) format(n int64) string {
 func quoteList(list []string) string {
 	quoted := make([]string, len(list))
 	for i, s := range list {
-		quoted[i] = "'" + s + "'"
+		quoted[i] = quote(s)
 	}
 	return strings.Join(quoted, ", ")
 }
+
+// quote is text as SQL writes it.
+func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
 
 // Over returns the options with those of above laid over them; the result
 // knows the options of both specs.
@@ -225,6 +284,21 @@ func (o Options) Over(above Options) Options {
 		}
 	}
 	return merged
+}
+
+// Format prints the options for any verb, secrets redacted, so that a log line
+// cannot give them away.
+func (o Options) Format(f fmt.State, _ rune) {
+	for i, name := range o.order {
+		if i > 0 {
+			fmt.Fprint(f, ", ")
+		}
+		value := o.values[name]
+		if spec := o.spec.Find(name); spec != nil && spec.Secret {
+			value = redacted
+		}
+		fmt.Fprintf(f, "%s = %s", name, quote(value))
+	}
 }
 
 // Has reports whether the user gave the option.
@@ -252,7 +326,7 @@ func (o Options) Int(name string) int64 { v, _ := parseInt(o.String(name)); retu
 
 // Float is the option as a number; unset is 0.
 func (o Options) Float(name string) float64 {
-	v, _ := strconv.ParseFloat(o.String(name), 64)
+	v, _ := parseFloat(o.String(name))
 	return v
 }
 
@@ -295,23 +369,42 @@ func parseInt(s string) (int64, error) {
 	return n, nil
 }
 
-// ParseDuration reads a duration such as 500ms, 10s, 1h30m or 7d. A bare
-// number is refused, since nobody agrees on its unit.
+func parseFloat(s string) (float64, error) {
+	f, err := strconv.ParseFloat(s, 64)
+	if err != nil || math.IsNaN(f) || math.IsInf(f, 0) {
+		return 0, fmt.Errorf("%q is not a number", s)
+	}
+	return f, nil
+}
+
+// ParseDuration reads a duration such as 500ms, 10s, 1h30m, 7d or 1d12h. A bare
+// number other than 0 is refused, since nobody agrees on its unit.
 func ParseDuration(s string) (time.Duration, error) {
-	text := strings.TrimSpace(s)
-	if days, ok := strings.CutSuffix(text, "d"); ok {
-		if n, err := strconv.ParseFloat(days, 64); err == nil && n >= 0 && n < 36500 {
-			return time.Duration(n * 24 * float64(time.Hour)), nil
+	text := strings.ToLower(strings.TrimSpace(s))
+	var total float64
+	if days, rest, ok := strings.Cut(text, "d"); ok {
+		n, err := strconv.ParseFloat(days, 64)
+		if err != nil || !(n >= 0 && n < maxDays) {
+			return 0, notDuration(s)
+		}
+		total, text = n*24*float64(time.Hour), rest
+		if rest == "" {
+			return time.Duration(total), nil
 		}
 	}
 	d, err := time.ParseDuration(text)
-	if err != nil || text == "0" && d == 0 && s != "0" {
-		return 0, fmt.Errorf("%q is not a duration; write '500ms', '10s', '5m', '1h' or '7d'", s)
+	if err != nil || d < 0 || total+float64(d) > maxDays*24*float64(time.Hour) {
+		return 0, notDuration(s)
 	}
-	if d < 0 {
-		return 0, fmt.Errorf("duration %q is negative", s)
-	}
-	return d, nil
+	return time.Duration(total) + d, nil
+}
+
+// maxDays keeps durations far from the 292 years that 64 bits of nanoseconds
+// hold, so that adding them to times is safe.
+const maxDays = 36500
+
+func notDuration(s string) error {
+	return fmt.Errorf("%q is not a duration; write '500ms', '10s', '5m', '1h' or '7d'", s)
 }
 
 var sizeUnits = []struct {
@@ -398,16 +491,29 @@ func Expand(value string) (string, error) {
 }
 
 func readSecretFile(name string) (string, error) {
+	if name == "" {
+		return "", fmt.Errorf("read ${file:…}: a path is missing")
+	}
+	// Opening a pipe or a device could block or never end.
 	info, err := os.Stat(name)
 	if err != nil {
 		return "", fmt.Errorf("read ${file:…}: %w", err)
 	}
-	if info.Size() > maxSecretFile {
-		return "", fmt.Errorf("read ${file:…}: %s is larger than %s", filepath.Base(name), FormatSize(maxSecretFile))
+	if !info.Mode().IsRegular() {
+		return "", fmt.Errorf("read ${file:…}: %s is not a regular file", name)
 	}
-	content, err := os.ReadFile(name)
+	f, err := os.Open(name)
 	if err != nil {
 		return "", fmt.Errorf("read ${file:…}: %w", err)
 	}
-	return strings.TrimRight(string(content), "\r\n"), nil
+	defer f.Close()
+	content, err := io.ReadAll(io.LimitReader(f, maxSecretFile+1))
+	if err != nil {
+		return "", fmt.Errorf("read ${file:…}: %w", err)
+	}
+	if len(content) > maxSecretFile {
+		return "", fmt.Errorf("read ${file:…}: %s is larger than %s", name, FormatSize(maxSecretFile))
+	}
+	text := strings.TrimSuffix(string(content), "\n")
+	return strings.TrimSuffix(text, "\r"), nil
 }

@@ -80,45 +80,45 @@ func register[T any](m *map[string]T, name string, v T) {
 
 // LookupSource finds a kind of source. The error names the nearest one.
 func LookupSource(name string) (*SourceConnector, error) {
-	return lookup(registry.sources, "connector", name)
+	return lookup(&registry.sources, "connector", name)
 }
 
 // LookupSink finds a kind of sink.
 func LookupSink(name string) (*SinkConnector, error) {
-	return lookup(registry.sinks, "sink connector", name)
+	return lookup(&registry.sinks, "sink connector", name)
 }
 
 // LookupFormat finds a format.
 func LookupFormat(name string) (*Format, error) {
-	return lookup(registry.formats, "format", name)
+	return lookup(&registry.formats, "format", name)
 }
 
-func lookup[T any](m map[string]T, what, name string) (T, error) {
+func lookup[T any](m *map[string]T, what, name string) (T, error) {
 	registry.RLock()
 	defer registry.RUnlock()
-	v, ok := m[name]
+	v, ok := (*m)[name]
 	if !ok {
-		names := slices.Sorted(maps.Keys(m))
+		names := slices.Sorted(maps.Keys(*m))
 		return v, unknown(what, name, names)
 	}
 	return v, nil
 }
 
 // Sources, Sinks and Formats list what is registered, by name.
-func Sources() []*SourceConnector { return sorted(registry.sources) }
+func Sources() []*SourceConnector { return sorted(&registry.sources) }
 
 // Sinks lists the registered kinds of sink by name.
-func Sinks() []*SinkConnector { return sorted(registry.sinks) }
+func Sinks() []*SinkConnector { return sorted(&registry.sinks) }
 
 // Formats lists the registered formats by name.
-func Formats() []*Format { return sorted(registry.formats) }
+func Formats() []*Format { return sorted(&registry.formats) }
 
-func sorted[T any](m map[string]T) []T {
+func sorted[T any](m *map[string]T) []T {
 	registry.RLock()
 	defer registry.RUnlock()
-	list := make([]T, 0, len(m))
-	for _, name := range slices.Sorted(maps.Keys(m)) {
-		list = append(list, m[name])
+	list := make([]T, 0, len(*m))
+	for _, name := range slices.Sorted(maps.Keys(*m)) {
+		list = append(list, (*m)[name])
 	}
 	return list
 }

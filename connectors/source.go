@@ -5,6 +5,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/leatdb/leat/sql/sqlerror"
 	"github.com/leatdb/leat/sql/types"
 )
 
@@ -32,7 +33,9 @@ type Split struct {
 //
 // The life of a Source is Splits, Assign, then Poll from several lanes, with
 // Splits and Assign repeated to pick up what appears while running; Close ends
-// it. Methods other than Poll are called by one goroutine.
+// it. Poll, Positions and Progress may be called at any time from any
+// goroutine; the other methods are called by one goroutine, also while Poll
+// runs.
 type Source interface {
 	// Splits lists the splits that exist now. With first set no position was
 	// ever committed for this stream: each split's Start is then where the
@@ -60,9 +63,9 @@ type Source interface {
 	// Any other error ends the stream.
 	Poll(ctx context.Context, lane int, c *Chunk) error
 
-	// Positions is how far Poll has got: a position for every assigned split,
-	// just behind the last record that any Poll has returned. The caller sees to
-	// it that no Poll runs meanwhile.
+	// Positions is how far Poll has got: a position for every split that has to
+	// be remembered, just behind the last record that any Poll has returned. It
+	// replaces what was committed before as a whole.
 	Positions() Positions
 
 	// Ends is how far the source reached when Ends was called: a position for
@@ -117,6 +120,14 @@ type DataLossRecorder interface {
 // called after each commit with the positions that it made durable.
 type Acknowledger interface {
 	Committed(Positions)
+}
+
+// CommitRequester is implemented by sources that have to keep what they handed
+// out until it is committed, because nobody else has it. CommitWanted reports
+// that they keep so much that the stream should commit before its interval has
+// passed. It may be called from any goroutine, often.
+type CommitRequester interface {
+	CommitWanted() bool
 }
 
 // Record is one record of a chunk: a Kafka message, a Kinesis user record.
@@ -189,6 +200,9 @@ type SourceConfig struct {
 	Name    string  // of the source, for errors and logs
 	Stream  string  // of the stream that reads, for client ids; empty when peeking
 	Options Options // checked against the connector's Spec
+	// Columns are the source's declared columns, for connectors that make
+	// records of their own (datagen).
+	Columns types.Schema
 	Hidden  []string
 	Lanes   int // how many lanes will poll
 	// ChunkBytes is about how much a chunk should hold; PrefetchBytes bounds
@@ -218,6 +232,13 @@ type DataLossError struct{ Loss DataLoss }
 
 func (e *DataLossError) Error() string {
 	return "split " + e.Loss.Split + " has lost records: " + e.Loss.Reason
+}
+
+// NewDataLossError is a DataLossError as sources return it: one that ends the
+// stream and says how to go on.
+func NewDataLossError(loss DataLoss) error {
+	e := &sqlerror.Error{Code: sqlerror.CodeDataLoss, Kind: sqlerror.External, Err: &DataLossError{Loss: loss}}
+	return e.WithHint("to go on without these records, set on_data_loss = 'skip' in the source; the loss is then noted in leat.commits")
 }
 
 // ErrFinished is what Poll returns at the end of a bounded source.

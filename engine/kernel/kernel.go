@@ -37,8 +37,18 @@ type Context struct {
 	// nil means UTC.
 	Location *time.Location
 
+	// sel is the selection under which the function being called works.
+	sel []int32
 	// scratch is reused between calls.
 	scratch scratch
+}
+
+// location is the zone to evaluate in.
+func (c *Context) location() *time.Location {
+	if c.Location == nil {
+		return time.UTC
+	}
+	return c.Location
 }
 
 // Batch is the input of an evaluation.
@@ -67,49 +77,6 @@ func (v Vector) Release() {
 	if v.Array != nil {
 		v.Array.Release()
 	}
-}
-
-// Errors are the failed rows of a vector.
-type Errors struct {
-	rows map[int32]error // failures are rare, and slow anyway
-	all  error           // a constant that fails every row
-}
-
-// Len is the number of failed rows, or −1 for all.
-func (e *Errors) Len() int {
-	switch {
-	case e == nil:
-		return 0
-	case e.all != nil:
-		return -1
-	}
-	return len(e.rows)
-}
-
-// Row is the failure of a row, or nil.
-func (e *Errors) Row(i int) error {
-	if e == nil {
-		return nil
-	}
-	if e.all != nil {
-		return e.all
-	}
-	return e.rows[int32(i)]
-}
-
-// Set records that a row failed, unless it already has, and returns e (or a new
-// Errors where e is nil).
-func (e *Errors) Set(i int, err error) *Errors {
-	if e == nil {
-		e = &Errors{}
-	}
-	if e.rows == nil {
-		e.rows = make(map[int32]error)
-	}
-	if _, ok := e.rows[int32(i)]; !ok {
-		e.rows[int32(i)] = err
-	}
-	return e
 }
 
 // Expr is a compiled expression. It holds no state of a batch, so that lanes

@@ -2,6 +2,7 @@ package logical
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/leatdb/leat/planner/function"
@@ -89,7 +90,16 @@ type RowFunc struct {
 	// returned error fails the row. It may not keep row, and is called from one
 	// goroutine at a time; New makes one for each lane.
 	New func() func(row []any) (any, error)
+	// Volatile functions give another value for the same operands, so that they
+	// are evaluated exactly where the query has them.
+	Volatile bool
+	// Spelling is the call as SQL with OperandMark(i) for operand i, since
+	// constants are no operands; without one it is Name over the operands.
+	Spelling string
 }
+
+// OperandMark stands for an operand in RowFunc.Spelling.
+func OperandMark(i int) string { return fmt.Sprintf("\x00%d\x00", i) }
 
 // Subquery is a query used as an expression. Ad hoc queries only.
 type Subquery struct {
@@ -147,6 +157,40 @@ func (e *Call) WithChildren(c []Expr) Expr {
 	return &Call{Func: e.Func, Args: c, T: e.T, Null: e.Null}
 }
 
+// Binding is what the function's DuckDB spelling has to know of the call.
+func (e *Call) Binding() function.Binding {
+	b := function.Binding{Result: e.T, Nullable: e.Null, Args: make([]types.Type, len(e.Args)),
+		Literals: make([]any, len(e.Args)), Units: make([]string, len(e.Args)), Quotients: make([]bool, len(e.Args))}
+	for i, a := range e.Args {
+		b.Args[i], b.Quotients[i] = a.Type(), hasQuotient(a)
+		if interval, ok := a.(*Interval); ok {
+			b.Units[i], a = interval.Unit, interval.Value
+		}
+		if literal, ok := a.(*Literal); ok {
+			b.Literals[i] = literal.Value
+		}
+	}
+	return b
+}
+
+// hasQuotient reports whether a DECIMAL is a quotient, or computed of one in a way
+// that keeps its digits.
+func hasQuotient(e Expr) bool {
+	if e.Type().Kind != types.Decimal {
+		return false
+	}
+	if c, ok := e.(*Call); ok {
+		switch c.Func.Name {
+		case "/":
+			return true
+		case "+", "-", "*", "%", "neg", "abs", "if", "ifnull", "coalesce", "nullif":
+		default:
+			return false
+		}
+	}
+	return slices.ContainsFunc(e.Children(), hasQuotient)
+}
+
 // WithChildren replaces the operand.
 func (e *Cast) WithChildren(c []Expr) Expr {
 	return &Cast{Arg: c[0], T: e.T, Null: e.Null, Implicit: e.Implicit}
@@ -157,7 +201,9 @@ func (e *Interval) WithChildren(c []Expr) Expr { return &Interval{Value: c[0], U
 
 // WithChildren replaces the operands.
 func (e *RowFunc) WithChildren(c []Expr) Expr {
-	return &RowFunc{Name: e.Name, Args: c, T: e.T, New: e.New}
+	n := *e
+	n.Args = c
+	return &n
 }
 
 // WithChildren replaces the left side of IN.
@@ -264,7 +310,14 @@ func (e *RowFunc) String() string {
 	for i, a := range e.Args {
 		args[i] = a.String()
 	}
-	return e.Name + "(" + strings.Join(args, ", ") + ")"
+	if e.Spelling == "" {
+		return e.Name + "(" + strings.Join(args, ", ") + ")"
+	}
+	s := e.Spelling
+	for i, a := range args {
+		s = strings.ReplaceAll(s, OperandMark(i), a)
+	}
+	return s
 }
 
 func (e *Subquery) String() string {

@@ -56,6 +56,30 @@ type Scan struct {
 	// Filter holds conjuncts that were pushed down for pruning; they are still
 	// evaluated above.
 	Filter []Expr
+	// Paths describe those of Columns that are no columns of the relation but
+	// values below one, extracted by the source's decoder.
+	Paths []ColumnPath
+}
+
+// ColumnPath is a JSON path that was pushed down to a Scan: the column ID has
+// the value that MySQL's column->'$.a.b' gives, or column->>'$.a.b'.
+type ColumnPath struct {
+	ID ColumnID
+	// Path begins with the relation's column; below it are names of object
+	// members.
+	Path []string
+	// Unquote gives a JSON string's content and other values as text.
+	Unquote bool
+}
+
+// Path is the pushed-down path of a column, or nil for a plain column.
+func (n *Scan) Path(id ColumnID) *ColumnPath {
+	for i := range n.Paths {
+		if n.Paths[i].ID == id {
+			return &n.Paths[i]
+		}
+	}
+	return nil
 }
 
 // Filter keeps the rows for which Predicate is true.
@@ -290,7 +314,11 @@ func (n *Scan) String() string {
 	for i, c := range n.Columns {
 		cols[i] = c.Name
 	}
-	return "Scan " + name + " (" + strings.Join(cols, ", ") + ")"
+	s := "Scan " + name + " (" + strings.Join(cols, ", ") + ")"
+	if len(n.Filter) > 0 {
+		s += " where " + formatExprs(n.Filter, " AND ")
+	}
+	return s
 }
 func (n *Filter) String() string { return "Filter " + n.Predicate.String() }
 func (n *Project) String() string {
@@ -301,24 +329,47 @@ func (n *Flatten) String() string {
 	if n.Outer {
 		kind = "Flatten outer"
 	}
-	return kind + " " + n.Data.String() + " " + n.Table.Path
+	cols := make([]string, len(n.Columns))
+	for i, c := range n.Columns {
+		cols[i] = c.Name
+	}
+	return kind + " " + n.Data.String() + " " + n.Table.Path + " (" + strings.Join(cols, ", ") + ")"
 }
 func (n *Aggregate) String() string {
 	aggs := make([]string, len(n.Aggs))
 	for i, a := range n.Aggs {
-		aggs[i] = a.Name
+		aggs[i] = a.String()
 	}
-	return "Aggregate " + strings.Join(aggs, ", ") + " by " + formatNamed(n.GroupBy)
+	s := "Aggregate"
+	if len(aggs) > 0 {
+		s += " " + strings.Join(aggs, ", ")
+	}
+	if len(n.GroupBy) > 0 {
+		s += " by " + formatNamed(n.GroupBy)
+	}
+	return s
 }
 func (n *Join) String() string {
-	s := [...]string{"inner", "left", "right", "full", "cross"}[n.Kind] + " Join"
+	s := [...]string{"Inner", "Left", "Right", "Full", "Cross"}[n.Kind] + " join"
+	if n.Lateral {
+		s += " lateral"
+	}
 	if n.On != nil {
 		s += " on " + n.On.String()
 	}
 	return s
 }
-func (n *Sort) String() string     { return "Sort" }
-func (n *Limit) String() string    { return fmt.Sprintf("Limit %d offset %d", n.Count, n.Offset) }
+func (n *Sort) String() string { return "Sort " + formatKeys(n.Keys) }
+func (n *Limit) String() string {
+	s := "Limit all"
+	if n.Count >= 0 {
+		s = fmt.Sprintf("Limit %d", n.Count)
+	}
+	if n.Offset > 0 {
+		s += fmt.Sprintf(" offset %d", n.Offset)
+	}
+	return s
+}
 func (n *Distinct) String() string { return "Distinct" }
 func (n *SetOp) String() string {
 	if n.All {
@@ -326,8 +377,78 @@ func (n *SetOp) String() string {
 	}
 	return n.Op
 }
-func (n *Window) String() string { return "Window" }
-func (n *Values) String() string { return fmt.Sprintf("Values (%d rows)", len(n.Rows)) }
+func (n *Window) String() string {
+	parts := make([]string, len(n.Exprs))
+	for i, e := range n.Exprs {
+		parts[i] = e.String()
+	}
+	return "Window " + strings.Join(parts, ", ")
+}
+func (n *Values) String() string {
+	if len(n.Columns) == 0 {
+		return "Dual"
+	}
+	return fmt.Sprintf("Values (%d rows)", len(n.Rows))
+}
+
+// String is the aggregate as SQL.
+func (a AggregateExpr) String() string {
+	args := formatExprs(a.Args, ", ")
+	if a.Name == "count" && len(a.Args) == 0 {
+		args = "*"
+	}
+	if a.Distinct {
+		args = "DISTINCT " + args
+	}
+	if len(a.OrderBy) > 0 {
+		args += " ORDER BY " + formatKeys(a.OrderBy)
+	}
+	if a.Name == "group_concat" && a.Separator != "," {
+		args += " SEPARATOR '" + a.Separator + "'"
+	}
+	return strings.ToUpper(a.Name) + "(" + args + ")"
+}
+
+// String is the window function as SQL.
+func (w WindowExpr) String() string {
+	args := formatExprs(w.Args, ", ")
+	if w.Name == "count" && len(w.Args) == 0 {
+		args = "*"
+	}
+	if w.Distinct {
+		args = "DISTINCT " + args
+	}
+	var over []string
+	if len(w.PartitionBy) > 0 {
+		over = append(over, "PARTITION BY "+formatExprs(w.PartitionBy, ", "))
+	}
+	if len(w.OrderBy) > 0 {
+		over = append(over, "ORDER BY "+formatKeys(w.OrderBy))
+	}
+	if w.Frame != "" {
+		over = append(over, w.Frame)
+	}
+	return strings.ToUpper(w.Name) + "(" + args + ") OVER (" + strings.Join(over, " ") + ")"
+}
+
+func formatExprs(exprs []Expr, separator string) string {
+	parts := make([]string, len(exprs))
+	for i, e := range exprs {
+		parts[i] = e.String()
+	}
+	return strings.Join(parts, separator)
+}
+
+func formatKeys(keys []SortKey) string {
+	parts := make([]string, len(keys))
+	for i, k := range keys {
+		parts[i] = k.Expr.String()
+		if k.Desc {
+			parts[i] += " DESC"
+		}
+	}
+	return strings.Join(parts, ", ")
+}
 
 func formatNamed(exprs []NamedExpr) string {
 	parts := make([]string, len(exprs))
@@ -340,12 +461,22 @@ func formatNamed(exprs []NamedExpr) string {
 	return strings.Join(parts, ", ")
 }
 
-// Format prints a plan as an indented tree.
+// Format prints a plan as an indented tree; the plans of subqueries come before
+// the inputs of the node that evaluates them.
 func Format(n Node) string {
 	var b strings.Builder
 	var walk func(n Node, depth int)
 	walk = func(n Node, depth int) {
 		b.WriteString(strings.Repeat("  ", depth) + n.String() + "\n")
+		for _, e := range Exprs(n) {
+			Walk(e, func(e Expr) bool {
+				if s, ok := e.(*Subquery); ok {
+					b.WriteString(strings.Repeat("  ", depth+1) + "Subquery\n")
+					walk(s.Plan, depth+2)
+				}
+				return true
+			})
+		}
 		for _, in := range n.Inputs() {
 			walk(in, depth+1)
 		}

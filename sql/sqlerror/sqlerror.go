@@ -56,6 +56,9 @@ const (
 	CodeFenced        Code = "fenced"
 	CodeState         Code = "state" // the object is not in a state that allows this
 	CodeLocked        Code = "locked"
+	CodeOutOfRange    Code = "out_of_range" // a computed value that its type cannot hold
+	CodeCardinality   Code = "cardinality"  // a scalar subquery of several rows
+	CodeResources     Code = "resources"    // a query that needs more memory or disk than it may have
 )
 
 // Position is a place in a statement's text; Line and Column count from 1,
@@ -75,6 +78,22 @@ func (p Position) String() string {
 		return fmt.Sprintf("line %d, column %d", p.Line, p.Column)
 	}
 	return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column)
+}
+
+// Within places a position that was counted from line 1, column 1 of an inner
+// text in the text around it, where the inner one begins at outer. Without one
+// of the two it is the other.
+func (p Position) Within(outer Position) Position {
+	if p.Line == 0 {
+		return outer
+	}
+	if outer.Line == 0 {
+		return Position{File: outer.File, Line: p.Line, Column: p.Column}
+	}
+	if p.Line == 1 {
+		p.Column += outer.Column - 1
+	}
+	return Position{File: outer.File, Line: p.Line + outer.Line - 1, Column: p.Column}
 }
 
 // Error is the rich error. Object names what it is about ("source clicks",
@@ -137,9 +156,10 @@ func Externalf(code Code, format string, args ...any) *Error {
 func newf(code Code, kind Kind, format string, args ...any) *Error {
 	err := fmt.Errorf(format, args...)
 	e := &Error{Code: code, Kind: kind, Message: err.Error()}
+	_, several := err.(interface{ Unwrap() []error })
 	switch cause := errors.Unwrap(err); {
-	case cause == nil:
-	case strings.HasSuffix(format, ": %w"):
+	case cause == nil && !several:
+	case cause != nil && strings.HasSuffix(format, ": %w"):
 		e.Message, e.Err = strings.TrimSuffix(e.Message, ": "+cause.Error()), cause
 	default:
 		e.Message, e.Err = "", err
@@ -152,6 +172,13 @@ func (e *Error) At(p Position) *Error {
 	if e.Pos.Line == 0 {
 		e.Pos = p
 	}
+	return e
+}
+
+// Within moves the error's position from an inner text to the text around it, as
+// Position.Within does.
+func (e *Error) Within(outer Position) *Error {
+	e.Pos = e.Pos.Within(outer)
 	return e
 }
 
@@ -216,6 +243,12 @@ func (c Code) MySQL() (number int, state string) {
 		return 1366, "HY000"
 	case CodeAuth:
 		return 1045, "28000"
+	case CodeOutOfRange:
+		return 1690, "22003"
+	case CodeCardinality:
+		return 1242, "21000"
+	case CodeResources:
+		return 1041, "HY000"
 	case CodeInUse, CodeConflict, CodeState, CodeFenced:
 		return 3100, "HY000"
 	}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/leatdb/leat/sql/sqlerror"
 )
 
 // Parse reads a type as MySQL spells it in a column definition: its name, the
@@ -14,6 +16,16 @@ func Parse(s string) (Type, error) {
 	name, args, rest, err := split(s)
 	if err != nil {
 		return Type{}, err
+	}
+	values := make([]string, len(args))
+	for i, a := range args {
+		if members := name == "ENUM" || name == "SET"; a.quoted != members {
+			if members {
+				return Type{}, fmt.Errorf("member %s of type %s must be in quotes, as in %s('a','b')", a.text, name, name)
+			}
+			return Type{}, fmt.Errorf("argument '%s' of type %s must be a number", a.text, name)
+		}
+		values[i] = a.text
 	}
 	unsigned := false
 	for words := strings.Fields(strings.ToUpper(rest)); len(words) > 0; words = words[1:] {
@@ -37,7 +49,7 @@ func Parse(s string) (Type, error) {
 			return Type{}, fmt.Errorf("unexpected %q after type %s", strings.ToLower(words[0]), name)
 		}
 	}
-	t, err := build(name, args, unsigned)
+	t, err := build(name, values, unsigned)
 	if err != nil {
 		return Type{}, err
 	}
@@ -47,9 +59,15 @@ func Parse(s string) (Type, error) {
 	return t, nil
 }
 
+// argument is one of those in the brackets of a type, without its quotes.
+type argument struct {
+	text   string
+	quoted bool
+}
+
 // split takes "DECIMAL (10, 2) UNSIGNED" apart into its upper-case name, its
-// arguments (quotes removed) and what follows.
-func split(s string) (name string, args []string, rest string, err error) {
+// arguments and what follows.
+func split(s string) (name string, args []argument, rest string, err error) {
 	s = strings.TrimSpace(s)
 	i := 0
 	for i < len(s) && (s[i] == '_' || s[i] >= '0' && s[i] <= '9' || s[i]|0x20 >= 'a' && s[i]|0x20 <= 'z') {
@@ -74,9 +92,10 @@ func split(s string) (name string, args []string, rest string, err error) {
 		if s == "" {
 			return "", nil, "", fmt.Errorf("missing ) in type %s", name)
 		}
-		var arg string
+		var arg argument
 		if s[0] == '\'' || s[0] == '"' {
-			arg, s, err = unquote(s)
+			arg.quoted = true
+			arg.text, s, err = unquote(s)
 			if err != nil {
 				return "", nil, "", fmt.Errorf("in type %s: %w", name, err)
 			}
@@ -85,7 +104,7 @@ func split(s string) (name string, args []string, rest string, err error) {
 			if end < 0 {
 				return "", nil, "", fmt.Errorf("missing ) in type %s", name)
 			}
-			arg, s = strings.TrimSpace(s[:end]), s[end:]
+			arg.text, s = strings.TrimSpace(s[:end]), s[end:]
 		}
 		args = append(args, arg)
 		s = strings.TrimSpace(s)
@@ -100,8 +119,8 @@ func split(s string) (name string, args []string, rest string, err error) {
 	}
 }
 
-// unquote reads the quoted string that s begins with; a doubled quote stands
-// for itself, a backslash for the next byte.
+// unquote reads the quoted string that s begins with, by MySQL's rules: a
+// doubled quote stands for itself, a backslash escapes.
 func unquote(s string) (value, rest string, err error) {
 	quote := s[0]
 	var b strings.Builder
@@ -114,6 +133,13 @@ func unquote(s string) (value, rest string, err error) {
 			return b.String(), s[i+1:], nil
 		case s[i] == '\\' && i+1 < len(s):
 			i++
+			if j := strings.IndexByte("0bnrtZ", s[i]); j >= 0 {
+				b.WriteByte("\x00\b\n\r\t\x1a"[j])
+				continue
+			}
+			if s[i] == '%' || s[i] == '_' {
+				b.WriteByte('\\')
+			}
 			b.WriteByte(s[i])
 		default:
 			b.WriteByte(s[i])
@@ -154,12 +180,9 @@ func build(name string, args []string, unsigned bool) (Type, error) {
 		}
 		return Type{Kind: signed, Name: word}, nil
 	}
-	sized := func(kind Kind, word string, fallback, high int, needed bool) (Type, error) {
+	sized := func(kind Kind, word string, fallback, high int) (Type, error) {
 		if err := most(1); err != nil {
 			return Type{}, err
-		}
-		if needed && len(args) == 0 {
-			return Type{}, fmt.Errorf("type %s needs a length, as in %s(20)", name, word)
 		}
 		n, err := number(0, fallback, 0, high)
 		return Type{Kind: kind, Name: word, Length: n}, err
@@ -192,6 +215,9 @@ func build(name string, args []string, unsigned bool) (Type, error) {
 	case "SERIAL":
 		return plain(TypeUint64)
 	case "FLOAT":
+		if err := most(2); err != nil {
+			return Type{}, err
+		}
 		bits, err := number(0, 24, 0, 255)
 		if err == nil && bits > 24 && len(args) == 1 {
 			return TypeFloat64, nil
@@ -222,15 +248,15 @@ func build(name string, args []string, unsigned bool) (Type, error) {
 		}
 		return NewDecimal(p, s), nil
 	case "CHAR", "CHARACTER", "NCHAR":
-		return sized(String, "CHAR", 1, 255, false)
+		return sized(String, "CHAR", 1, 255)
 	case "VARCHAR", "NVARCHAR":
-		return sized(String, "VARCHAR", 0, 65535, false)
+		return sized(String, "VARCHAR", 0, 65535)
 	case "STRING":
 		return plain(TypeText)
 	case "TINYTEXT", "MEDIUMTEXT", "LONGTEXT":
 		return plain(Type{Kind: String, Name: name})
 	case "TEXT":
-		_, err := number(0, 0, 0, 1<<31-1)
+		_, err := sized(Null, "", 0, 1<<31-1)
 		return TypeText, err
 	case "ENUM", "SET":
 		if len(args) == 0 {
@@ -238,16 +264,16 @@ func build(name string, args []string, unsigned bool) (Type, error) {
 		}
 		return Type{Kind: String, Name: name, Members: args}, nil
 	case "BINARY":
-		return sized(Binary, "BINARY", 1, 255, false)
+		return sized(Binary, "BINARY", 1, 255)
 	case "VARBINARY":
-		return sized(Binary, "VARBINARY", 0, 65535, false)
+		return sized(Binary, "VARBINARY", 0, 65535)
 	case "TINYBLOB", "MEDIUMBLOB", "LONGBLOB":
 		return plain(Type{Kind: Binary, Name: name})
 	case "BLOB":
-		_, err := number(0, 0, 0, 1<<31-1)
+		_, err := sized(Null, "", 0, 1<<31-1)
 		return TypeBlob, err
 	case "BIT":
-		return sized(Binary, "BIT", 1, 64, false)
+		return sized(Binary, "BIT", 1, 64)
 	case "DATE":
 		return plain(TypeDate)
 	case "TIME":
@@ -257,6 +283,9 @@ func build(name string, args []string, unsigned bool) (Type, error) {
 	case "TIMESTAMP":
 		return temporal(Timestamp)
 	case "YEAR":
+		if err := most(1); err != nil {
+			return Type{}, err
+		}
 		_, err := number(0, 4, 4, 4)
 		return Type{Kind: Int16}, err
 	case "JSON":
@@ -264,5 +293,15 @@ func build(name string, args []string, unsigned bool) (Type, error) {
 	case "NULL":
 		return plain(TypeNull)
 	}
+	if near := sqlerror.Nearest(name, known); near != "" {
+		return Type{}, fmt.Errorf("unknown type %s; did you mean %s?", name, near)
+	}
 	return Type{}, fmt.Errorf("unknown type %s; known are BOOLEAN, TINYINT, SMALLINT, INT, BIGINT (all also UNSIGNED), FLOAT, DOUBLE, DECIMAL(p,s), CHAR(n), VARCHAR(n), TEXT, ENUM, SET, BINARY(n), VARBINARY(n), BLOB, BIT(n), DATE, TIME, DATETIME(n), TIMESTAMP(n), JSON", name)
+}
+
+// known are the types that a misspelled name is compared with.
+var known = []string{
+	"BOOLEAN", "TINYINT", "SMALLINT", "MEDIUMINT", "INT", "INTEGER", "BIGINT", "FLOAT", "DOUBLE", "DECIMAL",
+	"NUMERIC", "CHAR", "VARCHAR", "TEXT", "ENUM", "SET", "BINARY", "VARBINARY", "BLOB", "BIT", "DATE", "TIME",
+	"DATETIME", "TIMESTAMP", "YEAR", "JSON",
 }

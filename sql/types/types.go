@@ -105,6 +105,8 @@ func NewVarchar(n int) Type { return Type{Kind: String, Name: "VARCHAR", Length:
 // Equal reports whether two types are declared alike.
 func (t Type) Equal(u Type) bool { return t.String() == u.String() }
 
+var memberEscapes = strings.NewReplacer("'", "''", `\`, `\\`)
+
 // String is the type as SHOW CREATE prints it and Parse reads it.
 func (t Type) String() string {
 	name := t.Name
@@ -122,7 +124,7 @@ func (t Type) String() string {
 		if name == "ENUM" || name == "SET" {
 			quoted := make([]string, len(t.Members))
 			for i, m := range t.Members {
-				quoted[i] = "'" + strings.ReplaceAll(m, "'", "''") + "'"
+				quoted[i] = "'" + memberEscapes.Replace(m) + "'"
 			}
 			return name + "(" + strings.Join(quoted, ",") + ")"
 		}

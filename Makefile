@@ -1,0 +1,85 @@
+# Leat needs the build tags below everywhere; see README.md. Linting and the real
+# services for tests go into .cache, which is not part of the checkout.
+
+GO      ?= go
+TAGS    := gms_pure_go,duckdb_arrow
+# The same flags for all but the tests, so that dependencies are compiled once.
+FLAGS   := -trimpath -tags $(TAGS)
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
+LDFLAGS := -s -w $(if $(VERSION),-X main.buildVersion=$(VERSION))
+
+# How long each fuzz target runs in make fuzz.
+FUZZTIME ?= 10s
+
+GOLANGCI_LINT := .cache/bin/golangci-lint-v2.12.0
+
+.SHELLFLAGS := -eu -c
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build bin/leat
+	$(GO) build $(FLAGS) -ldflags '$(LDFLAGS)' -o bin/leat ./cmd/leat
+
+.PHONY: demo
+demo: build ## build, and show the whole job working on made-up taxi trips
+	bin/leat demo
+
+.PHONY: test
+test: check-format vet ## run the tests; needs Go, a C compiler and make
+	$(GO) test -race -tags $(TAGS) -timeout 20m ./...
+
+.PHONY: check-format
+check-format: ## tell which files gofmt would change
+	@unformatted=$$(find . -name '.?*' -prune -o -name '*.go' -exec "$$($(GO) env GOROOT)/bin/gofmt" -l {} +); \
+	if [ -n "$$unformatted" ]; then echo "run gofmt -w on:"; echo "$$unformatted"; exit 1; fi
+
+.PHONY: vet
+vet: ## run go vet, also on the tests that use services
+	$(GO) vet $(FLAGS),services,minio ./...
+
+.PHONY: lint
+lint: $(GOLANGCI_LINT) ## run the linters of .golangci.yml
+	GOFLAGS="$${GOFLAGS:-} -trimpath" $(GOLANGCI_LINT) run ./...
+
+$(GOLANGCI_LINT):
+	@mkdir -p $(@D)
+	GOFLAGS= GOBIN=$(CURDIR)/$(@D) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(lastword $(subst -lint-, ,$@))
+	@mv $(@D)/golangci-lint $@
+
+.PHONY: services
+services: ## install the real services that tests use (needs Java 17, Maven, Python 3, apt)
+	$(GO) run $(FLAGS) ./internal/services/install
+
+# Only the tests in files with the constraint are run: the others of the same
+# packages are those of make test.
+.PHONY: test-services
+test-services: services ## install and start real services, and run the tests that use them
+	@files=$$(grep -rlx --include='*_test.go' --exclude-dir='.?*' '//go:build services' .); \
+	tests=$$(sed -n 's/^func \(Test[A-Za-z0-9_]*\)(.*/\1/p' $$files | sort -u | paste -s -d '|' -); \
+	set -x; \
+	$(GO) test -race -count=1 -timeout 20m -tags $(TAGS),services -run "^($$tests)$$" $$(dirname $$files | sort -u)
+
+.PHONY: test-minio
+test-minio: ## run the S3 tests against MinIO, which takes minutes to build
+	$(GO) run $(FLAGS) ./internal/services/install minio
+	$(GO) test -race -count=1 -tags $(TAGS),services,minio -run MinIO ./internal/services
+
+.PHONY: bench-ingest
+bench-ingest: build ## compare leat with DuckDB on the same file and cores
+	$(GO) run $(FLAGS) ./bench/ingest
+
+.PHONY: fuzz
+fuzz: ## run every fuzz target for FUZZTIME (10s)
+	@grep -rn --include='*_test.go' --exclude-dir='.?*' '^func Fuzz' . | sed 's|^\(.*\)/[^/]*\.go:[0-9]*:func \(Fuzz[A-Za-z0-9_]*\).*|\1 \2|' | \
+	while read -r package target; do \
+		echo "$$package $$target"; \
+		$(GO) test -tags $(TAGS) -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$package" || exit 1; \
+	done
+
+.PHONY: clean
+clean: ## remove what the targets have built and installed
+	rm -rf bin .cache

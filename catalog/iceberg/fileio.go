@@ -1,0 +1,281 @@
+package iceberg
+
+import (
+	"bytes"
+	"container/list"
+	"context"
+	"io"
+	"io/fs"
+	"net/url"
+	"path"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	icebergio "github.com/apache/iceberg-go/io"
+
+	"github.com/leatdb/leat/internal/objectstore"
+)
+
+// storeProperty is the catalog property by which the library's I/O registry
+// finds the store of a lake. It is not written to tables.
+const storeProperty = "leat.store"
+
+// stores are the open lakes' stores by the value of storeProperty.
+var stores struct {
+	sync.Mutex
+	registered bool
+	next       int
+	byID       map[string]storeEntry
+}
+
+type storeEntry struct {
+	store objectstore.Store
+	files *fileCache
+}
+
+// registerStore lets the library find a store. The library's own local I/O
+// syncs nothing to disk, so its schemes become ours when the first lake opens.
+func registerStore(store objectstore.Store, files *fileCache) (id string, release func()) {
+	stores.Lock()
+	defer stores.Unlock()
+	if !stores.registered {
+		stores.registered, stores.byID = true, map[string]storeEntry{}
+		for _, scheme := range []string{"", "file", "s3", "s3a", "s3n"} {
+			icebergio.Unregister(scheme)
+			icebergio.Register(scheme, openFileIO)
+		}
+	}
+	stores.next++
+	id = strconv.Itoa(stores.next)
+	stores.byID[id] = storeEntry{store, files}
+	return id, func() {
+		stores.Lock()
+		defer stores.Unlock()
+		delete(stores.byID, id)
+	}
+}
+
+// openFileIO is the library's factory. Programs that use iceberg-go beside this
+// package get a store by the properties that all Iceberg libraries share.
+func openFileIO(ctx context.Context, location *url.URL, props map[string]string) (icebergio.IO, error) {
+	stores.Lock()
+	entry, ok := stores.byID[props[storeProperty]]
+	stores.Unlock()
+	if ok {
+		return &fileIO{ctx: ctx, store: entry.store, files: entry.files}, nil
+	}
+	root := "/"
+	if location.Host != "" && strings.HasPrefix(location.Scheme, "s3") {
+		root = "s3://" + location.Host
+	}
+	pathStyle, _ := strconv.ParseBool(props["s3.path-style-access"])
+	store, err := objectstore.Open(ctx, objectstore.Config{
+		URI: root, Endpoint: props["s3.endpoint"], Region: props["s3.region"], PathStyle: pathStyle,
+		AccessKeyID: props["s3.access-key-id"], SecretAccessKey: props["s3.secret-access-key"], SessionToken: props["s3.session-token"],
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &fileIO{ctx: ctx, store: store, files: newFileCache()}, nil
+}
+
+// fileIO is the library's view of a store, for metadata and manifests: files
+// that are written whole, never changed, and small enough to be held.
+type fileIO struct {
+	ctx   context.Context
+	store objectstore.Store
+	files *fileCache
+}
+
+func (l *Lake) fileIO(ctx context.Context) (icebergio.IO, error) {
+	return &fileIO{ctx: ctx, store: l.opts.Store, files: l.files}, nil
+}
+
+// locate finds the store and key of a name, which may lie outside the lake's
+// folder when another program put the table there.
+func (f *fileIO) locate(name string) (objectstore.Store, string, error) {
+	if key, err := f.store.Key(name); err == nil {
+		return f.store, key, nil
+	}
+	folder, base := path.Split(name)
+	other, err := f.store.At(strings.TrimSuffix(folder, "/"))
+	return other, base, err
+}
+
+// Open implements the library's IO.
+func (f *fileIO) Open(name string) (icebergio.File, error) {
+	data, err := f.read(name)
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+	}
+	return &memoryFile{Reader: bytes.NewReader(data), name: name}, nil
+}
+
+// ReadFile implements the library's ReadFileIO; the caller owns the bytes.
+func (f *fileIO) ReadFile(name string) ([]byte, error) {
+	data, err := f.read(name)
+	return bytes.Clone(data), err
+}
+
+func (f *fileIO) read(name string) ([]byte, error) {
+	if data, ok := f.files.get(name); ok {
+		return data, nil
+	}
+	store, key, err := f.locate(name)
+	if err != nil {
+		return nil, err
+	}
+	data, err := store.Get(f.ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	f.files.put(name, data)
+	return data, nil
+}
+
+// Create implements the library's WriteFileIO: the file exists when the writer
+// is closed.
+func (f *fileIO) Create(name string) (icebergio.FileWriter, error) {
+	key, err := f.store.Key(name)
+	if err != nil {
+		return nil, err
+	}
+	return &memoryWriter{io: f, name: name, key: key}, nil
+}
+
+// WriteFile implements the library's WriteFileIO.
+func (f *fileIO) WriteFile(name string, data []byte) error {
+	key, err := f.store.Key(name)
+	if err != nil {
+		return err
+	}
+	if _, err := f.store.Put(f.ctx, key, data, objectstore.PutOptions{}); err != nil {
+		return err
+	}
+	f.files.put(name, data)
+	return nil
+}
+
+// Remove implements the library's IO; what does not exist is no error.
+func (f *fileIO) Remove(name string) error {
+	_, err := f.DeleteFiles(f.ctx, []string{name})
+	return err
+}
+
+// DeleteFiles implements the library's BulkRemovableIO. Nothing outside the
+// lake's folder is deleted.
+func (f *fileIO) DeleteFiles(ctx context.Context, names []string) ([]string, error) {
+	keys := make([]string, len(names))
+	for i, name := range names {
+		key, err := f.store.Key(name)
+		if err != nil {
+			return nil, err
+		}
+		keys[i] = key
+		f.files.remove(name)
+	}
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	if err := f.store.Delete(ctx, keys...); err != nil {
+		return nil, err
+	}
+	return names, nil
+}
+
+type memoryFile struct {
+	*bytes.Reader
+	name string
+}
+
+func (m *memoryFile) Close() error               { return nil }
+func (m *memoryFile) Stat() (fs.FileInfo, error) { return m, nil }
+func (m *memoryFile) Name() string               { return path.Base(m.name) }
+func (m *memoryFile) Size() int64                { return m.Reader.Size() }
+func (m *memoryFile) Mode() fs.FileMode          { return 0o444 }
+func (m *memoryFile) ModTime() time.Time         { return time.Time{} }
+func (m *memoryFile) IsDir() bool                { return false }
+func (m *memoryFile) Sys() any                   { return nil }
+
+type memoryWriter struct {
+	bytes.Buffer
+	io        *fileIO
+	name, key string
+	closed    bool
+}
+
+func (w *memoryWriter) Close() error {
+	if w.closed {
+		return nil
+	}
+	w.closed = true
+	return w.io.WriteFile(w.name, w.Bytes())
+}
+
+var _ io.ReaderFrom = (*memoryWriter)(nil)
+
+// fileCache keeps the metadata files and manifests that were read or written
+// last. Their names hold random ids, so a name never means another content.
+type fileCache struct {
+	mu     sync.Mutex
+	order  *list.List // of *cachedFile, newest first
+	byName map[string]*list.Element
+	bytes  int
+}
+
+type cachedFile struct {
+	name string
+	data []byte
+}
+
+const (
+	maxCacheBytes      = 32 << 20
+	maxCachedFileBytes = 4 << 20
+)
+
+func newFileCache() *fileCache {
+	return &fileCache{order: list.New(), byName: map[string]*list.Element{}}
+}
+
+func (c *fileCache) get(name string) ([]byte, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e, ok := c.byName[name]
+	if !ok {
+		return nil, false
+	}
+	c.order.MoveToFront(e)
+	return e.Value.(*cachedFile).data, true
+}
+
+func (c *fileCache) put(name string, data []byte) {
+	if len(data) > maxCachedFileBytes || !strings.HasSuffix(name, ".avro") && !strings.HasSuffix(name, ".metadata.json") {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, ok := c.byName[name]; ok {
+		return
+	}
+	c.byName[name] = c.order.PushFront(&cachedFile{name, data})
+	c.bytes += len(data)
+	for c.bytes > maxCacheBytes {
+		c.drop(c.order.Back())
+	}
+}
+
+func (c *fileCache) drop(e *list.Element) {
+	f := c.order.Remove(e).(*cachedFile)
+	delete(c.byName, f.name)
+	c.bytes -= len(f.data)
+}
+
+func (c *fileCache) remove(name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e, ok := c.byName[name]; ok {
+		c.drop(e)
+	}
+}

@@ -1,0 +1,244 @@
+package iceberg
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/apache/iceberg-go"
+	"github.com/apache/iceberg-go/table"
+
+	"github.com/leatdb/leat/catalog"
+	"github.com/leatdb/leat/sql/sqlerror"
+	"github.com/leatdb/leat/sql/types"
+)
+
+// tableVersion is one immutable version of a table; it implements
+// catalog.Table.
+type tableVersion struct {
+	lake    *Lake
+	table   *table.Table
+	schema  types.Schema
+	ids     []int
+	columns []int // the partition's
+}
+
+func newTable(l *Lake, t *table.Table) (*tableVersion, error) {
+	v := &tableVersion{lake: l, table: t}
+	for _, field := range t.Schema().Fields() {
+		typ, err := declared(field, t.Properties())
+		if err != nil {
+			return nil, sqlerror.Userf(sqlerror.CodeUnsupported, "table %s, column %s: %w", v.Name(), field.Name, err)
+		}
+		v.schema = append(v.schema, types.Column{Name: field.Name, Type: typ, NotNull: field.Required})
+		v.ids = append(v.ids, field.ID)
+	}
+	spec := t.Spec()
+	for _, field := range spec.Fields() {
+		for _, source := range field.SourceIDs {
+			if i := slices.Index(v.ids, source); i >= 0 && !slices.Contains(v.columns, i) && field.Transform.String() != "void" {
+				v.columns = append(v.columns, i)
+			}
+		}
+	}
+	return v, nil
+}
+
+func (v *tableVersion) Name() string                  { return v.table.Identifier()[1] }
+func (v *tableVersion) Schema() types.Schema          { return v.schema }
+func (v *tableVersion) FieldIDs() []int               { return v.ids }
+func (v *tableVersion) PartitionColumns() []int       { return v.columns }
+func (v *tableVersion) Location() string              { return v.table.Location() }
+func (v *tableVersion) Properties() map[string]string { return v.table.Properties() }
+
+func (v *tableVersion) Version() string {
+	snapshot := int64(0)
+	if s := v.table.CurrentSnapshot(); s != nil {
+		snapshot = s.SnapshotID
+	}
+	return fmt.Sprintf("%d.%d", snapshot, v.table.Schema().ID)
+}
+
+func (v *tableVersion) Plan(ctx context.Context, where []catalog.Predicate) ([]catalog.DataFile, error) {
+	filter := v.filter(where)
+	tasks, err := v.table.Scan(table.WithRowFilter(filter), table.WithCaseSensitive(true)).PlanFiles(ctx)
+	if err != nil {
+		return nil, catalogError("plan reading "+v.Name(), err)
+	}
+	files := make([]catalog.DataFile, 0, len(tasks))
+	for _, task := range tasks {
+		deletes := len(task.DeleteFiles)+len(task.EqualityDeleteFiles)+len(task.DeletionVectorFiles) > 0
+		// A large file comes as several ranges, one behind the other.
+		if task.Start > 0 {
+			continue
+		}
+		files = append(files, catalog.DataFile{
+			Path: task.File.FilePath(), Format: strings.ToLower(string(task.File.FileFormat())),
+			Rows: task.File.Count(), Bytes: task.File.FileSizeBytes(),
+			Partition: v.partition(task.File), Deletes: deletes,
+		})
+	}
+	return files, nil
+}
+
+// partition prints the partition values of a file; NULL is "NULL".
+func (v *tableVersion) partition(f iceberg.DataFile) map[string]string {
+	spec := v.table.Metadata().PartitionSpecByID(int(f.SpecID()))
+	if spec == nil || spec.NumFields() == 0 {
+		return nil
+	}
+	data := f.Partition()
+	values := make(map[string]string, spec.NumFields())
+	for _, field := range spec.Fields() {
+		value := data[field.FieldID]
+		source, ok := v.table.Schema().FindFieldByID(field.SourceIDs[0])
+		switch {
+		case value == nil:
+			values[field.Name] = "NULL"
+		case !ok:
+			values[field.Name] = fmt.Sprint(value)
+		default:
+			values[field.Name] = field.Transform.ToHumanStrType(source.Type, value)
+		}
+	}
+	return values
+}
+
+func (v *tableVersion) Partitions(ctx context.Context) ([]catalog.PartitionInfo, error) {
+	files, err := v.Plan(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	byKey := map[string]*catalog.PartitionInfo{}
+	var keys []string
+	for _, f := range files {
+		var parts []string
+		for name, value := range f.Partition {
+			parts = append(parts, strconv.Quote(name)+"="+strconv.Quote(value))
+		}
+		slices.Sort(parts)
+		key := strings.Join(parts, ",")
+		p := byKey[key]
+		if p == nil {
+			p = &catalog.PartitionInfo{Values: f.Partition}
+			byKey[key] = p
+			keys = append(keys, key)
+		}
+		p.Files++
+		p.Rows += f.Rows
+		p.Bytes += f.Bytes
+	}
+	slices.Sort(keys)
+	infos := make([]catalog.PartitionInfo, len(keys))
+	for i, key := range keys {
+		infos[i] = *byKey[key]
+	}
+	return infos, nil
+}
+
+// The keys of a snapshot's summary by which Commits knows what a stream
+// committed.
+const (
+	SummaryStream     = "leat.stream"
+	SummaryGeneration = "leat.generation"
+	SummaryEpoch      = "leat.epoch"
+	SummaryRows       = "leat.rows-landed"
+	SummaryDead       = "leat.rows-dead"
+	SummaryFiles      = "leat.files"
+	SummaryBytes      = "leat.bytes"
+	SummaryPositions  = "leat.positions"
+	SummaryDataLoss   = "leat.data-loss"
+	// SummaryPending is set when an epoch has output that is published after its
+	// commit, SummaryCompletes, "<table>/<stream>/<epoch>", on the commit of
+	// DeadLetterTable that did so.
+	SummaryPending   = "leat.pending"
+	SummaryCompletes = "leat.completes"
+)
+
+// DeadLetterTable is the table of a lake that takes what could not be landed.
+const DeadLetterTable = "_dead_letters"
+
+// Completes is the value of SummaryCompletes.
+func Completes(tableName, stream string, epoch int64) string {
+	return fmt.Sprintf("%s/%s/%d", tableName, stream, epoch)
+}
+
+func (v *tableVersion) Commits(ctx context.Context) ([]catalog.Commit, error) {
+	var commits []catalog.Commit
+	pending := false
+	for _, s := range v.table.Metadata().Snapshots() {
+		if s.Summary == nil || s.Summary.Properties[SummaryStream] == "" {
+			continue
+		}
+		p := s.Summary.Properties
+		number := func(key string) int64 { n, _ := strconv.ParseInt(p[key], 10, 64); return n }
+		c := catalog.Commit{
+			Stream: p[SummaryStream], Generation: number(SummaryGeneration), Epoch: number(SummaryEpoch),
+			CommittedAt: time.UnixMilli(s.TimestampMs).UTC(),
+			RowsLanded:  number(SummaryRows), RowsDead: number(SummaryDead),
+			Files: number(SummaryFiles), Bytes: number(SummaryBytes),
+			Positions: p[SummaryPositions], DataLoss: p[SummaryDataLoss], SnapshotID: s.SnapshotID,
+		}
+		if p[SummaryPending] == "" {
+			c.CompletedAt = c.CommittedAt
+		} else {
+			pending = true
+		}
+		commits = append(commits, c)
+	}
+	if pending {
+		if err := v.complete(ctx, commits); err != nil {
+			return nil, err
+		}
+	}
+	slices.SortStableFunc(commits, func(a, b catalog.Commit) int {
+		return cmp.Or(b.CommittedAt.Compare(a.CommittedAt), cmp.Compare(b.Epoch, a.Epoch), cmp.Compare(b.Generation, a.Generation))
+	})
+	return commits, nil
+}
+
+// complete finds out when pending output was published. That of an epoch is,
+// at the latest, when the stream's next epoch is committed.
+func (v *tableVersion) complete(ctx context.Context, commits []catalog.Commit) error {
+	published := map[string]time.Time{}
+	letters, err := v.lake.load(ctx, DeadLetterTable)
+	if e := sqlerror.As(err); err != nil && (e == nil || e.Code != sqlerror.CodeUnknownObject) {
+		return err
+	}
+	if err == nil {
+		for _, s := range letters.Metadata().Snapshots() {
+			if s.Summary != nil && s.Summary.Properties[SummaryCompletes] != "" {
+				published[s.Summary.Properties[SummaryCompletes]] = time.UnixMilli(s.TimestampMs).UTC()
+			}
+		}
+	}
+	for i := range commits {
+		c := &commits[i]
+		if !c.CompletedAt.IsZero() {
+			continue
+		}
+		if at, ok := published[Completes(v.Name(), c.Stream, c.Epoch)]; ok {
+			c.CompletedAt = at
+			continue
+		}
+		for _, later := range commits {
+			if later.Stream == c.Stream && later.Epoch > c.Epoch && (c.CompletedAt.IsZero() || later.CommittedAt.Before(c.CompletedAt)) {
+				c.CompletedAt = later.CommittedAt
+			}
+		}
+	}
+	return nil
+}
+
+func (v *tableVersion) Open(ctx context.Context, name string) (catalog.File, error) {
+	io := &fileIO{ctx: ctx, store: v.lake.opts.Store}
+	store, key, err := io.locate(name)
+	if err != nil {
+		return nil, err
+	}
+	return store.Open(ctx, key)
+}

@@ -1,0 +1,349 @@
+package json
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"unicode/utf8"
+
+	"github.com/leatdb/leat/connectors"
+	"github.com/leatdb/leat/internal/mysqljson"
+	"github.com/leatdb/leat/sql/types"
+)
+
+// Why a value does not fit its column.
+var (
+	errTooLong   = errors.New("too long")
+	errNotMember = errors.New("not one of the members")
+	errNoScalar  = errors.New("not a single value")
+)
+
+// convert writes a value, given its JSON text, at a row, as MySQL's INSERT
+// converts it: true and false are 1 and 0, strings that are wholly numeric are
+// numbers, numbers and booleans are text in text columns, as are the bytes of
+// objects and arrays. The text has been validated. null tells that the value is
+// NULL, err why it does not fit; a *mysqljson.SyntaxError means that it cannot
+// be a JSON value in MySQL at all.
+func (c *column) convert(raw []byte, row int, s *scratch) (null bool, err error) {
+	kind := mysqljson.KindOf(raw)
+	switch c.field.Mode {
+	case connectors.FieldExtract:
+		if kind == mysqljson.Null && len(c.field.Path) == 1 {
+			return true, nil
+		}
+		if s.text, err = mysqljson.AppendNormal(s.text[:0], raw); err != nil {
+			return false, err
+		}
+		return false, c.setText(row, s.text)
+	case connectors.FieldUnquote:
+		if kind == mysqljson.Null && len(c.field.Path) == 1 {
+			return true, nil
+		}
+		if s.text, err = mysqljson.AppendUnquoted(s.text[:0], raw); err != nil {
+			return false, err
+		}
+		return false, c.setText(row, s.text)
+	}
+	if kind == mysqljson.Null {
+		return true, nil
+	}
+	switch c.typ.Kind {
+	case types.JSON:
+		return false, c.setText(row, raw)
+	case types.String:
+		return false, c.convertString(raw, kind, row, s)
+	case types.Binary:
+		return false, c.convertBinary(raw, kind, row, s)
+	}
+	if kind == mysqljson.Array || kind == mysqljson.Object {
+		return false, errNoScalar
+	}
+	text := s.scalar(raw, kind)
+	switch c.typ.Kind {
+	case types.Date, types.Time, types.DateTime, types.Timestamp:
+		return false, c.convertTemporal(text, kind, row)
+	}
+	return false, c.convertNumber(text, kind, row)
+}
+
+// scratch holds text while it is converted.
+type scratch struct {
+	text []byte
+	set  []byte
+}
+
+// scalar is the text that a value stands for: a string's content, else its own.
+func (s *scratch) scalar(raw []byte, kind mysqljson.Kind) []byte {
+	if kind != mysqljson.String {
+		return raw
+	}
+	content := raw[1 : len(raw)-1]
+	if bytes.IndexByte(content, '\\') < 0 {
+		return content
+	}
+	s.text = mysqljson.AppendUnescaped(s.text[:0], content)
+	return s.text
+}
+
+var (
+	textZero = []byte("0")
+	textOne  = []byte("1")
+)
+
+func (c *column) convertNumber(text []byte, kind mysqljson.Kind, row int) error {
+	if kind == mysqljson.Bool {
+		if text[0] == 't' {
+			text = textOne
+		} else {
+			text = textZero
+		}
+	}
+	switch c.typ.Kind {
+	case types.Float32, types.Float64:
+		f, err := mysqljson.ParseDouble(text)
+		if err != nil {
+			return err
+		}
+		if c.typ.Kind == types.Float64 {
+			c.f64[row] = f
+			return nil
+		}
+		if math.IsInf(float64(float32(f)), 0) {
+			return mysqljson.ErrOutOfRange
+		}
+		c.f32[row] = float32(f)
+		return nil
+	case types.Decimal:
+		n, err := mysqljson.ParseDecimal(text, c.typ.Precision, c.typ.Scale)
+		if err == nil {
+			c.dec[row] = n
+		}
+		return err
+	}
+	magnitude, negative, err := mysqljson.ParseInteger(text)
+	if err != nil {
+		return err
+	}
+	if c.typ.Kind == types.Uint64 {
+		if negative {
+			return mysqljson.ErrOutOfRange
+		}
+		c.i64[row] = int64(magnitude)
+		return nil
+	}
+	v := int64(magnitude)
+	if negative {
+		v = -v
+	}
+	if magnitude > 1<<63 || magnitude == 1<<63 && !negative || v < c.low || v > c.high {
+		return mysqljson.ErrOutOfRange
+	}
+	c.setInt(row, v)
+	return nil
+}
+
+// convertTemporal reads dates and times. A string of digits is one too: eight
+// are YYYYMMDD, fourteen YYYYMMDDhhmmss, others an epoch time as the number
+// would be. TIME reads numbers as MySQL does: hhmmss.
+func (c *column) convertTemporal(text []byte, kind mysqljson.Kind, row int) error {
+	if kind == mysqljson.Bool {
+		return mysqljson.ErrNotTime
+	}
+	number := kind == mysqljson.Number
+	if !number && len(text) != 8 && len(text) != 14 {
+		number = len(text) > 0 && len(bytes.Trim(text, "0123456789")) == 0
+	}
+	var v int64
+	var err error
+	switch c.typ.Kind {
+	case types.Time:
+		v, err = mysqljson.ParseTime(text, c.typ.Fsp)
+	case types.Date:
+		var days int32
+		switch {
+		case number && len(text) == 8:
+			if days, err = mysqljson.ParseDate(text); err == nil {
+				break
+			}
+			fallthrough
+		case number:
+			v, err = mysqljson.EpochMicros(text, 6)
+			days = int32(floorDiv(v, 86_400_000_000))
+		default:
+			days, err = mysqljson.ParseDate(text)
+		}
+		v = int64(days)
+	default:
+		if number {
+			v, err = mysqljson.EpochMicros(text, c.typ.Fsp)
+		} else {
+			v, _, err = mysqljson.ParseDateTime(text, c.typ.Fsp)
+		}
+	}
+	if err == nil {
+		c.setInt(row, v)
+	}
+	return err
+}
+
+func floorDiv(a, b int64) int64 {
+	q := a / b
+	if a%b < 0 {
+		q--
+	}
+	return q
+}
+
+func (c *column) convertString(raw []byte, kind mysqljson.Kind, row int, s *scratch) error {
+	text := s.scalar(raw, kind)
+	switch c.typ.Name {
+	case "ENUM":
+		return c.convertEnum(text, kind, row)
+	case "SET":
+		return c.convertSet(text, kind, row, s)
+	}
+	if len(text) > c.limit {
+		if n := utf8.RuneCount(text); n > c.limit {
+			// Spaces at the end are cut, as MySQL does.
+			cut := bytes.TrimRight(text, " ")
+			for n -= len(text) - len(cut); n < c.limit; n++ {
+				cut = text[:len(cut)+1]
+			}
+			if n > c.limit {
+				return errTooLong
+			}
+			text = cut
+		}
+	}
+	if c.typ.Name == "CHAR" {
+		text = bytes.TrimRight(text, " ")
+	}
+	return c.setText(row, text)
+}
+
+// convertEnum takes a member by its name, or by its number counted from 1.
+func (c *column) convertEnum(text []byte, kind mysqljson.Kind, row int) error {
+	if kind == mysqljson.String && slices.Contains(c.typ.Members, string(text)) {
+		return c.setText(row, text)
+	}
+	if n, negative, err := mysqljson.ParseInteger(text); err == nil && !negative && n >= 1 && n <= uint64(len(c.typ.Members)) {
+		return c.setText(row, []byte(c.typ.Members[n-1]))
+	}
+	return errNotMember
+}
+
+// convertSet takes members separated by commas, or a number whose bits are
+// members, and writes them in the order of their declaration.
+func (c *column) convertSet(text []byte, kind mysqljson.Kind, row int, s *scratch) error {
+	var chosen uint64
+	known := kind == mysqljson.String
+	if known && len(text) > 0 {
+		for name := range bytes.SplitSeq(text, []byte{','}) {
+			i := slices.Index(c.typ.Members, string(name))
+			if known = i >= 0 && i < 64; !known {
+				break
+			}
+			chosen |= 1 << i
+		}
+	}
+	if !known {
+		n, negative, err := mysqljson.ParseInteger(text)
+		if err != nil || negative || len(c.typ.Members) < 64 && n >= 1<<len(c.typ.Members) {
+			return errNotMember
+		}
+		chosen = n
+	}
+	s.set = s.set[:0]
+	for i, m := range c.typ.Members {
+		if i < 64 && chosen>>i&1 != 0 {
+			if len(s.set) > 0 {
+				s.set = append(s.set, ',')
+			}
+			s.set = append(s.set, m...)
+		}
+	}
+	return c.setText(row, s.set)
+}
+
+// convertBinary takes the bytes of a text; BINARY(n) is filled up with zero
+// bytes. BIT(n) takes a number, or the bytes of one, the highest first.
+func (c *column) convertBinary(raw []byte, kind mysqljson.Kind, row int, s *scratch) error {
+	text := s.scalar(raw, kind)
+	if c.typ.Name == "BIT" {
+		return c.convertBit(text, kind, row, s)
+	}
+	if len(text) > c.limit {
+		return errTooLong
+	}
+	if c.typ.Name == "BINARY" && len(text) < c.typ.Length {
+		s.set = append(s.set[:0], text...)
+		s.set = append(s.set, make([]byte, c.typ.Length-len(text))...)
+		text = s.set
+	}
+	return c.setText(row, text)
+}
+
+func (c *column) convertBit(text []byte, kind mysqljson.Kind, row int, s *scratch) error {
+	var n uint64
+	switch kind {
+	case mysqljson.Bool:
+		if text[0] == 't' {
+			n = 1
+		}
+	case mysqljson.Number:
+		magnitude, negative, err := mysqljson.ParseInteger(text)
+		if err != nil {
+			return err
+		}
+		if negative {
+			return mysqljson.ErrOutOfRange
+		}
+		n = magnitude
+	case mysqljson.String:
+		if len(text) > 8 {
+			return errTooLong
+		}
+		for _, b := range text {
+			n = n<<8 | uint64(b)
+		}
+	default:
+		return errNoScalar
+	}
+	if c.typ.Length < 64 && n >= 1<<c.typ.Length {
+		return mysqljson.ErrOutOfRange
+	}
+	s.set = s.set[:0]
+	for i := (c.typ.Length+7)/8 - 1; i >= 0; i-- {
+		s.set = append(s.set, byte(n>>(8*i)))
+	}
+	return c.setText(row, s.set)
+}
+
+// misfit is the message for a value that does not fit its column.
+func (c *column) misfit(raw []byte, reason error) string {
+	return fmt.Sprintf("field %s: expected %s, found %s: %v", c.path, c.typ, shorten(raw), reason)
+}
+
+// missing is the message for a value that may not be NULL.
+func (c *column) missing(found bool) string {
+	what := "nothing"
+	if found {
+		what = "null"
+	}
+	return fmt.Sprintf("field %s: expected %s NOT NULL, found %s", c.path, c.typ, what)
+}
+
+// shorten cuts a value for a message.
+func shorten(raw []byte) string {
+	const most = 60
+	if len(raw) <= most {
+		return string(raw)
+	}
+	end := most
+	for end > 0 && !utf8.RuneStart(raw[end]) {
+		end--
+	}
+	return string(raw[:end]) + "…"
+}

@@ -1,0 +1,162 @@
+package json
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/leatdb/leat/connectors"
+	"github.com/leatdb/leat/internal/mysqljson"
+	"github.com/leatdb/leat/sql/types"
+)
+
+// maxInferred bounds the columns that Infer proposes.
+const maxInferred = 2000
+
+// Infer proposes a schema from sampled chunks: a column for each member, in the
+// order in which they appear first. A member's type is the narrowest that holds
+// all its values: BOOLEAN; BIGINT, BIGINT UNSIGNED, DOUBLE; DATE, TIMESTAMP(6);
+// LONGTEXT for other and for mixed single values; JSON where an object or array
+// is among them; LONGTEXT where all are null. Records that do not parse are
+// passed over. It fails when the samples hold no record.
+func Infer(chunks []*connectors.Chunk, framing connectors.Framing) (types.Schema, error) {
+	in := inference{index: map[string]int{}}
+	for _, c := range chunks {
+		d := Decoder{config: connectors.DecoderConfig{Framing: framing}}
+		d.walker = walker{root: &node{}}
+		d.chunk, d.data, d.record = c, c.Data, -1
+		for d.nextValue() {
+			limit := d.limit
+			if framing == connectors.FramingLines {
+				limit = d.lineEnd(d.pos)
+			}
+			end, err := d.walker.pass(d.data[:limit], d.pos)
+			if err == nil && mysqljson.Valid(d.data[d.pos:end]) != nil {
+				err = errNoScalar
+			}
+			if err != nil {
+				d.rejectBroken(d.pos, limit, err)
+				continue
+			}
+			in.add(d.data[d.pos:end])
+			d.values++
+			d.pos = end
+		}
+	}
+	return in.schema()
+}
+
+// inference collects what is known of each member.
+type inference struct {
+	index   map[string]int // by lower-case name, since columns differ in more than case
+	members []inferred
+	records int
+}
+
+type inferred struct {
+	name   string
+	traits trait
+}
+
+// trait is a set of the kinds of value that a member had.
+type trait uint16
+
+const (
+	traitBool trait = 1 << iota
+	traitInteger
+	traitBig // beyond a BIGINT, within BIGINT UNSIGNED
+	traitNegative
+	traitFraction // or beyond 64 bits
+	traitDate
+	traitTimestamp
+	traitText
+	traitContainer
+)
+
+func (in *inference) add(record []byte) {
+	members, err := mysqljson.Members(record)
+	if err != nil {
+		return
+	}
+	in.records++
+	for _, m := range members {
+		key := strings.ToLower(m.Name)
+		i, ok := in.index[key]
+		if !ok {
+			if len(in.members) >= maxInferred || m.Name == "" {
+				continue
+			}
+			i = len(in.members)
+			in.index[key] = i
+			in.members = append(in.members, inferred{name: m.Name})
+		}
+		in.members[i].traits |= traitsOf(m.Value)
+	}
+}
+
+func traitsOf(value []byte) trait {
+	switch mysqljson.KindOf(value) {
+	case mysqljson.Bool:
+		return traitBool
+	case mysqljson.Number:
+		magnitude, negative, err := mysqljson.ParseInteger(value)
+		switch {
+		case err != nil || strings.ContainsAny(string(value), ".eE") || negative && magnitude > 1<<63:
+			return traitFraction
+		case negative:
+			return traitNegative
+		case magnitude >= 1<<63:
+			return traitBig
+		}
+		return traitInteger
+	case mysqljson.String:
+		text := value[1 : len(value)-1]
+		switch {
+		case len(text) < len("2006-01-02") || text[4] != '-':
+		case len(text) == len("2006-01-02"):
+			if _, err := mysqljson.ParseDate(text); err == nil {
+				return traitDate
+			}
+		default:
+			if _, _, err := mysqljson.ParseDateTime(text, 6); err == nil {
+				return traitTimestamp
+			}
+		}
+		return traitText
+	case mysqljson.Array, mysqljson.Object:
+		return traitContainer
+	}
+	return 0
+}
+
+func (t trait) columnType() types.Type {
+	within := func(set trait) bool { return t&^set == 0 }
+	switch {
+	case t&traitContainer != 0:
+		return types.TypeJSON
+	case t == 0:
+	case within(traitBool):
+		return types.TypeBool
+	case within(traitInteger | traitNegative):
+		return types.TypeInt64
+	case within(traitInteger | traitBig):
+		return types.TypeUint64
+	case within(traitInteger | traitNegative | traitBig | traitFraction):
+		return types.TypeFloat64
+	case within(traitDate):
+		return types.TypeDate
+	case within(traitDate | traitTimestamp):
+		return types.Type{Kind: types.Timestamp, Fsp: 6}
+	}
+	return types.Type{Kind: types.String, Name: "LONGTEXT"}
+}
+
+func (in *inference) schema() (types.Schema, error) {
+	if len(in.members) == 0 {
+		return nil, fmt.Errorf("infer columns from JSON: no object with members among the sampled records (%d objects); declare the columns", in.records)
+	}
+	schema := make(types.Schema, len(in.members))
+	for i, m := range in.members {
+		schema[i] = types.Column{Name: m.name, Type: m.traits.columnType()}
+	}
+	return schema, nil
+}

@@ -1,0 +1,62 @@
+package json
+
+import (
+	"encoding/binary"
+	"unsafe"
+)
+
+// bytesAt is the address of the bytes being decoded. The fast path loads from
+// it without bounds checks. What makes that safe: a chunk is followed by
+// connectors.Padding (64) readable bytes, and the fast path checks that it is
+// still within the chunk often enough to read no further (predictor.decode).
+type bytesAt struct{ base unsafe.Pointer }
+
+// word is the eight bytes at i, the first in the lowest byte.
+func (b bytesAt) word(i int) uint64 {
+	return binary.LittleEndian.Uint64((*[8]byte)(unsafe.Add(b.base, i))[:])
+}
+
+// half is the four bytes at i, the first in the lowest byte.
+func (b bytesAt) half(i int) uint32 {
+	return binary.LittleEndian.Uint32((*[4]byte)(unsafe.Add(b.base, i))[:])
+}
+
+func (b bytesAt) at(i int) byte { return *(*byte)(unsafe.Add(b.base, i)) }
+
+const (
+	ones  = 0x0101010101010101
+	highs = 0x8080808080808080
+	zeros = '0' * ones
+)
+
+// nonDigits has the high bit of each byte set that is no digit. Only the lowest
+// one is exact: those above it may be touched by its carry or borrow.
+func nonDigits(x uint64) uint64 { return ((x + 0x46*ones) | (x - zeros)) & highs }
+
+// specialBytes has the high bit of each byte set that ends a run of plain text
+// in a string: quote, backslash, control characters and bytes beyond ASCII.
+// Only the lowest one is exact.
+func specialBytes(x uint64) uint64 {
+	return ((x - 0x20*ones) | ((x ^ '"'*ones) - ones) | ((x ^ '\\'*ones) - ones) | x) & highs
+}
+
+// controlBytes is specialBytes without the bytes beyond ASCII.
+func controlBytes(x uint64) uint64 {
+	return ((x - 0x20*ones) | ((x ^ '"'*ones) - ones) | ((x ^ '\\'*ones) - ones)) &^ x & highs
+}
+
+// parse8 is the number that eight bytes of digits spell, the first in the
+// lowest byte; zero bytes in front count as 0.
+func parse8(x uint64) uint64 {
+	x = x & (0x0f * ones) * 2561 >> 8
+	x = x & 0x00ff00ff00ff00ff * 6553601 >> 16
+	return x & 0x0000ffff0000ffff * 42949672960001 >> 32
+}
+
+// powersOfTen are 10^0 to 10^19.
+var powersOfTen = [20]uint64{
+	1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9,
+	1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19,
+}
+
+func unsafeData(b []byte) unsafe.Pointer { return unsafe.Pointer(unsafe.SliceData(b)) }

@@ -1,0 +1,575 @@
+package json
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math/bits"
+	"unicode/utf8"
+
+	"github.com/apache/arrow-go/v18/arrow/decimal128"
+
+	"github.com/leatdb/leat/connectors"
+	"github.com/leatdb/leat/internal/mysqljson"
+	"github.com/leatdb/leat/sql/types"
+)
+
+// The functions here decode one value at data[i] in its usual form into a row
+// and return the index behind it. They return 0, having changed nothing that
+// matters, for other forms and for what is wrong; value and then the walker see
+// to those.
+
+// op is how the fast path decodes values of the column.
+func (c *column) op() op {
+	switch c.field.Mode {
+	case connectors.FieldExtract:
+		return opValue
+	case connectors.FieldUnquote:
+		return opUnquote
+	}
+	switch c.typ.Kind {
+	case types.Int64, types.Uint64:
+		return opInt64
+	case types.Int32, types.Uint32:
+		if c.high >= 9_999_999 {
+			return opInt32
+		}
+		return opInteger
+	case types.Bool, types.Int8, types.Int16, types.Uint8, types.Uint16:
+		return opInteger
+	case types.Decimal:
+		if c.bound > 0 {
+			return opDecimal
+		}
+	case types.Float64:
+		return opFloat64
+	case types.DateTime, types.Timestamp:
+		return opTimestamp
+	case types.Date:
+		return opDate
+	case types.String:
+		switch c.typ.Name {
+		case "ENUM":
+			return opEnum
+		case "SET":
+			return opValue
+		}
+		return opText
+	case types.Binary:
+		if c.typ.Name == "VARBINARY" || c.typ.Length == 0 {
+			return opText
+		}
+	}
+	return opValue
+}
+
+// value decodes a value in any form for all columns of a slot.
+func (p *predictor) value(s *slot, i, row int) int {
+	if i >= p.limit {
+		return 0
+	}
+	end, err := mysqljson.Scan(p.data[:p.limit], i)
+	if err != nil {
+		return 0
+	}
+	raw := p.data[i:end]
+	if p.lines && (raw[0] == '{' || raw[0] == '[') && bytes.IndexByte(raw, '\n') >= 0 {
+		return 0
+	}
+	nulls := 0
+	for _, c := range s.node.columns {
+		null, err := c.convert(raw, row, p.scratch)
+		if err != nil {
+			return 0
+		}
+		if null {
+			nulls++
+		}
+	}
+	if nulls > 0 {
+		if nulls < len(s.node.columns) {
+			return 0
+		}
+		*s.nulls |= s.bit
+	}
+	return end
+}
+
+// skip passes a value that nobody wants.
+func (p *predictor) skip(i int) int {
+	if p.full {
+		if i >= p.limit {
+			return 0
+		}
+		end, err := mysqljson.Scan(p.data[:p.limit], i)
+		if err != nil || p.lines && bytes.IndexByte(p.data[i:end], '\n') >= 0 {
+			return 0
+		}
+		return end
+	}
+	b := p.text
+	switch b.at(i) {
+	case '"':
+		return p.skipString(i + 1)
+	case '{', '[':
+		if i >= p.limit {
+			return 0
+		}
+		end, err := mysqljson.Skip(p.data[:p.limit], i)
+		if err != nil || p.lines && bytes.IndexByte(p.data[i:end], '\n') >= 0 {
+			return 0
+		}
+		return end
+	}
+	start := i
+	for i < p.limit {
+		n := bits.TrailingZeros64(scalarEnds(b.word(i))) >> 3
+		i += n
+		if n < 8 {
+			if endsScalar[b.at(i)] {
+				break
+			}
+			i++
+		}
+	}
+	if i == start {
+		return 0
+	}
+	return i
+}
+
+// skipString passes a string from behind its opening quote.
+func (p *predictor) skipString(i int) int {
+	b := p.text
+	m, more := controlBytes(b.word(i)), controlBytes(b.word(i+8))
+	n := bits.TrailingZeros64(m) >> 3
+	if m == 0 {
+		n = 8 + bits.TrailingZeros64(more)>>3
+	}
+	if i += n; n < 16 && b.at(i) == '"' {
+		return i + 1
+	}
+	for i < p.limit {
+		m := controlBytes(b.word(i))
+		if m == 0 {
+			i += 8
+			continue
+		}
+		i += bits.TrailingZeros64(m) >> 3
+		switch b.at(i) {
+		case '"':
+			return i + 1
+		case '\\':
+			if b.at(i+1) < ' ' {
+				return 0
+			}
+			i += 2
+		default:
+			return 0
+		}
+	}
+	return 0
+}
+
+// scalarEnds has the high bit of each byte set that may end a number or word:
+// those of endsScalar and some that do not occur in one. Only the lowest one is
+// exact.
+func scalarEnds(x uint64) uint64 {
+	lower := x | 0x20*ones
+	brackets := ((lower ^ '}'*ones) - ones) | ((lower ^ '{'*ones) - ones)
+	return ((x - 0x2d*ones) | ((x ^ ':'*ones) - ones) | brackets) & highs &^ x
+}
+
+var endsScalar = [256]bool{
+	' ': true, '\n': true, '\r': true, '\t': true, ',': true, ':': true, '"': true,
+	'}': true, ']': true, '{': true, '[': true,
+}
+
+// integer decodes a whole number of up to 18 digits.
+func (p *predictor) integer(c *column, i, row int) int {
+	b := p.text
+	negative := b.at(i) == '-'
+	if negative {
+		i++
+	}
+	v, n := b.digits(i)
+	if n == 0 {
+		switch {
+		case negative:
+		case b.half(i) == 't'|'r'<<8|'u'<<16|'e'<<24:
+			c.setInt(row, 1)
+			return i + 4
+		case b.half(i) == 'f'|'a'<<8|'l'<<16|'s'<<24 && b.at(i+4) == 'e':
+			c.setInt(row, 0)
+			return i + 5
+		}
+		return 0
+	}
+	if n > 18 || n > 1 && b.at(i) == '0' {
+		return 0
+	}
+	signed := int64(v)
+	if negative {
+		signed = -signed
+	}
+	if signed < c.low || signed > c.high {
+		return 0
+	}
+	c.setInt(row, signed)
+	return i + n
+}
+
+// digits reads the digits at i: how many there are (19 for more than 18), and
+// the number that they spell.
+func (b bytesAt) digits(i int) (v uint64, n int) {
+	x := b.word(i)
+	n = bits.TrailingZeros64(nonDigits(x)) >> 3
+	if n < 8 {
+		return parse8(x << (64 - 8*n)), n
+	}
+	v = parse8(x)
+	x = b.word(i + 8)
+	n = bits.TrailingZeros64(nonDigits(x)) >> 3
+	v = v*powersOfTen[n] + parse8(x<<(64-8*n))
+	if n < 8 {
+		return v, 8 + n
+	}
+	for n = 16; n < 19; n++ {
+		digit := b.at(i+n) - '0'
+		if digit > 9 {
+			break
+		}
+		v = v*10 + uint64(digit)
+	}
+	return v, n
+}
+
+// fixed reads a plain number: digits, perhaps a point and more digits, up to 18
+// in all, no exponent. The value is digits / 10^fraction; end is 0 for others.
+func (b bytesAt) fixed(i int) (digits uint64, fraction int, negative bool, end int) {
+	if b.at(i) == '-' {
+		negative = true
+		i++
+	}
+	x := b.word(i)
+	n := bits.TrailingZeros64(nonDigits(x)) >> 3
+	if uint(n-1) >= 7 || n > 1 && byte(x) == '0' {
+		return b.fixedLong(i, negative)
+	}
+	if byte(x>>(8*n)) != '.' {
+		digits, end = parse8(x<<(64-8*n)), i+n
+	} else {
+		// Take the point out; what follows moves one byte down.
+		before := uint64(1)<<(8*n) - 1
+		x = x&before | x>>8&^before
+		all := bits.TrailingZeros64(nonDigits(x)) >> 3
+		if fraction = all - n; fraction == 0 || all == 7 {
+			return b.fixedLong(i, negative)
+		}
+		digits, end = parse8(x<<(64-8*all)), i+all+1
+	}
+	if b.at(end)|0x20 == 'e' {
+		return 0, 0, false, 0
+	}
+	return digits, fraction, negative, end
+}
+
+// fixedLong is fixed for numbers that do not end within eight bytes, behind the
+// sign.
+func (b bytesAt) fixedLong(i int, negative bool) (digits uint64, fraction int, _ bool, end int) {
+	digits, n := b.digits(i)
+	if n == 0 || n > 18 || n > 1 && b.at(i) == '0' {
+		return 0, 0, false, 0
+	}
+	end = i + n
+	if b.at(end) == '.' {
+		more, m := b.digits(end + 1)
+		if m == 0 || n+m > 18 {
+			return 0, 0, false, 0
+		}
+		digits = digits*powersOfTen[m] + more
+		fraction = m
+		end += 1 + m
+	}
+	if b.at(end)|0x20 == 'e' {
+		return 0, 0, false, 0
+	}
+	return digits, fraction, negative, end
+}
+
+// decimal decodes a DECIMAL of up to 18 digits whose scale suffices.
+func (p *predictor) decimal(c *column, i, row int) int {
+	v, fraction, negative, end := p.text.fixed(i)
+	up := c.typ.Scale - fraction
+	if end == 0 || up < 0 || up > 18 {
+		return 0
+	}
+	over, v := bits.Mul64(v, powersOfTen[up])
+	if over != 0 || v >= c.bound {
+		return 0
+	}
+	signed := int64(v)
+	if negative {
+		signed = -signed
+	}
+	c.dec[row] = decimal128.New(signed>>63, uint64(signed))
+	return end
+}
+
+// exactPowers are the powers of ten that a double holds exactly.
+var exactPowers = [...]float64{
+	1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11,
+	1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
+}
+
+// float64 decodes a number whose digits and power of ten a double holds
+// exactly, so that one division rounds correctly (W. D. Clinger, "How to read
+// floating point numbers accurately", 1990).
+func (p *predictor) float64(c *column, i, row int) int {
+	v, fraction, negative, end := p.text.fixed(i)
+	if end == 0 || v >= 1<<53 {
+		return 0
+	}
+	f := float64(v) / exactPowers[fraction]
+	if negative {
+		f = -f
+	}
+	c.f64[row] = f
+	return end
+}
+
+// copyText decodes a string without escapes.
+func (p *predictor) copyText(c *column, i, row int) int {
+	b := p.text
+	if b.at(i) != '"' {
+		return 0
+	}
+	i++
+	start := int(c.offsets[row])
+	// Up to 15 characters are copied as two words, whatever their number.
+	x, y := b.word(i), b.word(i+8)
+	m, more := specialBytes(x), specialBytes(y)
+	n := bits.TrailingZeros64(m) >> 3
+	if m == 0 {
+		n = 8 + bits.TrailingZeros64(more)>>3
+	}
+	if b.at(i+n) != '"' || n == 16 || n > c.limit || start+16 > len(c.content) || c.padded {
+		return p.copyLong(c, i, row)
+	}
+	dst := c.content[start : start+16]
+	binary.LittleEndian.PutUint64(dst, x)
+	binary.LittleEndian.PutUint64(dst[8:], y)
+	c.offsets[row+1] = int32(start + n)
+	return i + n + 1
+}
+
+// copyLong is copyText for all lengths, from behind the quote.
+func (p *predictor) copyLong(c *column, i, row int) int {
+	n := p.textLength(i)
+	if n < 0 || n > c.limit || c.padded && n > 0 && p.text.at(i+n-1) == ' ' {
+		return 0
+	}
+	dst, err := c.room(row, n)
+	if err != nil {
+		return 0
+	}
+	copy(dst, p.data[i:i+n])
+	c.offsets[row+1] = c.offsets[row] + int32(n)
+	return i + n + 1
+}
+
+// textLength is the length of the string whose content begins at i, when it has
+// no escapes and is valid; else −1.
+func (p *predictor) textLength(i int) int {
+	b := p.text
+	at := i
+	for {
+		m := specialBytes(b.word(at))
+		if m == 0 {
+			if at += 8; at > p.limit {
+				return -1
+			}
+			continue
+		}
+		at += bits.TrailingZeros64(m) >> 3
+		break
+	}
+	if b.at(at) < utf8.RuneSelf {
+		if b.at(at) != '"' || at >= p.limit {
+			return -1
+		}
+		return at - i
+	}
+	for {
+		m := controlBytes(b.word(at))
+		if m == 0 {
+			if at += 8; at > p.limit {
+				return -1
+			}
+			continue
+		}
+		at += bits.TrailingZeros64(m) >> 3
+		break
+	}
+	if b.at(at) != '"' || at >= p.limit || !utf8.Valid(p.data[i:at]) {
+		return -1
+	}
+	return at - i
+}
+
+// enum decodes a member of an ENUM.
+func (p *predictor) enum(c *column, i, row int) int {
+	if p.text.at(i) != '"' {
+		return 0
+	}
+	n := p.textLength(i + 1)
+	if n < 0 {
+		return 0
+	}
+	name := p.data[i+1 : i+1+n]
+	for _, m := range c.typ.Members {
+		if m == string(name) && c.setText(row, name) == nil {
+			return i + n + 2
+		}
+	}
+	return 0
+}
+
+// unquote decodes a string's content, or a number that is in normal form.
+func (p *predictor) unquote(c *column, i, row int) int {
+	b := p.text
+	if b.at(i) == '"' {
+		return p.copyText(c, i, row)
+	}
+	// Up to 15 digits survive being a double, which is how MySQL holds numbers
+	// with a point; then all that may differ are zeros at the end, and −0.
+	v, fraction, negative, end := b.fixed(i)
+	switch {
+	case end == 0 || v >= 1e15 || fraction > 14:
+		return 0
+	case fraction > 1 && b.at(end-1) == '0', fraction == 0 && v == 0 && negative:
+		return 0
+	}
+	if c.setText(row, p.data[i:end]) != nil {
+		return 0
+	}
+	return end
+}
+
+// The words of "YYYY-MM-DDThh:mm:ss": where separators stand and what they are.
+const (
+	dateMask  = 0xff<<32 | 0xff<<56
+	dateMarks = '-'<<32 | '-'<<56
+	timeMask  = 0xff << 40
+	timeMarks = ':' << 40
+)
+
+// days reads a date's ten characters; x are the first eight of them, y begins
+// with the others.
+func (c *column) days(x, y uint64) (days int32, ok bool) {
+	if x == binary.LittleEndian.Uint64(c.lastDate[:]) && uint16(y) == binary.LittleEndian.Uint16(c.lastDate[8:]) {
+		return c.lastDays, true
+	}
+	if x&dateMask != dateMarks || nonDigits(x&^uint64(dateMask)|'0'<<32|'0'<<56) != 0 || nonDigits(y&0xffff|zeros&^0xffff) != 0 {
+		return 0, false
+	}
+	d := x & (0x0f * ones)
+	year := int(d&0xf)*1000 + int(d>>8&0xf)*100 + int(d>>16&0xf)*10 + int(d>>24&0xf)
+	month := int(d>>40&0xf)*10 + int(d>>48&0xf)
+	day := int(y&0xf)*10 + int(y>>8&0xf)
+	if !mysqljson.ValidDate(year, month, day) {
+		return 0, false
+	}
+	c.lastDays = int32(mysqljson.DaysFromCivil(year, month, day))
+	binary.LittleEndian.PutUint64(c.lastDate[:], x)
+	binary.LittleEndian.PutUint16(c.lastDate[8:], uint16(y))
+	return c.lastDays, true
+}
+
+// date decodes "YYYY-MM-DD".
+func (p *predictor) date(c *column, i, row int) int {
+	b := p.text
+	if b.at(i) != '"' || b.at(i+11) != '"' {
+		return 0
+	}
+	days, ok := c.days(b.word(i+1), b.word(i+9))
+	if !ok {
+		return 0
+	}
+	c.i32[row] = days
+	return i + 12
+}
+
+// timestamp decodes "YYYY-MM-DDThh:mm:ss" with up to eight digits of a fraction
+// and perhaps a Z, or an epoch time that needs no rounding.
+func (p *predictor) timestamp(c *column, i, row int) int {
+	b := p.text
+	if b.at(i) != '"' {
+		return p.epoch(c, i, row)
+	}
+	x, y, z := b.word(i+1), b.word(i+9), b.word(i+17)
+	// y is "DDThh:mm", z begins with ":ss".
+	if (y>>16&0xff != 'T' && y>>16&0xff != ' ') || y&timeMask != timeMarks || byte(z) != ':' {
+		return 0
+	}
+	days, ok := c.days(x, y)
+	if !ok || nonDigits(y&^uint64(0xff<<16|0xff<<40)|'0'<<16|'0'<<40) != 0 || nonDigits(z&0xffff00|zeros&^0xffff00) != 0 {
+		return 0
+	}
+	d := y & (0x0f * ones)
+	hour := int64(d>>24&0xf)*10 + int64(d>>32&0xf)
+	minute := int64(d>>48&0xf)*10 + int64(d>>56)
+	second := int64(z>>8&0xf)*10 + int64(z>>16&0xf)
+	if hour > 23 || minute > 59 || second > 59 {
+		return 0
+	}
+	micros := (int64(days)*86400 + hour*3600 + minute*60 + second) * 1_000_000
+	end := i + 20
+	if b.at(end) == '.' {
+		w := b.word(end + 1)
+		n := bits.TrailingZeros64(nonDigits(w)) >> 3
+		if n == 0 {
+			return 0
+		}
+		fraction := parse8(w<<(64-8*n)) * powersOfTen[8-n] // in 10⁻⁸ s
+		if n > c.typ.Fsp {
+			unit := powersOfTen[8-c.typ.Fsp]
+			fraction = (fraction + unit/2) / unit * unit
+		}
+		micros += int64(fraction / 100)
+		end += 1 + n
+	}
+	if b.at(end) == 'Z' {
+		end++
+	}
+	if b.at(end) != '"' || micros > maxMicros {
+		return 0
+	}
+	c.i64[row] = micros
+	return end + 1
+}
+
+// maxMicros is the end of the year 9999.
+const maxMicros = 253402300800*1_000_000 - 1
+
+// epoch decodes a whole number as mysqljson.EpochMicros does.
+func (p *predictor) epoch(c *column, i, row int) int {
+	b := p.text
+	v, n := b.digits(i)
+	if n == 0 || n > 17 || n > 1 && b.at(i) == '0' {
+		return 0
+	}
+	if c := b.at(i + n); c == '.' || c|0x20 == 'e' {
+		return 0
+	}
+	micros := v
+	switch {
+	case n <= 11:
+		micros = v * 1_000_000
+	case n <= 14 && c.typ.Fsp >= 3:
+		micros = v * 1000
+	case n <= 14 || c.typ.Fsp < 6:
+		return 0
+	}
+	c.i64[row] = int64(micros)
+	return i + n
+}

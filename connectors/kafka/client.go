@@ -1,0 +1,166 @@
+package kafka
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sasl"
+	"github.com/twmb/franz-go/pkg/sasl/plain"
+	"github.com/twmb/franz-go/pkg/sasl/scram"
+
+	"github.com/leatdb/leat/connectors"
+	"github.com/leatdb/leat/sql/sqlerror"
+)
+
+// clientOptions are the options of every client, of the source's and of Check's.
+func clientOptions(cfg connectors.SourceConfig) ([]kgo.Opt, error) {
+	o := cfg.Options
+	fail := func(format string, args ...any) ([]kgo.Opt, error) {
+		return nil, sqlerror.Userf(sqlerror.CodeBadOption, format, args...).About("source " + cfg.Name)
+	}
+	brokers := o.List("brokers")
+	if len(brokers) == 0 {
+		return fail("option %q names no broker", "brokers")
+	}
+	if o.String("topic") == "" {
+		return fail("option %q is empty", "topic")
+	}
+	id := o.String("client_id")
+	if id == "" {
+		id = strings.TrimSuffix("leat-"+cfg.Stream, "-")
+	}
+	opts := []kgo.Opt{
+		kgo.SeedBrokers(brokers...),
+		kgo.ClientID(id),
+		kgo.SoftwareNameAndVersion("leat", "1"),
+		kgo.DialTimeout(o.Duration("connect_timeout")),
+		kgo.RequestTimeoutOverhead(o.Duration("connect_timeout")),
+		kgo.MetadataMinAge(500 * time.Millisecond),
+		kgo.DisableClientMetrics(),
+	}
+	protocol := o.String("security_protocol")
+	secure, login := strings.HasSuffix(protocol, "ssl"), strings.HasPrefix(protocol, "sasl")
+	for _, name := range []string{"tls_ca", "tls_cert", "tls_key", "tls_server_name", "tls_skip_verify"} {
+		if o.Has(name) && !secure {
+			return fail("option %q has no effect with security_protocol = '%s'; write 'ssl' or 'sasl_ssl'", name, protocol)
+		}
+	}
+	for _, name := range []string{"sasl_mechanism", "sasl_username", "sasl_password"} {
+		if o.Has(name) && !login {
+			return fail("option %q has no effect with security_protocol = '%s'; write 'sasl_ssl' or 'sasl_plaintext'", name, protocol)
+		}
+	}
+	if secure {
+		c, err := tlsConfig(o)
+		if err != nil {
+			return fail("%w", err)
+		}
+		opts = append(opts, kgo.DialTLSConfig(c))
+	}
+	if login {
+		if o.String("sasl_username") == "" || o.String("sasl_password") == "" {
+			return fail("security_protocol = '%s' needs sasl_username and sasl_password", protocol)
+		}
+		opts = append(opts, kgo.SASL(mechanism(o)))
+	}
+	return opts, nil
+}
+
+func mechanism(o connectors.Options) sasl.Mechanism {
+	user, password := o.String("sasl_username"), o.String("sasl_password")
+	switch o.String("sasl_mechanism") {
+	case "SCRAM-SHA-256":
+		return scram.Auth{User: user, Pass: password}.AsSha256Mechanism()
+	case "SCRAM-SHA-512":
+		return scram.Auth{User: user, Pass: password}.AsSha512Mechanism()
+	}
+	return plain.Auth{User: user, Pass: password}.AsMechanism()
+}
+
+func tlsConfig(o connectors.Options) (*tls.Config, error) {
+	c := &tls.Config{
+		MinVersion: tls.VersionTLS12,
+		ServerName: o.String("tls_server_name"),
+		// The user's choice, off by default.
+		InsecureSkipVerify: o.Bool("tls_skip_verify"),
+	}
+	if o.Has("tls_ca") {
+		pem, err := readPEM(o.String("tls_ca"))
+		if err != nil {
+			return nil, fmt.Errorf("read tls_ca: %w", err)
+		}
+		c.RootCAs = x509.NewCertPool()
+		if !c.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("tls_ca holds no certificate in PEM")
+		}
+	}
+	if o.Has("tls_cert") != o.Has("tls_key") {
+		return nil, fmt.Errorf("tls_cert and tls_key belong together")
+	}
+	if o.Has("tls_cert") {
+		cert, err := readPEM(o.String("tls_cert"))
+		if err != nil {
+			return nil, fmt.Errorf("read tls_cert: %w", err)
+		}
+		key, err := readPEM(o.String("tls_key"))
+		if err != nil {
+			return nil, fmt.Errorf("read tls_key: %w", err)
+		}
+		pair, err := tls.X509KeyPair(cert, key)
+		if err != nil {
+			return nil, fmt.Errorf("use tls_cert and tls_key: %w", err)
+		}
+		c.Certificates = []tls.Certificate{pair}
+	}
+	return c, nil
+}
+
+// readPEM takes PEM text as it is, and anything else as a file's name.
+func readPEM(value string) ([]byte, error) {
+	if strings.Contains(value, "-----BEGIN ") {
+		return []byte(value), nil
+	}
+	return os.ReadFile(value)
+}
+
+// startAt is the start option.
+type startAt struct {
+	latest bool
+	millis int64 // since 1970, −1 for earliest and latest
+}
+
+// timeLayouts are ISO 8601 with T or a space, with or without an offset; times
+// without one are UTC.
+var timeLayouts = []string{
+	"2006-01-02T15:04:05Z07:00", "2006-01-02 15:04:05Z07:00", "2006-01-02T15:04:05Z0700", "2006-01-02 15:04:05Z0700",
+	"2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02T15:04", "2006-01-02 15:04", "2006-01-02",
+}
+
+func parseStart(text string) (startAt, error) {
+	text = strings.TrimSpace(text)
+	switch strings.ToLower(text) {
+	case "earliest":
+		return startAt{millis: -1}, nil
+	case "latest":
+		return startAt{millis: -1, latest: true}, nil
+	}
+	if millis, err := strconv.ParseInt(text, 10, 64); err == nil && millis >= 0 {
+		return startAt{millis: millis}, nil
+	}
+	for _, layout := range timeLayouts {
+		if t, err := time.Parse(layout, text); err == nil && t.Unix() >= 0 {
+			return startAt{millis: t.UnixMilli()}, nil
+		}
+	}
+	e := sqlerror.Userf(sqlerror.CodeBadOption, "option %q: %q is no place to start", "start", text)
+	if near := sqlerror.Nearest(text, []string{"earliest", "latest"}); near != "" {
+		return startAt{}, e.WithHint("did you mean %q?", near)
+	}
+	return startAt{}, e.WithHint("write 'earliest', 'latest', '2026-01-31T12:00:00Z' or milliseconds since 1970")
+}

@@ -1,0 +1,82 @@
+package kafka
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"net"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/leatdb/leat/connectors"
+	"github.com/leatdb/leat/sql/sqlerror"
+)
+
+// explain makes an error of the client one that says what to do. It is
+// retryable: what a cluster answers now it may not answer later, and a stream
+// that runs is not ended by it.
+func explain(cfg connectors.SourceConfig, act string, err error) error {
+	if err == nil || errors.Is(err, context.Canceled) || sqlerror.As(err) != nil {
+		return err
+	}
+	brokers, topic := strings.Join(cfg.Options.List("brokers"), ", "), cfg.Options.String("topic")
+	e := sqlerror.Externalf(sqlerror.CodeExternal, "%s: %w", act, err).About("source " + cfg.Name)
+	auth := func(format string, args ...any) error {
+		e.Code = sqlerror.CodeAuth
+		return e.WithHint(format, args...)
+	}
+	var unknownCA x509.UnknownAuthorityError
+	var hostname x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	var record tls.RecordHeaderError
+	var alert tls.AlertError
+	var firstRead *kgo.ErrFirstReadEOF
+	var dns *net.DNSError
+	var dial *net.OpError
+	text, protocol := err.Error(), cfg.Options.String("security_protocol")
+	switch {
+	case errors.Is(err, kerr.SaslAuthenticationFailed):
+		return auth("check sasl_username, sasl_password and sasl_mechanism")
+	case errors.Is(err, kerr.UnsupportedSaslMechanism):
+		return auth("the brokers do not offer %s; set another sasl_mechanism", cfg.Options.String("sasl_mechanism"))
+	case errors.Is(err, kerr.IllegalSaslState):
+		return auth("the brokers expect no login on this port; check security_protocol and the port")
+	case errors.Is(err, kerr.TopicAuthorizationFailed):
+		return auth("the user needs READ and DESCRIBE on topic %s", topic)
+	case errors.Is(err, kerr.ClusterAuthorizationFailed), errors.Is(err, kerr.GroupAuthorizationFailed):
+		return auth("the user is not allowed to do this on the cluster")
+	case errors.Is(err, kerr.UnknownTopicOrPartition):
+		e.Code = sqlerror.CodeUnknownObject
+		return e.WithHint("topic %s does not exist; create it, or mend the option topic", topic)
+	case errors.Is(err, kerr.InvalidTopicException):
+		e.Code = sqlerror.CodeBadOption
+		return e.WithHint("%q cannot be a topic's name", topic)
+	case errors.As(err, &unknownCA):
+		return auth("the brokers' certificate is signed by nobody whom this machine trusts; give the authority's certificate as tls_ca")
+	case errors.As(err, &hostname):
+		return auth("the brokers' certificate is for another name; give that name as tls_server_name, or mend brokers")
+	case errors.As(err, &invalid):
+		return auth("the brokers' certificate is not valid")
+	case errors.As(err, &alert), strings.Contains(text, "remote error: tls:"):
+		return auth("the brokers refused the TLS connection; they may ask for a client certificate: tls_cert and tls_key")
+	case errors.As(err, &record), strings.Contains(text, "first record does not look like a TLS handshake"):
+		return auth("the brokers do not speak TLS on this port; check security_protocol and the port")
+	case errors.As(err, &firstRead), strings.Contains(text, "tls alert record"):
+		return auth("the brokers closed the connection at once: they may expect TLS or a login; check security_protocol and the port")
+	case errors.Is(err, io.EOF) && strings.HasPrefix(protocol, "sasl"):
+		return auth("the brokers closed the connection during the login; check sasl_username, sasl_password, sasl_mechanism and the port")
+	case errors.As(err, &dns):
+		return e.WithHint("the name cannot be resolved; check brokers (%s), or what the brokers advertise", brokers)
+	case errors.Is(err, context.DeadlineExceeded) && strings.HasSuffix(protocol, "ssl"):
+		return e.WithHint("no answer in time from %s; does it speak TLS on this port (security_protocol), and may this machine reach it?", brokers)
+	case errors.Is(err, context.DeadlineExceeded):
+		return e.WithHint("no answer in time from %s; is it a Kafka broker, and may this machine reach it?", brokers)
+	case errors.As(err, &dial):
+		return e.WithHint("check brokers (%s), and that this machine may reach them and what they advertise", brokers)
+	}
+	return e
+}

@@ -1,0 +1,457 @@
+package lake_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+	icebergcatalog "github.com/apache/iceberg-go/catalog"
+	"github.com/apache/iceberg-go/table"
+
+	"github.com/leatdb/leat/connectors"
+	"github.com/leatdb/leat/connectors/lake"
+	"github.com/leatdb/leat/internal/objectstore"
+	"github.com/leatdb/leat/internal/objectstore/faultstore"
+	"github.com/leatdb/leat/sql/sqlerror"
+)
+
+const (
+	crashRows  = 36 // ids of the scenario
+	crashEpoch = 12 // … and of an epoch
+)
+
+// openFaulty opens a sink whose store misbehaves, without failing the test when
+// that happens.
+func openFaulty(ctx context.Context, dir string, inject func(faultstore.Call) faultstore.Fault, wrap ...func(icebergcatalog.Catalog) icebergcatalog.Catalog) (*lake.Sink, *faultstore.Store, error) {
+	inner, err := objectstore.OpenLocal(filepath.Join(dir, "lake"))
+	if err != nil {
+		return nil, nil, err
+	}
+	store := faultstore.New(inner, inject)
+	cfg := lake.Config{Name: "lake", Store: store, CatalogPath: filepath.Join(dir, "iceberg.db")}
+	if len(wrap) > 0 {
+		cfg.WrapCatalog = wrap[0]
+	}
+	s, err := lake.Open(ctx, cfg)
+	return s, store, err
+}
+
+// run starts the stream and lands what is left of the ids. It ends with the
+// first error, as a process does that dies there; nothing is closed but the
+// catalog's file, which dies with a process, too.
+func run(ctx context.Context, dir string, inject func(faultstore.Call) faultstore.Fault, wrap ...func(icebergcatalog.Catalog) icebergcatalog.Catalog) (calls int, dead bool, err error) {
+	sink, store, err := openFaulty(ctx, dir, inject, wrap...)
+	if err != nil {
+		return 0, false, err
+	}
+	defer func() {
+		calls, dead = len(store.Calls()), store.Dead()
+		err = errors.Join(err, sink.Close())
+	}()
+	stream, err := sink.Stream(ctx, tripSpec("s1"))
+	if err != nil {
+		return 0, false, err
+	}
+	defer stream.Close()
+	state, _, err := stream.Begin(ctx, fromStart)
+	if err != nil {
+		return 0, false, err
+	}
+	if !state.Counters.Reconciled() {
+		return 0, false, fmt.Errorf("counters do not reconcile: %+v", state.Counters)
+	}
+	for at(state) < crashRows {
+		sealed, err := writeEpoch(ctx, stream, &state, at(state)+crashEpoch)
+		if err != nil {
+			return 0, false, err
+		}
+		if _, err := stream.Commit(ctx, state, sealed, connectors.CommitInfo{}); err != nil {
+			return 0, false, err
+		}
+	}
+	return 0, false, nil
+}
+
+// checkRun starts the stream once more without faults and checks what landed.
+// It runs outside of synctest's bubbles: the reader's decoder is shared by all.
+func checkRun(t *testing.T, dir string) {
+	t.Helper()
+	if _, _, err := run(t.Context(), dir, nil); err != nil {
+		t.Fatalf("the run after the faults: %v", err)
+	}
+	sink := openSink(t, dir, nil)
+	checkExactlyOnce(t, sink.Lake(), crashRows)
+	stream := openStream(t, sink, tripSpec("s1"))
+	state, _ := mustBegin(t, stream)
+	if c := state.Counters; c.RowsIn != crashRows || !c.Reconciled() || at(state) != crashRows {
+		t.Errorf("state after all: %+v", state)
+	}
+	stream.Close()
+	if temp, _ := filepath.Glob(filepath.Join(dir, "lake/*/*/*.leat-tmp")); len(temp) > 0 {
+		t.Errorf("temporary files are left: %v", temp)
+	}
+}
+
+// stride thins out the points at which the tests below interfere.
+func stride(t *testing.T) int {
+	if testing.Short() || os.Getenv("LEAT_ALL_FAULTS") == "" {
+		return 5
+	}
+	return 1
+}
+
+// TestCrash_AtEveryCall lets the process die before and after each call of the
+// store, starts it again, and finds every row and dead letter once.
+func TestCrash_AtEveryCall(t *testing.T) {
+	total, _, err := run(t.Context(), t.TempDir(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	step := stride(t)
+	for n := 0; n < total; n += step {
+		for _, after := range []bool{false, true} {
+			dir := t.TempDir()
+			_, dead, err := run(t.Context(), dir, faultstore.CrashAt(n, after))
+			if err == nil && !dead {
+				continue // another order of uploads needed fewer calls
+			}
+			checkRun(t, dir)
+			if t.Failed() {
+				t.Fatalf("crash at call %d of %d, after its effect: %v", n, total, after)
+			}
+		}
+	}
+}
+
+// TestCrash_Repeatedly lets one process after the other die at its k-th call,
+// for rising k, over the same tables.
+func TestCrash_Repeatedly(t *testing.T) {
+	dir := t.TempDir()
+	for n := 3; n < 60; n += 2 * stride(t) {
+		run(t.Context(), dir, faultstore.CrashAt(n, n%2 == 0))
+	}
+	checkRun(t, dir)
+}
+
+// TestFault_AtEveryCall lets each call of the store fail once, before or after
+// its effect or with half of it done; what can be retried is, and nothing
+// lands twice.
+func TestFault_AtEveryCall(t *testing.T) {
+	total, _, err := run(t.Context(), t.TempDir(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	step := stride(t)
+	for _, fault := range []faultstore.Fault{faultstore.FailBefore, faultstore.FailAfter, faultstore.Torn} {
+		for n := int(fault) % step; n < total; n += step {
+			dir := t.TempDir()
+			synctest.Test(t, func(t *testing.T) {
+				// What a start reads and creates is not retried by the sink: whoever
+				// starts it does that.
+				inject := func(c faultstore.Call) faultstore.Fault {
+					if c.N == n {
+						return fault
+					}
+					return faultstore.Pass
+				}
+				for try := 0; ; try++ {
+					if _, _, err := run(t.Context(), dir, inject); err == nil {
+						break
+					} else if try == 1 || !sqlerror.IsRetryable(err) {
+						t.Fatalf("fault %d at call %d of %d: %v", fault, n, total, err)
+					}
+					inject = nil
+				}
+			})
+			checkRun(t, dir)
+			if t.Failed() {
+				t.Fatalf("fault %d at call %d of %d", fault, n, total)
+			}
+		}
+	}
+}
+
+// flakyCatalog answers some commits with an error, before or after it carried
+// them out.
+type flakyCatalog struct {
+	icebergcatalog.Catalog
+	n     int // commits so far
+	fault func(n int) faultstore.Fault
+}
+
+var errNoAnswer = errors.New("504 gateway timeout (injected)")
+
+func (c *flakyCatalog) CommitTable(ctx context.Context, ident table.Identifier, reqs []table.Requirement, updates []table.Update) (table.Metadata, string, error) {
+	fault := c.fault(c.n)
+	c.n++
+	if fault == faultstore.FailBefore {
+		return nil, "", errNoAnswer
+	}
+	meta, location, err := c.Catalog.CommitTable(ctx, ident, reqs, updates)
+	if fault == faultstore.FailAfter && err == nil {
+		return nil, "", errNoAnswer
+	}
+	return meta, location, err
+}
+
+// TestFault_LostAnswers loses the catalog's answer to each commit of the
+// scenario, once and three times in a row, and to all with a coin's chance.
+func TestFault_LostAnswers(t *testing.T) {
+	f := func(fault func(n int) faultstore.Fault) (commits int) {
+		t.Helper()
+		dir := t.TempDir()
+		synctest.Test(t, func(t *testing.T) {
+			var flaky *flakyCatalog
+			_, _, err := run(t.Context(), dir, nil, func(c icebergcatalog.Catalog) icebergcatalog.Catalog {
+				flaky = &flakyCatalog{Catalog: c, fault: fault}
+				return flaky
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			commits = flaky.n
+		})
+		checkRun(t, dir)
+		return commits
+	}
+	total := f(func(int) faultstore.Fault { return faultstore.Pass })
+	for n := range total {
+		for _, fault := range []faultstore.Fault{faultstore.FailBefore, faultstore.FailAfter} {
+			for _, times := range []int{1, 3} {
+				f(func(k int) faultstore.Fault {
+					if k >= n && k < n+times {
+						return fault
+					}
+					return faultstore.Pass
+				})
+				if t.Failed() {
+					t.Fatalf("fault %d at commit %d of %d, %d times", fault, n, total, times)
+				}
+			}
+		}
+	}
+	random := rand.New(rand.NewPCG(1, 1))
+	for range 10 {
+		f(func(int) faultstore.Fault {
+			return []faultstore.Fault{faultstore.Pass, faultstore.FailBefore, faultstore.FailAfter}[random.IntN(3)]
+		})
+	}
+}
+
+// TestFault_StoreDown takes the store away in the middle of an epoch and gives
+// it back: the commit waits, says why, and goes through.
+func TestFault_StoreDown(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		var down atomic.Bool
+		sink, _, err := openFaulty(t.Context(), dir, func(faultstore.Call) faultstore.Fault {
+			if down.Load() {
+				return faultstore.FailBefore
+			}
+			return faultstore.Pass
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer sink.Close()
+		var told, healed atomic.Int32
+		spec := tripSpec("s1")
+		spec.Retrying = func(err error) {
+			if err == nil {
+				healed.Add(1)
+			} else if told.Add(1) == 20 {
+				down.Store(false)
+			}
+		}
+		stream := openStream(t, sink, spec)
+		defer stream.Close()
+		state, _ := mustBegin(t, stream)
+		mustEpoch(t, stream, &state, 10)
+		down.Store(true)
+		mustEpoch(t, stream, &state, 20)
+		if told.Load() < 20 || healed.Load() == 0 {
+			t.Errorf("told %d failures, %d recoveries", told.Load(), healed.Load())
+		}
+	})
+	checkExactlyOnce(t, openSink(t, dir, nil).Lake(), 20)
+}
+
+// TestFault_ContextEnds gives up waiting for a store that is away: the outcome
+// is then unknown or negative, and a new start finds the truth.
+func TestFault_ContextEnds(t *testing.T) {
+	for n := range 40 {
+		dir := t.TempDir()
+		stop, landed := false, int64(20)
+		synctest.Test(t, func(t *testing.T) {
+			var calls, from int
+			active := false
+			sink, _, err := openFaulty(t.Context(), dir, func(c faultstore.Call) faultstore.Fault {
+				calls = c.N
+				if active && c.N >= from+n {
+					return faultstore.Hang
+				}
+				return faultstore.Pass
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer sink.Close()
+			stream := openStream(t, sink, tripSpec("s1"))
+			defer stream.Close()
+			state, _ := mustBegin(t, stream)
+			mustEpoch(t, stream, &state, 10)
+			sealed, err := writeEpoch(t.Context(), stream, &state, 20)
+			if err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			from, active = calls+1, true
+			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+			_, err = stream.Commit(ctx, state, sealed, connectors.CommitInfo{})
+			cancel()
+			active = false
+			if err == nil {
+				// The commit was through when the store hung, or it never did. The
+				// next start publishes what is pending.
+				stop = n > 20
+				mustBegin(t, stream)
+				return
+			}
+			if !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("hang at call %d: %v", n, err)
+			}
+			// Either nothing was sent yet, or the stream has to begin again.
+			if err := stream.Abort(t.Context()); err != nil && code(err) != sqlerror.CodeState {
+				t.Errorf("Abort: %v", err)
+			}
+			state, resumed := mustBegin(t, stream)
+			if !resumed || at(state) != 10 && at(state) != 20 {
+				t.Errorf("hang at call %d: begins again at %+v", n, state)
+			}
+			mustEpoch(t, stream, &state, 30)
+			landed = 30
+		})
+		checkExactlyOnce(t, openSink(t, dir, nil).Lake(), landed)
+		if t.Failed() || stop {
+			return
+		}
+	}
+}
+
+// TestFault_PendingIsPublishedLater loses the dead letters' table while an
+// epoch is committed; a zombie that held the same letters wakes up afterwards.
+func TestFault_PendingIsPublishedLater(t *testing.T) {
+	dir := t.TempDir()
+	sink, _, err := openFaulty(t.Context(), dir, func(c faultstore.Call) faultstore.Fault {
+		// The dead letters' files can be written, their table not.
+		if c.Op == faultstore.Put && strings.HasPrefix(c.Key, "_dead_letters/metadata") && c.N > 20 {
+			return faultstore.Hang
+		}
+		return faultstore.Pass
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sink.Close()
+	stream := openStream(t, sink, tripSpec("s1"))
+	defer stream.Close()
+	state, _ := mustBegin(t, stream)
+	sealed, err := writeEpoch(t.Context(), stream, &state, 20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	if _, err := stream.Commit(ctx, state, sealed, connectors.CommitInfo{}); err != nil {
+		t.Fatalf("the epoch is in the table, yet Commit says: %v", err)
+	}
+	// The zombie sleeps here with its letters pending.
+	other := openSink(t, dir, nil)
+	tbl, err := other.Lake().Table(t.Context(), "trips")
+	if err != nil {
+		t.Fatal(err)
+	}
+	commits, err := tbl.Commits(t.Context())
+	if err != nil || !commits[0].CompletedAt.IsZero() || commits[0].RowsDead == 0 {
+		t.Errorf("an epoch with pending letters shows as %+v, %v", commits[0], err)
+	}
+	next := openStream(t, other, tripSpec("s1"))
+	defer next.Close()
+	again, _ := mustBegin(t, next)
+	checkExactlyOnce(t, other.Lake(), 20)
+	if commits, err = tbl.Commits(t.Context()); err != nil || commits[len(commits)-2].CompletedAt.IsZero() {
+		t.Errorf("after the next start it shows as %+v, %v", commits, err)
+	}
+	if err := stream.Drop(ctx); err == nil {
+		t.Error("the zombie's Drop succeeded")
+	}
+	mustEpoch(t, next, &again, 40)
+	checkExactlyOnce(t, other.Lake(), 40)
+}
+
+// TestFault_DiskFull fills a small file system and makes room when the sink
+// complains.
+func TestFault_DiskFull(t *testing.T) {
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=6m"); err != nil {
+		t.Skipf("no file system can be mounted here: %v", err)
+	}
+	t.Cleanup(func() { syscall.Unmount(dir, syscall.MNT_DETACH) })
+	ballast := filepath.Join(dir, "ballast")
+	if err := os.WriteFile(ballast, make([]byte, 4<<20), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	sink := openSink(t, dir, nil)
+	spec := tripSpec("s1")
+	spec.Lanes, spec.Partition = 1, nil
+	var full atomic.Pointer[error]
+	spec.Retrying = func(err error) {
+		if err != nil && full.CompareAndSwap(nil, &err) {
+			os.Remove(ballast)
+		}
+	}
+	stream := openStream(t, sink, spec)
+	defer stream.Close()
+	state, _ := mustBegin(t, stream)
+	const rows = 40_000
+	landed := 0
+	for full.Load() == nil {
+		if state.Epoch > 30 {
+			t.Fatal("the disk does not become full")
+		}
+		d := trips(memory.DefaultAllocator, 1, rows)
+		ids := d.Batch.Column(0).(*array.Int64).Int64Values()
+		for i := range ids {
+			ids[i] = int64(rand.Uint64())
+		}
+		if err := stream.Writer(0).Write(t.Context(), d); err != nil {
+			t.Fatal(err)
+		}
+		one, err := stream.Writer(0).Seal(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		state.Epoch++
+		if _, err := stream.Commit(t.Context(), state, []connectors.Sealed{one}, connectors.CommitInfo{}); err != nil {
+			t.Fatal(err)
+		}
+		landed += rows
+	}
+	if err := *full.Load(); !strings.Contains(err.Error(), "disk is full") {
+		t.Errorf("a full disk: %v", err)
+	}
+	if got := len(readColumn(t, sink.Lake(), "trips", 0)); got != landed {
+		t.Errorf("%d rows landed, want %d", got, landed)
+	}
+}

@@ -1,0 +1,169 @@
+package lake
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/leatdb/leat/catalog/iceberg"
+	"github.com/leatdb/leat/connectors"
+	"github.com/leatdb/leat/connectors/lake/parquetfile"
+	"github.com/leatdb/leat/sql/types"
+)
+
+// The columns of the table of dead letters, in order.
+const (
+	letterStream = iota
+	letterSource
+	letterPosition
+	letterArrived
+	letterClass
+	letterMessage
+	letterRaw
+	letterAttempt
+	letterGeneration
+	letterEpoch
+	letterTable
+)
+
+// deadLetterDefinition is the table that takes what could not be landed, one
+// for all streams of a sink.
+func deadLetterDefinition(adopt bool) iceberg.Definition {
+	text := types.TypeText
+	return iceberg.Definition{
+		Name: iceberg.DeadLetterTable,
+		Schema: types.Schema{
+			letterStream:     {Name: "stream", Type: text},
+			letterSource:     {Name: "source", Type: text},
+			letterPosition:   {Name: "source_position", Type: text},
+			letterArrived:    {Name: "arrived_at", Type: types.Type{Kind: types.Timestamp, Fsp: 6}},
+			letterClass:      {Name: "error_class", Type: text},
+			letterMessage:    {Name: "error_message", Type: text},
+			letterRaw:        {Name: "raw", Type: types.TypeBlob},
+			letterAttempt:    {Name: "attempt", Type: types.Type{Kind: types.Int32}},
+			letterGeneration: {Name: "generation", Type: types.TypeInt64},
+			letterEpoch:      {Name: "epoch", Type: types.TypeInt64},
+			letterTable:      {Name: "target_table", Type: text},
+		},
+		Partition: []iceberg.PartitionField{{Name: "stream", Column: letterStream, Transform: "identity"}},
+		Adopt:     adopt,
+	}
+}
+
+// letterWriter writes the dead letters of a lane.
+type letterWriter struct {
+	lane    *laneWriter
+	schema  *parquetfile.Schema
+	encoder *parquetfile.Encoder
+	rows    *parquetfile.Rows
+	file    *parquetfile.File
+	sink    *lazySink
+	files   []*outputFile
+	n       int64 // letters in the open file
+	count   int64 // in the epoch
+	held    int64
+}
+
+func newLetterWriter(w *laneWriter) (*letterWriter, error) {
+	schema, err := fileSchema(w.stream.letters)
+	if err != nil {
+		return nil, err
+	}
+	l := &letterWriter{lane: w, schema: schema, rows: parquetfile.NewRows(schema, w.pool)}
+	options := w.stream.settings.Load().encoding
+	options.Compression, options.Level = parquetfile.Zstd, 0
+	if l.encoder, err = parquetfile.NewEncoder(schema, w.pool, options); err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+func (l *letterWriter) write(ctx context.Context, letters []connectors.DeadLetter) error {
+	s := l.lane.stream
+	for _, d := range letters {
+		l.rows.AppendBytes(letterStream, []byte(s.spec.Stream))
+		l.rows.AppendBytes(letterSource, []byte(d.Source))
+		l.rows.AppendBytes(letterPosition, []byte(d.Position))
+		if d.Arrived.IsZero() {
+			l.rows.AppendNull(letterArrived)
+		} else {
+			l.rows.AppendInt(letterArrived, d.Arrived.UnixMicro())
+		}
+		l.rows.AppendBytes(letterClass, []byte(d.Class))
+		l.rows.AppendBytes(letterMessage, []byte(d.Message))
+		l.rows.AppendBytes(letterRaw, d.Raw)
+		l.rows.AppendInt(letterAttempt, int64(max(d.Attempt, 1)))
+		l.rows.AppendInt(letterGeneration, l.lane.generation)
+		l.rows.AppendInt(letterEpoch, l.lane.epoch)
+		l.rows.AppendBytes(letterTable, []byte(s.spec.Table))
+		l.rows.EndRow()
+		l.n++
+		l.count++
+		if l.rows.Held() >= pageBytes || l.rows.Len() >= pageRows {
+			if err := l.encode(ctx); err != nil {
+				return err
+			}
+			if l.file.Size() >= s.settings.Load().targetFileSize {
+				if err := l.finish(ctx); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	l.account()
+	return nil
+}
+
+func (l *letterWriter) account() {
+	l.held = l.rows.Held()
+	if l.file != nil {
+		l.held += l.file.Held() + l.sink.held()
+	}
+}
+
+func (l *letterWriter) encode(ctx context.Context) error {
+	if l.file == nil {
+		s := l.lane.stream
+		key := fmt.Sprintf("%s/data/stream=%s/%s", s.letterFolder, safeName(s.spec.Stream, 60), l.lane.fileName())
+		l.sink = &lazySink{uploads: l.lane.uploads, key: key}
+		l.file = l.encoder.NewFile(l.sink)
+	}
+	if err := l.file.WriteRows(ctx, l.rows); err != nil {
+		return err
+	}
+	l.rows.Release()
+	return nil
+}
+
+// finish closes the open file and uploads it.
+func (l *letterWriter) finish(ctx context.Context) error {
+	if l.n == 0 {
+		return nil
+	}
+	if err := l.encode(ctx); err != nil {
+		return err
+	}
+	footer, err := l.file.Finish(ctx)
+	if err != nil {
+		return err
+	}
+	l.file.Discard()
+	out := &outputFile{key: l.sink.key, partition: []any{l.lane.stream.spec.Stream}, rows: l.n, footer: footer}
+	l.files = append(l.files, out)
+	l.lane.uploads.finish(out, l.sink.writer, &l.lane.inFlight, l.lane.wake)
+	l.file, l.sink, l.n, l.held = nil, nil, 0, 0
+	return nil
+}
+
+// clear ends the epoch.
+func (l *letterWriter) clear() { l.files, l.count = nil, 0 }
+
+// discard throws the epoch's letters away.
+func (l *letterWriter) discard() {
+	l.rows.Release()
+	if l.file != nil {
+		l.file.Discard()
+		l.sink.abort()
+	}
+	l.file, l.sink, l.n, l.held = nil, nil, 0, 0
+	l.clear()
+}

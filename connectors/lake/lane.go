@@ -1,0 +1,414 @@
+package lake
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync/atomic"
+
+	"github.com/apache/arrow-go/v18/arrow"
+
+	"github.com/leatdb/leat/connectors"
+	"github.com/leatdb/leat/connectors/lake/parquetfile"
+	"github.com/leatdb/leat/sql/sqlerror"
+)
+
+const (
+	// pageRows and pageBytes say when the rows of a partition become pages.
+	pageRows  = 20_000
+	pageBytes = 4 << 20
+	// sliceRows is how many rows of a batch are spread at a time, so that pages
+	// do not become much larger than that.
+	sliceRows = 16 << 10
+	// leastMemory is what a lane needs to work at all.
+	leastMemory = 4 << 20
+	// defaultMemory bounds a stream that does not say.
+	defaultMemory = 256 << 20
+)
+
+// laneWriter takes the rows of one lane. It implements connectors.LaneWriter.
+//
+// Memory is bounded in three steps: rows become pages early, then files are
+// finished before they have their size, then Write waits for uploads.
+type laneWriter struct {
+	stream  *streamSink
+	lane    int
+	limit   int64 // bytes of memory
+	pool    *parquetfile.Pool
+	append  *parquetfile.Appender
+	encoder *parquetfile.Encoder
+	router  *router
+	letters *letterWriter
+
+	// What files are named after; nil uploads mean that the stream was not begun.
+	uploads    *uploads
+	id         string
+	generation int64
+	epoch      int64
+	counter    int64 // never set back
+
+	open  []*openFile
+	files []*outputFile // finished in this epoch
+	rows  int64
+	bytes int64 // of finished files
+
+	columns []arrow.Array
+	all     []int32 // 0, 1, 2, …
+
+	held     int64        // memory of open files
+	inFlight atomic.Int64 // memory of files that are being uploaded
+	wake     chan struct{}
+	inOpen   atomic.Int64 // held and the letters', for Buffered
+	written  atomic.Int64
+}
+
+// openFile is a partition that has rows in this epoch.
+type openFile struct {
+	rows *parquetfile.Rows
+	file *parquetfile.File // nil before the first page
+	sink *lazySink
+	n    int64 // rows
+	held int64 // as counted in laneWriter.held
+}
+
+func newLaneWriter(s *streamSink, lane int) (*laneWriter, error) {
+	memory := s.spec.MemoryBytes
+	if memory <= 0 {
+		memory = defaultMemory
+	}
+	w := &laneWriter{
+		stream: s, lane: lane, limit: max(memory/int64(max(s.spec.Lanes, 1)), leastMemory),
+		append: parquetfile.NewAppender(s.schema), wake: make(chan struct{}, 1),
+	}
+	w.pool = &parquetfile.Pool{Most: w.limit / 8}
+	w.limit -= w.pool.Most
+	var err error
+	if w.encoder, err = parquetfile.NewEncoder(s.schema, w.pool, s.settings.Load().encoding); err != nil {
+		return nil, sqlerror.Userf(sqlerror.CodeBadOption, "%w", err)
+	}
+	if w.router, err = newRouter(s.target); err != nil {
+		return nil, err
+	}
+	if w.letters, err = newLetterWriter(w); err != nil {
+		return nil, err
+	}
+	return w, nil
+}
+
+// begin makes the lane ready for the epoch that follows one that was committed.
+// What it holds is thrown away.
+func (w *laneWriter) begin(u *uploads, id string, generation, epoch int64) {
+	for _, f := range w.open {
+		w.discard(f)
+	}
+	w.letters.discard()
+	w.uploads, w.id, w.generation, w.epoch = u, id, generation, epoch
+	w.clear()
+}
+
+// clear forgets the epoch's partitions, which are all closed.
+func (w *laneWriter) clear() {
+	w.router.reset()
+	w.append.NextEpoch()
+	w.open, w.files, w.rows, w.bytes, w.held = nil, nil, 0, 0, 0
+	w.inOpen.Store(0)
+	w.written.Store(0)
+}
+
+func (w *laneWriter) discard(f *openFile) {
+	if f == nil {
+		return
+	}
+	f.rows.Release()
+	if f.file != nil {
+		f.file.Discard()
+	}
+	f.sink.abort()
+}
+
+// Write implements connectors.LaneWriter.
+func (w *laneWriter) Write(ctx context.Context, d connectors.Delta) error {
+	if w.uploads == nil {
+		return errNotBegun
+	}
+	n := int(d.Batch.NumRows())
+	if n == 0 || d.Rows() == 0 {
+		return nil
+	}
+	if err := w.checkDelta(d); err != nil {
+		return err
+	}
+	w.columns = w.columns[:0]
+	for _, c := range d.Batch.Columns() {
+		w.columns = append(w.columns, c)
+	}
+	if err := w.append.Bind(w.columns); err != nil {
+		return fmt.Errorf("stream %s: %w", w.stream.spec.Stream, err)
+	}
+	rows := d.Sel
+	if rows == nil {
+		for len(w.all) < n {
+			w.all = append(w.all, int32(len(w.all)))
+		}
+		rows = w.all[:n]
+	}
+	for len(rows) > 0 {
+		some := rows[:min(len(rows), sliceRows)]
+		rows = rows[len(some):]
+		if err := w.spread(ctx, some); err != nil {
+			return err
+		}
+	}
+	return w.relieve(ctx)
+}
+
+// checkDelta refuses what a table of inserts cannot take.
+func (w *laneWriter) checkDelta(d connectors.Delta) error {
+	if int(d.Batch.NumCols()) != len(w.stream.target.Columns) {
+		return fmt.Errorf("stream %s: %w", w.stream.spec.Stream, errColumns)
+	}
+	if d.Weights == nil {
+		return nil
+	}
+	weights := d.Weights.Int64Values()
+	for i := range d.Rows() {
+		row := i
+		if d.Sel != nil {
+			row = int(d.Sel[i])
+		}
+		if weights[row] != 1 {
+			return sqlerror.Userf(sqlerror.CodeUnsupported, "stream %s takes rows back, which a table of files cannot", w.stream.spec.Stream).
+				WithHint("write a query that only adds rows")
+		}
+	}
+	return nil
+}
+
+// spread copies rows of the bound batch to their partitions.
+func (w *laneWriter) spread(ctx context.Context, rows []int32) error {
+	groups, err := w.router.route(w.columns, rows)
+	if err != nil {
+		return fmt.Errorf("stream %s: %w", w.stream.spec.Stream, err)
+	}
+	for _, g := range groups {
+		for int(g.part) >= len(w.open) {
+			w.open = append(w.open, nil)
+		}
+		if w.open[g.part] == nil {
+			w.open[g.part] = w.newFile(w.router.parts[g.part].path)
+		}
+	}
+	for column := range w.columns {
+		for _, g := range groups {
+			w.append.AppendColumn(w.open[g.part].rows, column, g.rows)
+		}
+	}
+	target := w.stream.settings.Load().targetFileSize
+	for _, g := range groups {
+		f := w.open[g.part]
+		w.append.Appended(f.rows, len(g.rows))
+		f.n += int64(len(g.rows))
+		w.rows += int64(len(g.rows))
+		if f.rows.Len() >= pageRows || f.rows.Held() >= pageBytes {
+			if err := w.encode(ctx, f); err != nil {
+				return err
+			}
+			if f.file.Size() >= target {
+				if err := w.finish(ctx, int(g.part)); err != nil {
+					return err
+				}
+				continue
+			}
+		}
+		w.account(f)
+	}
+	return nil
+}
+
+func (w *laneWriter) newFile(folder string) *openFile {
+	key := w.stream.folder + "/data/"
+	if folder != "" {
+		key += folder + "/"
+	}
+	return &openFile{
+		rows: parquetfile.NewRows(w.stream.schema, w.pool),
+		sink: &lazySink{uploads: w.uploads, key: key + w.fileName()},
+	}
+}
+
+// fileName tells where a file comes from, and is never used twice: not by
+// another lane or epoch, nor when an epoch is written again, nor by a stream of
+// the same name that is dropped and created anew.
+func (w *laneWriter) fileName() string {
+	w.counter++
+	return fmt.Sprintf("%s-%d-%d-%d-%d-%s.parquet", safeName(w.stream.spec.Stream, 80),
+		w.generation, w.epoch, w.lane, w.counter, w.id[:min(len(w.id), 8)])
+}
+
+// encode makes pages of a file's rows.
+func (w *laneWriter) encode(ctx context.Context, f *openFile) error {
+	if f.file == nil {
+		f.file = w.encoder.NewFile(f.sink)
+	}
+	before := f.file.Size()
+	if err := f.file.WriteRows(ctx, f.rows); err != nil {
+		return err
+	}
+	w.written.Add(f.file.Size() - before)
+	return nil
+}
+
+// account brings held up to date with a file.
+func (w *laneWriter) account(f *openFile) {
+	now := f.rows.Held() + f.sink.held()
+	if f.file != nil {
+		now += f.file.Held()
+	}
+	w.held += now - f.held
+	f.held = now
+}
+
+// finish closes a partition's file and uploads it. Rows that follow begin
+// another one.
+func (w *laneWriter) finish(ctx context.Context, part int) error {
+	f := w.open[part]
+	if err := w.encode(ctx, f); err != nil {
+		return err
+	}
+	footer, err := f.file.Finish(ctx)
+	if err != nil {
+		return err
+	}
+	out := &outputFile{key: f.sink.key, partition: w.router.parts[part].values, rows: f.n, footer: footer}
+	f.rows.Release()
+	f.file.Discard()
+	w.held -= f.held
+	w.open[part] = nil
+	w.files = append(w.files, out)
+	w.bytes += footer.Bytes
+	w.uploads.finish(out, f.sink.writer, &w.inFlight, w.wake)
+	return nil
+}
+
+// relieve brings the lane back within its memory.
+func (w *laneWriter) relieve(ctx context.Context) error {
+	if w.letters.held > w.limit/4 {
+		if err := w.letters.finish(ctx); err != nil {
+			return err
+		}
+	}
+	if w.held+w.letters.held+w.inFlight.Load() > w.limit {
+		if err := w.shrink(ctx); err != nil {
+			return err
+		}
+		for w.held+w.letters.held+w.inFlight.Load() > w.limit && w.inFlight.Load() > 0 {
+			select {
+			case <-w.wake:
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			case <-w.uploads.ctx.Done():
+				return errClosed
+			}
+		}
+	}
+	w.inOpen.Store(w.held + w.letters.held)
+	return nil
+}
+
+// shrink encodes the partitions with the most rows, and finishes the largest
+// files if that is not enough, until the open files take half of the memory.
+func (w *laneWriter) shrink(ctx context.Context) error {
+	goal := w.limit / 2
+	if w.held <= goal {
+		return nil
+	}
+	parts := make([]int, 0, len(w.open))
+	for part, f := range w.open {
+		if f != nil {
+			parts = append(parts, part)
+		}
+	}
+	slices.SortFunc(parts, func(a, b int) int { return int(w.open[b].rows.Held() - w.open[a].rows.Held()) })
+	for _, part := range parts {
+		if w.held <= goal {
+			return nil
+		}
+		f := w.open[part]
+		if err := w.encode(ctx, f); err != nil {
+			return err
+		}
+		f.rows.Release()
+		w.account(f)
+	}
+	slices.SortFunc(parts, func(a, b int) int { return int(w.open[b].held - w.open[a].held) })
+	for _, part := range parts {
+		if w.held <= goal {
+			return nil
+		}
+		if err := w.finish(ctx, part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// DeadLetter implements connectors.LaneWriter.
+func (w *laneWriter) DeadLetter(ctx context.Context, letters []connectors.DeadLetter) error {
+	if w.uploads == nil {
+		return errNotBegun
+	}
+	if err := w.letters.write(ctx, letters); err != nil {
+		return err
+	}
+	return w.relieve(ctx)
+}
+
+// Seal implements connectors.LaneWriter.
+func (w *laneWriter) Seal(ctx context.Context) (connectors.Sealed, error) {
+	if w.uploads == nil {
+		return nil, errNotBegun
+	}
+	for part, f := range w.open {
+		if f == nil {
+			continue
+		}
+		if err := w.finish(ctx, part); err != nil {
+			return nil, err
+		}
+	}
+	if err := w.letters.finish(ctx); err != nil {
+		return nil, err
+	}
+	s := &sealed{
+		uploads: w.uploads, epoch: w.epoch, files: w.files, rows: w.rows, bytes: w.bytes,
+		letters: w.letters.files, dead: w.letters.count,
+	}
+	w.letters.clear()
+	w.epoch++
+	w.clear()
+	return s, nil
+}
+
+// Buffered implements connectors.LaneWriter.
+func (w *laneWriter) Buffered() int64 { return w.inOpen.Load() + w.inFlight.Load() }
+
+// Written implements connectors.LaneWriter.
+func (w *laneWriter) Written() int64 { return w.written.Load() }
+
+// sealed is what a lane wrote in an epoch. It implements connectors.Sealed.
+type sealed struct {
+	uploads     *uploads
+	epoch       int64
+	files       []*outputFile
+	rows, bytes int64
+	letters     []*outputFile
+	dead        int64
+}
+
+// Rows implements connectors.Sealed.
+func (s *sealed) Rows() int64 { return s.rows }
+
+// Bytes implements connectors.Sealed.
+func (s *sealed) Bytes() int64 { return s.bytes }
+
+var errNotBegun = &sqlerror.Error{Code: sqlerror.CodeInternal, Message: "the stream's sink was not begun"}

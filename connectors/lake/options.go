@@ -1,0 +1,72 @@
+package lake
+
+import (
+	"time"
+
+	"github.com/leatdb/leat/connectors"
+	"github.com/leatdb/leat/connectors/lake/parquetfile"
+	"github.com/leatdb/leat/sql/sqlerror"
+)
+
+// streamSpec are the options of a sink that a stream may override.
+var streamSpec = connectors.Spec{
+	{Name: "format", Default: "parquet", Choices: []string{"parquet"}, Doc: "File format of the table."},
+	{Name: "compression", Default: "zstd", Choices: []string{"zstd", "snappy", "gzip", "none"}, Doc: "Codec of the files' pages."},
+	{Name: "compression_level", Kind: connectors.OptionInt, Min: 1, Max: 22, Doc: "Level of the codec: 1 to 22 for zstd (default 1), 1 to 9 for gzip (default 1)."},
+	{Name: "commit_interval", Kind: connectors.OptionDuration, Default: "10s", Min: int64(10 * time.Millisecond), Max: int64(24 * time.Hour), Runtime: true, Doc: "How often rows become visible and durable."},
+	{Name: "commit_size", Kind: connectors.OptionSize, Default: "1GB", Min: 1 << 20, Max: 1 << 42, Runtime: true, Doc: "Commits earlier when so many bytes of files were written."},
+	{Name: "target_file_size", Kind: connectors.OptionSize, Default: "128MB", Min: 1 << 20, Max: 16 << 30, Runtime: true, Doc: "A file that reaches this size is finished within an epoch."},
+	{Name: "row_group_size", Kind: connectors.OptionSize, Default: "64MiB", Min: 1 << 20, Max: 1 << 30, Doc: "Bytes of a row group before compression."},
+	{Name: "snapshot_retention", Kind: connectors.OptionDuration, Default: "1h", Max: int64(3650 * 24 * time.Hour), Runtime: true, Doc: "How long old snapshots of the table can be read; 100 are always kept, 500 at most."},
+	{Name: "adopt", Kind: connectors.OptionBool, Default: "false", Doc: "Takes over table metadata that lies at the table's place and that the catalog does not know."},
+}
+
+// sinkSpec are all options of a sink.
+var sinkSpec = connectors.Spec{
+	{Name: "path", Required: true, Doc: "Folder of the tables: s3://bucket/prefix, file:///folder or an absolute path."},
+	{Name: "endpoint", Doc: "URL of an S3 server that is not AWS."},
+	{Name: "region", Doc: "Region of the bucket; default is the environment's."},
+	{Name: "access_key_id", Doc: "Access key; default is the environment's credential chain."},
+	{Name: "secret_access_key", Secret: true, Doc: "Secret of the access key."},
+	{Name: "session_token", Secret: true, Doc: "Token of temporary credentials."},
+	{Name: "path_style", Kind: connectors.OptionBool, Doc: "Address the bucket as endpoint/bucket; default true with an endpoint."},
+	{Name: "sse", Choices: []string{"AES256", "aws:kms"}, Doc: "Server-side encryption of what is written."},
+	{Name: "kms_key", Doc: "Key of aws:kms; default is the account's own."},
+	{Name: "table_format", Default: "iceberg", Choices: []string{"iceberg", "hive"}, Doc: "How tables are kept: as Apache Iceberg tables or as plain folders."},
+	{Name: "catalog", Default: "local", Choices: []string{"local", "rest", "glue"}, Doc: "Who knows the tables: an SQLite file, or a service."},
+	{Name: "catalog_uri", Doc: "SQLite file of the local catalog: a path or sqlite:////path; default iceberg.db in the data directory."},
+	{Name: "catalog_name", Default: "leat", Doc: "Name of the catalog within its file."},
+}.With(streamSpec)
+
+// settings are a stream's options, read once.
+type settings struct {
+	encoding       parquetfile.Options
+	targetFileSize int64
+	retention      time.Duration
+}
+
+func newSettings(o connectors.Options) settings {
+	return settings{
+		encoding: parquetfile.Options{
+			Compression:   parquetfile.Compression(o.String("compression")),
+			Level:         int(o.Int("compression_level")),
+			RowGroupBytes: o.Size("row_group_size"),
+			CreatedBy:     "leat version 1",
+		},
+		targetFileSize: o.Size("target_file_size"),
+		retention:      o.Duration("snapshot_retention"),
+	}
+}
+
+// checkAvailable refuses what is named and not there yet.
+func checkAvailable(o connectors.Options) error {
+	if v := o.String("table_format"); v != "iceberg" {
+		return sqlerror.Userf(sqlerror.CodeUnsupported, "table_format = '%s' is not available yet", v).
+			WithHint("leave it out, or write table_format = 'iceberg'")
+	}
+	if v := o.String("catalog"); v != "local" {
+		return sqlerror.Userf(sqlerror.CodeUnsupported, "catalog = '%s' is not available yet", v).
+			WithHint("leave it out, or write catalog = 'local'; catalog_uri puts its file where others reach it")
+	}
+	return nil
+}

@@ -1,0 +1,555 @@
+package parquetfile
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/parquet"
+	"github.com/apache/arrow-go/v18/parquet/metadata"
+)
+
+// Options say how files are encoded.
+type Options struct {
+	Compression Compression // default zstd
+	Level       int         // 0 is the codec's default
+	// RowGroupBytes closes a row group when its columns have so many bytes
+	// before compression, default 64 MiB.
+	RowGroupBytes int64
+	// CreatedBy names the writer in the footer.
+	CreatedBy string
+}
+
+// Sink takes the bytes of a file in order.
+type Sink interface {
+	Write(ctx context.Context, p []byte) error
+}
+
+// Encoder makes the files of one lane, one page at a time, and owns the
+// scratch memory for that.
+type Encoder struct {
+	schema  *Schema
+	options Options
+	codec   codec
+	pool    *Pool
+	props   *parquet.WriterProperties
+	page    []byte // of one page, uncompressed
+	packed  []byte // … and compressed
+	codes   []int32
+	numbers *numberIndex
+	local   []int32 // by code of a Dictionary: code in the chunk + 1
+}
+
+// NewEncoder makes an encoder; its files take memory from the pool.
+func NewEncoder(s *Schema, pool *Pool, options Options) (*Encoder, error) {
+	if options.Compression == "" {
+		options.Compression = Zstd
+	}
+	if options.RowGroupBytes <= 0 {
+		options.RowGroupBytes = 64 << 20
+	}
+	c, err := newCodec(options.Compression, options.Level)
+	if err != nil {
+		return nil, err
+	}
+	return &Encoder{
+		schema: s, options: options, codec: c, pool: pool, numbers: newNumberIndex(),
+		props: parquet.NewWriterProperties(parquet.WithCompression(c.parquet()), parquet.WithCreatedBy(options.CreatedBy)),
+	}, nil
+}
+
+// File is a file that is being written. It belongs to the encoder's lane.
+type File struct {
+	encoder *Encoder
+	sink    Sink
+	at      int64 // bytes written to the sink
+	chunks  []chunk
+	rows    int64 // of the open row group
+	raw     int64 // bytes of its values before encoding
+	groups  []group
+	total   []total
+	err     error
+}
+
+// chunk is the encoded part of one column in the open row group.
+type chunk struct {
+	pages        []byte
+	uncompressed int64
+	values       int64
+	nulls        int64
+	bounds       bounds
+	counts       [encodingDictionary + 1]int32 // pages by encoding
+	dict         *Dictionary                   // of codes
+	codes        []int32                       // the chunk's entries, as codes of dict
+	numbers      []int64                       // the chunk's entries
+	plain        bool                          // no dictionary any more
+}
+
+// group is a row group that is written.
+type group struct {
+	rows   int64
+	chunks []chunkInfo
+}
+
+type chunkInfo struct {
+	values, dictionaryAt, dataAt, compressed, uncompressed int64
+	counts                                                 [encodingDictionary + 1]int32
+	hasDictionary                                          bool
+	statistics                                             metadata.EncodedStatistics
+}
+
+// total is what is known of a column in the whole file.
+type total struct {
+	bytes, values, nulls int64
+	bounds               bounds
+}
+
+// Footer describes a finished file.
+type Footer struct {
+	Rows, Bytes int64
+	// SplitOffsets are where the row groups begin.
+	SplitOffsets []int64
+	Columns      []ColumnStats
+	// Metadata is what readers find at the file's end.
+	Metadata *metadata.FileMetaData
+}
+
+// NewFile begins a file. Nothing is written to the sink before the first row
+// group is complete.
+func (e *Encoder) NewFile(sink Sink) *File {
+	f := &File{encoder: e, sink: sink, chunks: make([]chunk, len(e.schema.columns)), total: make([]total, len(e.schema.columns))}
+	for i := range f.chunks {
+		signed := e.schema.layouts[i] == layoutFixed
+		f.chunks[i].bounds.invertSign, f.total[i].bounds.invertSign = signed, signed
+	}
+	return f
+}
+
+// Held is the memory that encoded pages take, in bytes.
+func (f *File) Held() int64 {
+	held := int64(0)
+	for i := range f.chunks {
+		held += int64(cap(f.chunks[i].pages)) + int64(8*cap(f.chunks[i].numbers)) + int64(4*cap(f.chunks[i].codes))
+	}
+	return held
+}
+
+// Size is how many bytes the file has so far, encoded pages that are not yet
+// written included.
+func (f *File) Size() int64 {
+	size := f.at
+	for i := range f.chunks {
+		size += int64(len(f.chunks[i].pages))
+	}
+	return size
+}
+
+// WriteRows encodes rows as a page of each column and resets them. After an
+// error the file is useless.
+func (f *File) WriteRows(ctx context.Context, rows *Rows) error {
+	if f.err != nil {
+		return f.err
+	}
+	if rows.n == 0 {
+		return nil
+	}
+	for i := range rows.columns {
+		if err := f.encoder.encode(&f.chunks[i], &rows.columns[i], i, rows.n); err != nil {
+			f.err = fmt.Errorf("encode column %s: %w", f.encoder.schema.columns[i].Name, err)
+			return f.err
+		}
+		f.raw += int64(len(rows.columns[i].data))
+	}
+	f.rows += int64(rows.n)
+	rows.Reset()
+	if f.raw >= f.encoder.options.RowGroupBytes {
+		f.err = f.closeGroup(ctx)
+	}
+	return f.err
+}
+
+// encode appends a page.
+func (e *Encoder) encode(c *chunk, b *buffer, column, rows int) error {
+	col, l := e.schema.columns[column], e.schema.layouts[column]
+	c.values += int64(rows)
+	c.nulls += int64(b.nulls)
+	page := e.page[:0]
+	if !col.Required {
+		var valid []byte
+		if b.nulls > 0 {
+			valid = b.valid
+		}
+		page = appendLevels(page, rows, valid)
+	}
+	encoding := encodingPlain
+	switch {
+	case l == layoutBool:
+		c.bounds.addValues(b.data, l, 1, col.Type)
+		page = appendBools(page, b.data)
+	case l == layoutBytes:
+		page, encoding = e.encodeStrings(c, b, page)
+	case l == layout32:
+		c.bounds.addValues(b.data, l, 4, col.Type)
+		page, encoding = encodeNumbers(e, c, arrow.Int32Traits.CastFromBytes(b.data), b.data, page, col.Type)
+	case l == layout64:
+		c.bounds.addValues(b.data, l, 8, col.Type)
+		page, encoding = encodeNumbers(e, c, arrow.Int64Traits.CastFromBytes(b.data), b.data, page, col.Type)
+	default:
+		c.bounds.addValues(b.data, l, e.schema.widths[column], col.Type)
+		page = append(page, b.data...)
+	}
+	e.page = page
+	c.counts[encoding]++
+	return e.appendPage(c, pageData, rows, encoding, page)
+}
+
+// appendPage compresses a page and adds it with its header to the chunk.
+func (e *Encoder) appendPage(c *chunk, kind, values, encoding int, page []byte) error {
+	packed, err := e.codec.compress(e.packed[:0], page)
+	if err != nil {
+		return err
+	}
+	e.packed = packed
+	const header = 64
+	c.pages = e.pool.grow(c.pages, header+len(packed))
+	before := len(c.pages)
+	c.pages = appendPageHeader(c.pages, kind, values, encoding, len(page), len(packed), crc32.ChecksumIEEE(packed))
+	c.uncompressed += int64(len(c.pages) - before + len(page))
+	c.pages = append(c.pages, packed...)
+	return nil
+}
+
+// encodeNumbers chooses between a dictionary, differences and plain values. A
+// dictionary has to prove itself with the first page.
+func encodeNumbers[T number](e *Encoder, c *chunk, values []T, data, page []byte, t Type) ([]byte, int) {
+	if !c.plain && len(values) > 0 {
+		if codes := numberCodes(e, c, values); codes != nil {
+			return appendCodes(page, codes, len(c.numbers)), encodingDictionary
+		}
+		c.plain = true
+	}
+	plainBits := 8 * len(data) / max(len(values), 1)
+	if t != Float && t != Double && deltaBits(values)*10 <= plainBits*7 {
+		return appendDelta(page, values), encodingDelta
+	}
+	return append(page, data...), encodingPlain
+}
+
+// numberCodes looks the values up in the chunk's dictionary, which grows; nil
+// when too few of them repeat.
+func numberCodes[T number](e *Encoder, c *chunk, values []T) []int32 {
+	x := e.numbers
+	x.reset()
+	for _, v := range c.numbers {
+		x.code(v)
+	}
+	first := len(c.numbers) == 0
+	const sample = 512
+	if first && len(values) > 2*sample {
+		step := len(values) / sample
+		for i := 0; i < len(values); i += step {
+			x.code(int64(values[i]))
+		}
+		if len(x.used) > sample*2/3 {
+			return nil
+		}
+		x.reset()
+	}
+	most := maxNumbers
+	if first {
+		most = min(most, len(values)/2)
+	}
+	known := len(c.numbers)
+	codes := resize(&e.codes, len(values))
+	for i, v := range values {
+		code, added := x.code(int64(v))
+		if added {
+			if len(c.numbers) >= most {
+				c.numbers = c.numbers[:known]
+				return nil
+			}
+			c.numbers = append(c.numbers, int64(v))
+		}
+		codes[i] = code
+	}
+	return codes
+}
+
+// encodeStrings writes codes of the lane's dictionary as codes of the chunk's,
+// or plain strings.
+func (e *Encoder) encodeStrings(c *chunk, b *buffer, page []byte) ([]byte, int) {
+	if b.dict == nil {
+		c.bounds.addValues(b.data, layoutBytes, 0, String)
+		return append(page, b.data...), encodingPlain
+	}
+	values := arrow.Int32Traits.CastFromBytes(b.data)
+	if c.dict == nil && !c.plain {
+		c.dict = b.dict
+	}
+	if c.dict == b.dict && !c.plain {
+		if codes := e.stringCodes(c, values); codes != nil {
+			return appendCodes(page, codes, len(c.codes)), encodingDictionary
+		}
+		c.plain = true
+	}
+	for _, code := range values {
+		v := b.dict.value(code)
+		c.bounds.addBytes(v)
+		page = binary.LittleEndian.AppendUint32(page, uint32(len(v)))
+		page = append(page, v...)
+	}
+	return page, encodingPlain
+}
+
+func (e *Encoder) stringCodes(c *chunk, values []int32) []int32 {
+	if len(e.local) < c.dict.Len() {
+		e.local = make([]int32, max(c.dict.Len(), 2*len(e.local)))
+	}
+	local := e.local
+	for i, code := range c.codes {
+		local[code] = int32(i + 1)
+	}
+	known := len(c.codes)
+	most := known + len(values)
+	if known == 0 {
+		most = len(values)/2 + 1
+	}
+	codes, ok := resize(&e.codes, len(values)), true
+	for i, code := range values {
+		at := local[code]
+		if at == 0 {
+			if len(c.codes) >= most {
+				ok = false
+				break
+			}
+			c.codes = append(c.codes, code)
+			at = int32(len(c.codes))
+			local[code] = at
+		}
+		codes[i] = at - 1
+	}
+	for _, code := range c.codes {
+		local[code] = 0
+	}
+	if !ok {
+		c.codes = c.codes[:known]
+		return nil
+	}
+	return codes
+}
+
+var magic = []byte("PAR1")
+
+// closeGroup writes the open row group.
+func (f *File) closeGroup(ctx context.Context) error {
+	if f.rows == 0 {
+		return nil
+	}
+	if f.at == 0 {
+		if err := f.write(ctx, magic); err != nil {
+			return err
+		}
+	}
+	g := group{rows: f.rows, chunks: make([]chunkInfo, len(f.chunks))}
+	for i := range f.chunks {
+		info, err := f.closeChunk(ctx, i)
+		if err != nil {
+			return err
+		}
+		g.chunks[i] = info
+	}
+	f.groups = append(f.groups, g)
+	f.rows, f.raw = 0, 0
+	return nil
+}
+
+func (f *File) write(ctx context.Context, p []byte) error {
+	if err := f.sink.Write(ctx, p); err != nil {
+		return err
+	}
+	f.at += int64(len(p))
+	return nil
+}
+
+func (f *File) closeChunk(ctx context.Context, column int) (chunkInfo, error) {
+	e, c := f.encoder, &f.chunks[column]
+	col, l := e.schema.columns[column], e.schema.layouts[column]
+	info := chunkInfo{values: c.values, counts: c.counts, hasDictionary: c.counts[encodingDictionary] > 0}
+	start := f.at
+	if info.hasDictionary {
+		pages := c.pages
+		c.pages = nil
+		values, data := e.dictionaryPage(c, l)
+		if err := e.appendPage(c, pageDictionary, values, encodingPlain, data); err != nil {
+			return info, err
+		}
+		info.dictionaryAt = start
+		err := f.write(ctx, c.pages)
+		e.pool.put(c.pages)
+		c.pages = pages
+		if err != nil {
+			return info, err
+		}
+	}
+	info.dataAt = f.at
+	if err := f.write(ctx, c.pages); err != nil {
+		return info, err
+	}
+	info.compressed, info.uncompressed = f.at-start, c.uncompressed
+	info.statistics = c.bounds.encoded(col, l, c.nulls)
+	t := &f.total[column]
+	t.bytes += info.compressed
+	t.values += c.values
+	t.nulls += c.nulls
+	t.bounds.merge(&c.bounds, l, col.Type)
+	e.pool.put(c.pages)
+	*c = chunk{bounds: bounds{invertSign: c.bounds.invertSign}, numbers: c.numbers[:0], codes: c.codes[:0]}
+	return info, nil
+}
+
+// dictionaryPage is the chunk's dictionary in plain encoding. Strings get their
+// bounds here, once per distinct value.
+func (e *Encoder) dictionaryPage(c *chunk, l layout) (values int, data []byte) {
+	data = e.page[:0]
+	switch l {
+	case layoutBytes:
+		for _, code := range c.codes {
+			v := c.dict.value(code)
+			c.bounds.addBytes(v)
+			data = binary.LittleEndian.AppendUint32(data, uint32(len(v)))
+			data = append(data, v...)
+		}
+		values = len(c.codes)
+	case layout32:
+		for _, v := range c.numbers {
+			data = binary.LittleEndian.AppendUint32(data, uint32(int32(v)))
+		}
+		values = len(c.numbers)
+	default:
+		for _, v := range c.numbers {
+			data = binary.LittleEndian.AppendUint64(data, uint64(v))
+		}
+		values = len(c.numbers)
+	}
+	e.page = data
+	return values, data
+}
+
+// Finish writes what is left and the footer. The file is done then.
+func (f *File) Finish(ctx context.Context) (Footer, error) {
+	if f.err != nil {
+		return Footer{}, f.err
+	}
+	if f.err = f.finish(ctx); f.err != nil {
+		return Footer{}, f.err
+	}
+	footer, err := f.footer(ctx)
+	f.err = fmt.Errorf("the file is finished")
+	return footer, err
+}
+
+func (f *File) finish(ctx context.Context) error {
+	if f.at == 0 && f.rows == 0 {
+		return f.write(ctx, magic)
+	}
+	return f.closeGroup(ctx)
+}
+
+// Discard gives the memory of a file back that will not be finished.
+func (f *File) Discard() {
+	for i := range f.chunks {
+		f.encoder.pool.put(f.chunks[i].pages)
+		f.chunks[i] = chunk{}
+	}
+	if f.err == nil {
+		f.err = fmt.Errorf("the file was discarded")
+	}
+}
+
+func (f *File) footer(ctx context.Context) (Footer, error) {
+	e := f.encoder
+	builder := metadata.NewFileMetadataBuilder(e.schema.parquet, e.props, nil)
+	footer := Footer{}
+	for ordinal, g := range f.groups {
+		rg := builder.AppendRowGroup()
+		rg.SetNumRows(int(g.rows))
+		footer.Rows += g.rows
+		for i, c := range g.chunks {
+			column := rg.NextColumnChunk()
+			column.SetStats(c.statistics)
+			stats := metadata.EncodingStats{
+				DictEncodingStats: map[parquet.Encoding]int32{}, DataEncodingStats: map[parquet.Encoding]int32{},
+			}
+			encodings := []parquet.Encoding{parquet.Encodings.RLE}
+			if c.hasDictionary {
+				stats.DictEncodingStats[parquet.Encodings.Plain] = 1
+			}
+			for encoding, pages := range c.counts {
+				if pages > 0 {
+					stats.DataEncodingStats[parquet.Encoding(encoding)] = pages
+					encodings = append(encodings, parquet.Encoding(encoding))
+				}
+			}
+			if c.hasDictionary && c.counts[encodingPlain] == 0 {
+				encodings = append(encodings, parquet.Encodings.Plain)
+			}
+			if err := column.Finish(metadata.ChunkMetaInfo{
+				NumValues: c.values, DictPageOffset: c.dictionaryAt, IndexPageOffset: -1, DataPageOffset: c.dataAt,
+				CompressedSize: c.compressed, UncompressedSize: c.uncompressed,
+			}, c.hasDictionary, false, stats); err != nil {
+				return Footer{}, fmt.Errorf("build Parquet metadata: %w", err)
+			}
+			meta := column.Contents().MetaData
+			meta.Encodings = replaceEncodings(meta.Encodings, encodings)
+			if i == 0 {
+				first := c.dataAt
+				if c.hasDictionary {
+					first = c.dictionaryAt
+				}
+				footer.SplitOffsets = append(footer.SplitOffsets, first)
+			}
+		}
+		if err := rg.Finish(0, int16(ordinal)); err != nil {
+			return Footer{}, fmt.Errorf("build Parquet metadata: %w", err)
+		}
+	}
+	meta, err := builder.Finish()
+	if err != nil {
+		return Footer{}, fmt.Errorf("build Parquet metadata: %w", err)
+	}
+	var end footerBuffer
+	n, err := meta.WriteTo(&end, nil)
+	if err != nil {
+		return Footer{}, fmt.Errorf("write Parquet metadata: %w", err)
+	}
+	end = binary.LittleEndian.AppendUint32(end, uint32(n))
+	if err := f.write(ctx, append(end, magic...)); err != nil {
+		return Footer{}, err
+	}
+	footer.Bytes, footer.Metadata = f.at, meta
+	for i, t := range f.total {
+		stats := ColumnStats{ID: e.schema.columns[i].ID, Bytes: t.bytes, Values: t.values, Nulls: t.nulls}
+		stats.Lower, stats.Upper = t.bounds.iceberg(e.schema.columns[i], e.schema.layouts[i])
+		footer.Columns = append(footer.Columns, stats)
+	}
+	return footer, nil
+}
+
+// footerBuffer gathers the footer before it goes to the sink.
+type footerBuffer []byte
+
+func (b *footerBuffer) Write(p []byte) (int, error) {
+	*b = append(*b, p...)
+	return len(p), nil
+}
+
+// replaceEncodings sets a list whose element type Arrow keeps to itself.
+func replaceEncodings[E ~int64 | ~int32](old []E, encodings []parquet.Encoding) []E {
+	list := old[:0]
+	for _, e := range encodings {
+		list = append(list, E(e))
+	}
+	return list
+}

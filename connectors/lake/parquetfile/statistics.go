@@ -1,0 +1,287 @@
+package parquetfile
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math"
+	"unicode/utf8"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/parquet/metadata"
+)
+
+// ColumnStats describe a column of a file, as Iceberg's manifests want it.
+type ColumnStats struct {
+	ID    int
+	Bytes int64 // on disk
+	// Values counts all, Nulls those that are NULL.
+	Values, Nulls int64
+	// Lower and Upper bound the values that are not NULL, in Iceberg's
+	// single-value serialization; strings may be cut short. Nil means unknown or
+	// no value.
+	Lower, Upper []byte
+}
+
+// maxStatistic is the longest string that is kept whole as a minimum or
+// maximum; columns with longer ones have no statistics in the file.
+const maxStatistic = 1024
+
+// bounds are the least and greatest value of a column, in a page or a whole
+// file.
+type bounds struct {
+	set bool
+	// unknown: nothing can be said, since a value is NaN or too long.
+	unknown    bool
+	least      int64
+	most       int64
+	fleast     float64
+	fmost      float64
+	low, high  []byte // strings; decimals big-endian
+	invertSign bool   // low and high are signed numbers
+}
+
+func (b *bounds) addInts(least, most int64) {
+	if !b.set {
+		b.set, b.least, b.most = true, least, most
+		return
+	}
+	b.least, b.most = min(b.least, least), max(b.most, most)
+}
+
+func (b *bounds) addFloats(least, most float64) {
+	if math.IsNaN(least) || math.IsNaN(most) {
+		b.unknown = true
+		return
+	}
+	if !b.set {
+		b.set, b.fleast, b.fmost = true, least, most
+		return
+	}
+	b.fleast, b.fmost = min(b.fleast, least), max(b.fmost, most)
+}
+
+func (b *bounds) addBytes(v []byte) {
+	if b.unknown {
+		return
+	}
+	if len(v) > maxStatistic {
+		b.unknown = true
+		return
+	}
+	if !b.set {
+		b.set = true
+		b.low, b.high = append(b.low[:0], v...), append(b.high[:0], v...)
+		return
+	}
+	if b.compare(v, b.low) < 0 {
+		b.low = append(b.low[:0], v...)
+	}
+	if b.compare(v, b.high) > 0 {
+		b.high = append(b.high[:0], v...)
+	}
+}
+
+func (b *bounds) compare(x, y []byte) int {
+	if b.invertSign && len(x) > 0 && len(y) > 0 && x[0]^y[0] >= 0x80 {
+		return int(int8(x[0])) - int(int8(y[0]))
+	}
+	return bytes.Compare(x, y)
+}
+
+func (b *bounds) merge(o *bounds, l layout, t Type) {
+	if o.unknown {
+		b.unknown = true
+	}
+	if !o.set {
+		return
+	}
+	switch {
+	case l == layoutBytes || l == layoutFixed:
+		b.addBytes(o.low)
+		b.addBytes(o.high)
+	case t == Float || t == Double:
+		b.addFloats(o.fleast, o.fmost)
+	default:
+		b.addInts(o.least, o.most)
+	}
+}
+
+// addValues takes the values of a page into account.
+func (b *bounds) addValues(data []byte, l layout, width int, t Type) {
+	if len(data) == 0 || b.unknown {
+		return
+	}
+	switch l {
+	case layoutBool:
+		for _, v := range data {
+			b.addInts(int64(v), int64(v))
+		}
+	case layout32:
+		if t == Float {
+			b.addFloats(floatExtremes(arrow.Float32Traits.CastFromBytes(data)))
+			return
+		}
+		least, most := extremes(arrow.Int32Traits.CastFromBytes(data))
+		b.addInts(int64(least), int64(most))
+	case layout64:
+		if t == Double {
+			b.addFloats(floatExtremes(arrow.Float64Traits.CastFromBytes(data)))
+			return
+		}
+		least, most := extremes(arrow.Int64Traits.CastFromBytes(data))
+		b.addInts(int64(least), int64(most))
+	case layoutFixed:
+		for i := 0; i < len(data); i += width {
+			b.addBytes(data[i : i+width])
+		}
+	case layoutBytes:
+		for i := 0; i < len(data); {
+			n := int(binary.LittleEndian.Uint32(data[i:]))
+			b.addBytes(data[i+4 : i+4+n])
+			i += 4 + n
+		}
+	}
+}
+
+// encoded is the statistics of a column chunk. Parquet wants zeros of both
+// signs within the bounds.
+func (b *bounds) encoded(c Column, l layout, nulls int64) metadata.EncodedStatistics {
+	var e metadata.EncodedStatistics
+	e.SetNullCount(nulls)
+	e.Signed = l != layoutBytes
+	if !b.set || b.unknown {
+		return e
+	}
+	e.SetMin(b.plain(c, l, false))
+	e.SetMax(b.plain(c, l, true))
+	return e
+}
+
+// plain is a bound in Parquet's plain encoding.
+func (b *bounds) plain(c Column, l layout, upper bool) []byte {
+	v, f, s := b.least, b.fleast, b.low
+	if upper {
+		v, f, s = b.most, b.fmost, b.high
+	}
+	switch {
+	case l == layoutBytes || l == layoutFixed:
+		return bytes.Clone(s)
+	case l == layoutBool:
+		return []byte{byte(v)}
+	case c.Type == Float:
+		return binary.LittleEndian.AppendUint32(nil, math.Float32bits(float32(signedZero(f, upper))))
+	case c.Type == Double:
+		return binary.LittleEndian.AppendUint64(nil, math.Float64bits(signedZero(f, upper)))
+	case l == layout32:
+		return binary.LittleEndian.AppendUint32(nil, uint32(int32(v)))
+	}
+	return binary.LittleEndian.AppendUint64(nil, uint64(v))
+}
+
+func signedZero(f float64, upper bool) float64 {
+	switch {
+	case f != 0:
+		return f
+	case upper:
+		return 0
+	}
+	return math.Copysign(0, -1)
+}
+
+// boundLength is how many characters or bytes of a string bound manifests
+// keep, Iceberg's default.
+const boundLength = 16
+
+// iceberg gives the bounds as manifests keep them.
+func (b *bounds) iceberg(c Column, l layout) (lower, upper []byte) {
+	if !b.set || b.unknown {
+		return nil, nil
+	}
+	switch {
+	case c.Type == String:
+		return cutString(b.low), raiseString(b.high)
+	case c.Type == Binary:
+		return cutBinary(b.low), raiseBinary(b.high)
+	case c.Type == Decimal && l != layoutFixed:
+		return shortest(binary.BigEndian.AppendUint64(nil, uint64(b.least))), shortest(binary.BigEndian.AppendUint64(nil, uint64(b.most)))
+	case l == layoutFixed:
+		return shortest(b.low), shortest(b.high)
+	}
+	return b.plain(c, l, false), b.plain(c, l, true)
+}
+
+// shortest is a big-endian two's complement number without needless bytes.
+func shortest(b []byte) []byte {
+	for len(b) > 1 && (b[0] == 0 && b[1] < 0x80 || b[0] == 0xff && b[1] >= 0x80) {
+		b = b[1:]
+	}
+	return bytes.Clone(b)
+}
+
+func cutString(s []byte) []byte {
+	end := 0
+	for range boundLength {
+		if end == len(s) {
+			break
+		}
+		_, n := utf8.DecodeRune(s[end:])
+		end += n
+	}
+	return append([]byte{}, s[:end]...)
+}
+
+// raiseString is the shortest string above all that begin as s does, or nil.
+func raiseString(s []byte) []byte {
+	cut := cutString(s)
+	if len(cut) == len(s) {
+		return cut
+	}
+	if !utf8.Valid(cut) {
+		return nil
+	}
+	runes := []rune(string(cut))
+	for i := len(runes) - 1; i >= 0; i-- {
+		next := runes[i] + 1
+		if next == 0xd800 { // surrogates are no characters
+			next = 0xe000
+		}
+		if next <= utf8.MaxRune {
+			return []byte(string(append(runes[:i], next)))
+		}
+	}
+	return nil
+}
+
+func cutBinary(s []byte) []byte { return append([]byte{}, s[:min(len(s), boundLength)]...) }
+
+func raiseBinary(s []byte) []byte {
+	cut := cutBinary(s)
+	if len(cut) == len(s) {
+		return cut
+	}
+	for i := len(cut) - 1; i >= 0; i-- {
+		if cut[i] < 0xff {
+			cut[i]++
+			return cut[:i+1]
+		}
+	}
+	return nil
+}
+
+// extremes are the least and greatest of values, which are not none.
+func extremes[T int32 | int64](values []T) (least, most T) {
+	least, most = values[0], values[0]
+	for _, v := range values {
+		least, most = min(least, v), max(most, v)
+	}
+	return least, most
+}
+
+// floatExtremes is NaN if any value is: min and max pass it on.
+func floatExtremes[T float32 | float64](values []T) (least, most float64) {
+	l, m := values[0], values[0]
+	for _, v := range values {
+		l, m = min(l, v), max(m, v)
+	}
+	return float64(l), float64(m)
+}

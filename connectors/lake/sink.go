@@ -1,0 +1,163 @@
+// Package lake writes streams to the tables of a lake: it partitions rows,
+// encodes them as Parquet, uploads the files while they grow and commits them
+// together with the stream's state, exactly once.
+//
+// The parts, from the lane to the table: lane.go takes rows, router.go finds
+// each row's partition, package parquetfile encodes, upload.go sends files,
+// stream.go commits by the decisions of package protocol to tables of
+// catalog/iceberg.
+package lake
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"strings"
+
+	icebergcatalog "github.com/apache/iceberg-go/catalog"
+
+	"github.com/leatdb/leat/catalog"
+	"github.com/leatdb/leat/catalog/iceberg"
+	"github.com/leatdb/leat/connectors"
+	"github.com/leatdb/leat/connectors/lake/protocol"
+	"github.com/leatdb/leat/internal/objectstore"
+	"github.com/leatdb/leat/sql/sqlerror"
+)
+
+func init() {
+	connectors.RegisterSink(&connectors.SinkConnector{
+		Name:       "s3",
+		Doc:        "Tables of Parquet files on S3 or in a local folder, in Apache Iceberg format.",
+		Spec:       sinkSpec,
+		StreamSpec: streamSpec,
+		Open:       open,
+	})
+}
+
+// Config opens a lake over a store of the caller's.
+type Config struct {
+	Name string // of the sink, the namespace of its tables
+	// Store is rooted at the lake's folder; Close closes it.
+	Store objectstore.Store
+	// CatalogPath is the SQLite file of the catalog, CatalogName its name in it.
+	CatalogPath, CatalogName string
+	// WrapCatalog is iceberg.Options.Wrap.
+	WrapCatalog func(icebergcatalog.Catalog) icebergcatalog.Catalog
+	Logger      connectors.Logger
+}
+
+// Sink is a lake that streams write to. It implements connectors.Sink.
+type Sink struct {
+	name   string
+	store  objectstore.Store
+	lake   *iceberg.Lake
+	logger connectors.Logger
+}
+
+func open(ctx context.Context, cfg connectors.SinkConfig) (connectors.Sink, error) {
+	o := cfg.Options
+	if err := checkAvailable(o); err != nil {
+		return nil, err
+	}
+	uri := o.String("catalog_uri")
+	if uri == "" {
+		uri = "iceberg.db"
+	}
+	catalogPath, err := iceberg.CatalogPath(uri, cfg.DataDir)
+	if err != nil {
+		return nil, err
+	}
+	if path := o.String("path"); !strings.Contains(path, "://") && !filepath.IsAbs(path) {
+		return nil, sqlerror.Userf(sqlerror.CodeBadOption, "option path: %q is relative", path).
+			WithHint("write an absolute path, file:///folder or s3://bucket/prefix")
+	}
+	store, err := objectstore.Open(ctx, objectstore.Config{
+		URI: o.String("path"), Endpoint: o.String("endpoint"), Region: o.String("region"),
+		PathStyle: o.Bool("path_style"), VirtualHosted: o.Has("path_style") && !o.Bool("path_style"),
+		AccessKeyID: o.String("access_key_id"), SecretAccessKey: o.String("secret_access_key"), SessionToken: o.String("session_token"),
+		SSE: o.String("sse"), KMSKey: o.String("kms_key"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return Open(ctx, Config{
+		Name: cfg.Name, Store: store, CatalogPath: catalogPath, CatalogName: o.String("catalog_name"), Logger: cfg.Logger,
+	})
+}
+
+// Open opens a lake.
+func Open(ctx context.Context, cfg Config) (*Sink, error) {
+	l, err := iceberg.Open(ctx, iceberg.Options{
+		Namespace: cfg.Name, Store: cfg.Store, CatalogPath: cfg.CatalogPath, CatalogName: cfg.CatalogName,
+		Wrap: cfg.WrapCatalog,
+	})
+	if err != nil {
+		return nil, errors.Join(err, cfg.Store.Close())
+	}
+	logger := cfg.Logger
+	if logger == nil {
+		logger = silent{}
+	}
+	return &Sink{name: cfg.Name, store: cfg.Store, lake: l, logger: logger}, nil
+}
+
+type silent struct{}
+
+func (silent) Debug(string, ...any) {}
+func (silent) Info(string, ...any)  {}
+func (silent) Warn(string, ...any)  {}
+
+// Lake is the readable side: the tables of the sink.
+func (s *Sink) Lake() catalog.Lake { return s.lake }
+
+// Check implements connectors.Sink: it lists, writes and deletes a small object
+// and asks the catalog.
+func (s *Sink) Check(ctx context.Context) error {
+	if err := s.store.Check(ctx); err != nil {
+		return err
+	}
+	return s.lake.Check(ctx)
+}
+
+// Close implements connectors.Sink.
+func (s *Sink) Close() error { return errors.Join(s.lake.Close(), s.store.Close()) }
+
+// Stream implements connectors.Sink.
+func (s *Sink) Stream(ctx context.Context, spec connectors.StreamSpec) (connectors.StreamSink, error) {
+	d := iceberg.Definition{
+		Name: spec.Table, Schema: spec.Schema, Adopt: spec.Adopt || spec.Options.Bool("adopt"),
+		Writers: func(properties map[string]string) iceberg.Writers { return writersOf(spec.Stream, properties) },
+	}
+	for _, f := range spec.Partition {
+		d.Partition = append(d.Partition, iceberg.PartitionField{Name: f.Name, Column: f.Column, Transform: f.Transform})
+	}
+	if spec.Table == iceberg.DeadLetterTable {
+		return nil, sqlerror.Userf(sqlerror.CodeConflict, "table %s takes dead letters and cannot be a stream's target", spec.Table)
+	}
+	target, err := s.lake.Define(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	letters, err := s.lake.Define(ctx, deadLetterDefinition(d.Adopt))
+	if err != nil {
+		return nil, err
+	}
+	return newStreamSink(s, spec, target, letters)
+}
+
+// writersOf says who writes to a table with these properties. A record that
+// cannot be read counts: Begin reports it.
+func writersOf(stream string, properties map[string]string) iceberg.Writers {
+	var w iceberg.Writers
+	for _, name := range protocol.Streams(properties) {
+		if name != stream {
+			w.Others = append(w.Others, name)
+			continue
+		}
+		w.Started = true
+		if r, err := protocol.Decode(properties[protocol.Key(name)]); err == nil && r != nil {
+			w.Columns = r.Columns
+		}
+	}
+	return w
+}

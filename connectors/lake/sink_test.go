@@ -1,0 +1,357 @@
+package lake_test
+
+import (
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+	"github.com/johannesboyne/gofakes3"
+	"github.com/johannesboyne/gofakes3/backend/s3mem"
+
+	"github.com/leatdb/leat/connectors"
+	"github.com/leatdb/leat/connectors/lake"
+	"github.com/leatdb/leat/sql/sqlerror"
+)
+
+// openConnector opens the registered sink connector by its options.
+func openConnector(t *testing.T, dir string, pairs ...string) (connectors.Sink, error) {
+	t.Helper()
+	c, err := connectors.LookupSink("s3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var raw []connectors.RawOption
+	for i := 0; i < len(pairs); i += 2 {
+		raw = append(raw, connectors.RawOption{Name: pairs[i], Value: pairs[i+1]})
+	}
+	options, err := c.Spec.NewOptions(raw)
+	if err != nil {
+		return nil, err
+	}
+	return c.Open(t.Context(), connectors.SinkConfig{Name: "lake", DataDir: dir, Options: options})
+}
+
+// fakeS3 serves a bucket "lake".
+func fakeS3(t *testing.T, before func(http.ResponseWriter, *http.Request) bool) string {
+	t.Helper()
+	backend := s3mem.New()
+	if err := backend.CreateBucket("lake"); err != nil {
+		t.Fatal(err)
+	}
+	handler := gofakes3.New(backend).Server()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if before == nil || !before(w, r) {
+			handler.ServeHTTP(w, r)
+		}
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+func TestConnector_Options(t *testing.T) {
+	dir := t.TempDir()
+	f := func(want string, pairs ...string) {
+		t.Helper()
+		s, err := openConnector(t, dir, pairs...)
+		if err == nil {
+			s.Close()
+			t.Errorf("%q was accepted", pairs)
+			return
+		}
+		if e := sqlerror.As(err); e == nil || e.Kind != sqlerror.User || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want a user error with %q", pairs, err, want)
+		}
+	}
+	f("path")
+	f("did you mean \"path\"", "paht", "/x")
+	f("not available yet", "path", dir, "table_format", "hive")
+	f("not available yet", "path", dir, "catalog", "glue")
+	f("none of", "path", dir, "format", "orc")
+	f("compression", "path", dir, "compression", "brotli")
+	f("relative", "path", "x/y")
+	f("scheme", "path", "gs://x/y")
+	f("..", "path", "/a/../b")
+	f("SQLite", "path", dir, "catalog_uri", "postgres://x")
+	f("outside", "path", dir, "target_file_size", "1KB")
+	s, err := openConnector(t, dir, "path", "file://"+dir+"/lake", "compression", "snappy", "catalog_uri", "sub/cat.db", "catalog_name", "other")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := s.Check(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "sub/cat.db")); err != nil {
+		t.Errorf("the catalog is not where catalog_uri says: %v", err)
+	}
+}
+
+func TestConnector_SecretsAreMarked(t *testing.T) {
+	c, err := connectors.LookupSink("s3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range c.Spec {
+		secret := strings.Contains(o.Name, "secret") || strings.Contains(o.Name, "token")
+		if o.Secret != secret || o.Doc == "" {
+			t.Errorf("option %s: secret %v, doc %q", o.Name, o.Secret, o.Doc)
+		}
+		if strings.Contains(o.Name, "commit") || o.Name == "snapshot_retention" || o.Name == "target_file_size" {
+			if !o.Runtime || c.StreamSpec.Find(o.Name) == nil {
+				t.Errorf("option %s cannot be altered for a stream", o.Name)
+			}
+		}
+	}
+}
+
+func TestSink_CheckSaysWhatIsWrong(t *testing.T) {
+	dir := t.TempDir()
+	answer := ""
+	endpoint := fakeS3(t, func(w http.ResponseWriter, r *http.Request) bool {
+		if answer == "" {
+			return false
+		}
+		w.WriteHeader(http.StatusForbidden)
+		fmt.Fprintf(w, "<Error><Code>%s</Code></Error>", answer)
+		return true
+	})
+	f := func(code sqlerror.Code, bucket, serverSays string) {
+		t.Helper()
+		answer = serverSays
+		s, err := openConnector(t, dir, "path", "s3://"+bucket+"/warehouse", "endpoint", endpoint, "access_key_id", "AKIA", "secret_access_key", "hush-hush")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		err = s.Check(t.Context())
+		if code == "" {
+			if err != nil {
+				t.Errorf("%s %s: %v", bucket, serverSays, err)
+			}
+			return
+		}
+		e := sqlerror.As(err)
+		if e == nil || e.Code != code || e.Kind != sqlerror.External || e.Hint == "" || strings.Contains(err.Error(), "hush") {
+			t.Errorf("%s %s: %v, want %s", bucket, serverSays, err, code)
+		}
+	}
+	f("", "lake", "")
+	f(sqlerror.CodeUnknownObject, "missing", "")
+	f(sqlerror.CodeAuth, "lake", "InvalidAccessKeyId")
+	f(sqlerror.CodeAuth, "lake", "SignatureDoesNotMatch")
+	f(sqlerror.CodeAuth, "lake", "AccessDenied")
+}
+
+// TestSink_S3 runs a stream against a bucket that answers 503 now and then.
+func TestSink_S3(t *testing.T) {
+	var requests atomic.Int32
+	endpoint := fakeS3(t, func(w http.ResponseWriter, r *http.Request) bool {
+		if requests.Add(1)%17 != 0 {
+			return false
+		}
+		io.Copy(io.Discard, r.Body)
+		w.WriteHeader(http.StatusServiceUnavailable)
+		io.WriteString(w, "<Error><Code>SlowDown</Code></Error>")
+		return true
+	})
+	dir := t.TempDir()
+	open := func() *lake.Sink {
+		s, err := openConnector(t, dir, "path", "s3://lake/ware house", "endpoint", endpoint, "access_key_id", "k", "secret_access_key", "s")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { s.Close() })
+		return s.(*lake.Sink)
+	}
+	sink := open()
+	stream := openStream(t, sink, tripSpec("s1"))
+	state, _ := mustBegin(t, stream)
+	mustEpoch(t, stream, &state, 30)
+	stream.Close()
+	sink = open()
+	stream = openStream(t, sink, tripSpec("s1"))
+	defer stream.Close()
+	state, resumed := mustBegin(t, stream)
+	if !resumed || at(state) != 30 {
+		t.Errorf("resumes at %+v", state)
+	}
+	mustEpoch(t, stream, &state, 60)
+	checkExactlyOnce(t, sink.Lake(), 60)
+	tbl, err := sink.Lake().Table(t.Context(), "trips")
+	if err != nil || tbl.Location() != "s3://lake/ware house/trips" {
+		t.Errorf("location %s, %v", tbl.Location(), err)
+	}
+	if err := sink.Lake().DropTable(t.Context(), "trips"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestStream_FileSizes rolls files at their target size.
+func TestStream_FileSizes(t *testing.T) {
+	sink := openSink(t, t.TempDir(), nil)
+	spec := tripSpec("s1")
+	spec.Lanes, spec.Partition = 1, nil
+	c, err := connectors.LookupSink("s3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec.Options = c.StreamSpec.MustOptions("target_file_size", "1MB", "compression", "none")
+	stream := openStream(t, sink, spec)
+	defer stream.Close()
+	state, _ := mustBegin(t, stream)
+	random := rand.New(rand.NewPCG(1, 1))
+	const rows, batches = 50_000, 12
+	for range batches {
+		d := trips(memory.DefaultAllocator, 1, rows)
+		ids := d.Batch.Column(0).(*array.Int64).Int64Values()
+		for i := range ids {
+			ids[i] = int64(random.Uint64())
+		}
+		if err := stream.Writer(0).Write(t.Context(), d); err != nil {
+			t.Fatal(err)
+		}
+		d.Batch.Release()
+	}
+	if stream.Writer(0).Written() < 3<<20 {
+		t.Errorf("%d bytes are written", stream.Writer(0).Written())
+	}
+	one, err := stream.Writer(0).Seal(t.Context())
+	if err != nil || one.Rows() != rows*batches {
+		t.Fatalf("sealed %d rows, %v", one.Rows(), err)
+	}
+	state.Epoch++
+	result, err := stream.Commit(t.Context(), state, []connectors.Sealed{one}, connectors.CommitInfo{})
+	if err != nil || result.Files < 4 || result.Files > 6 || result.Bytes != one.Bytes() {
+		t.Errorf("result %+v, %v", result, err)
+	}
+	if got := len(readColumn(t, sink.Lake(), "trips", 0)); got != rows*batches {
+		t.Errorf("%d rows landed", got)
+	}
+}
+
+// TestStream_ManyPartitions keeps 5,000 partitions open within a memory that
+// does not hold them.
+func TestStream_ManyPartitions(t *testing.T) {
+	partitions, rowsEach := 5000, 60
+	if testing.Short() {
+		partitions = 1000
+	}
+	sink := openSink(t, t.TempDir(), nil)
+	spec := tripSpec("s1")
+	spec.Lanes, spec.MemoryBytes = 1, 16<<20
+	stream := openStream(t, sink, spec)
+	defer stream.Close()
+	state, _ := mustBegin(t, stream)
+	w := stream.Writer(0)
+	random := rand.New(rand.NewPCG(1, 1))
+	most, total := int64(0), 0
+	for total < partitions*rowsEach {
+		ids, cities := array.NewInt64Builder(memory.DefaultAllocator), array.NewStringBuilder(memory.DefaultAllocator)
+		const n = 8192
+		for range n {
+			ids.Append(int64(random.Uint64()))
+			cities.Append(strconv.Itoa(random.IntN(partitions)))
+		}
+		d := connectors.Delta{Batch: array.NewRecordBatch(tripSchema().Arrow(), []arrow.Array{ids.NewArray(), cities.NewArray()}, n)}
+		if err := w.Write(t.Context(), d); err != nil {
+			t.Fatal(err)
+		}
+		total += n
+		most = max(most, w.Buffered())
+	}
+	if most > spec.MemoryBytes {
+		t.Errorf("%d bytes were buffered, %d are allowed", most, spec.MemoryBytes)
+	}
+	one, err := w.Seal(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	state.Epoch++
+	result, err := stream.Commit(t.Context(), state, []connectors.Sealed{one}, connectors.CommitInfo{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d files of %d partitions, %d bytes buffered at most", result.Files, partitions, most)
+	tbl, err := sink.Lake().Table(t.Context(), "trips")
+	if err != nil {
+		t.Fatal(err)
+	}
+	infos, err := tbl.Partitions(t.Context())
+	rows := int64(0)
+	for _, p := range infos {
+		rows += p.Rows
+	}
+	if err != nil || len(infos) != partitions || rows != int64(total) {
+		t.Errorf("%d partitions, %d rows, %v", len(infos), rows, err)
+	}
+}
+
+// TestStream_ManyCommits looks at the table's metadata over many commits, more
+// of them with LEAT_LONG set.
+func TestStream_ManyCommits(t *testing.T) {
+	commits := 300
+	if os.Getenv("LEAT_LONG") != "" {
+		commits = 5000
+	} else if testing.Short() {
+		commits = 120
+	}
+	dir := t.TempDir()
+	sink := openSink(t, dir, nil)
+	spec := tripSpec("s1")
+	spec.Lanes, spec.Partition = 1, nil
+	c, err := connectors.LookupSink("s3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec.Options = c.StreamSpec.MustOptions("snapshot_retention", "0s")
+	stream := openStream(t, sink, spec)
+	defer stream.Close()
+	state, _ := mustBegin(t, stream)
+	var spent []time.Duration
+	most := 0
+	for i := range commits {
+		if err := stream.Writer(0).Write(t.Context(), trips(memory.DefaultAllocator, int64(i+1), int64(i+1))); err != nil {
+			t.Fatal(err)
+		}
+		one, err := stream.Writer(0).Seal(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		state.Epoch++
+		start := time.Now()
+		if _, err := stream.Commit(t.Context(), state, []connectors.Sealed{one}, connectors.CommitInfo{}); err != nil {
+			t.Fatal(err)
+		}
+		spent = append(spent, time.Since(start))
+		if i%10 == 0 {
+			names, err := filepath.Glob(filepath.Join(dir, "lake/trips/metadata/*"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			most = max(most, len(names))
+		}
+	}
+	median := func(d []time.Duration) time.Duration { d = slices.Clone(d); slices.Sort(d); return d[len(d)/2] }
+	t.Logf("%d commits: median %v in the first fifth, %v in the last, at most %d metadata files",
+		commits, median(spent[:commits/5]), median(spent[commits-commits/5:]), most)
+	if most > 2*152+30 {
+		t.Errorf("the metadata folder grew to %d files", most)
+	}
+	if got := len(readColumn(t, sink.Lake(), "trips", 0)); got != commits {
+		t.Errorf("%d rows landed, want %d", got, commits)
+	}
+}
+

@@ -1,0 +1,585 @@
+package lake
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/leatdb/leat/catalog/iceberg"
+	"github.com/leatdb/leat/connectors"
+	"github.com/leatdb/leat/connectors/lake/parquetfile"
+	"github.com/leatdb/leat/connectors/lake/protocol"
+	"github.com/leatdb/leat/internal/objectstore"
+	"github.com/leatdb/leat/sql/sqlerror"
+	"github.com/leatdb/leat/sql/types"
+)
+
+// maintainEvery is after how many commits the table's metadata is tidied up.
+const maintainEvery = 50
+
+// streamSink commits the epochs of one stream. It implements
+// connectors.StreamSink: package protocol decides, this does the I/O.
+//
+// After an error of Commit, Commit may be repeated with the same arguments, or
+// Begin starts over from what the table says; nothing else can be right, since
+// the epoch may have been committed although the answer was lost.
+type streamSink struct {
+	sink         *Sink
+	spec         connectors.StreamSpec
+	settings     atomic.Pointer[settings]
+	target       *iceberg.Target
+	letters      *iceberg.Target
+	schema       *parquetfile.Schema
+	folder       string // keys of the two tables' folders
+	letterFolder string
+	key          string // of the state's property
+	lanes        []*laneWriter
+
+	uploads *uploads // nil before Begin
+	base    protocol.Record
+	// tried is the record of a commit that was sent and not answered.
+	tried *protocol.Record
+	// pending are base.Pending's files as this process knows them.
+	pending []*outputFile
+	// stale is a file of positions that no record names any more.
+	stale   string
+	commits int
+	closed  bool
+}
+
+func newStreamSink(sink *Sink, spec connectors.StreamSpec, target, letters *iceberg.Target) (*streamSink, error) {
+	if spec.Retrying == nil {
+		spec.Retrying = func(error) {}
+	}
+	if spec.Now == nil {
+		spec.Now = time.Now
+	}
+	if spec.Logger == nil {
+		spec.Logger = sink.logger
+	}
+	spec.Lanes = max(spec.Lanes, 1)
+	s := &streamSink{sink: sink, spec: spec, target: target, letters: letters, key: protocol.Key(spec.Stream)}
+	settings := newSettings(spec.Options)
+	s.settings.Store(&settings)
+	var err error
+	if s.folder, err = sink.store.Key(target.Location); err != nil {
+		return nil, err
+	}
+	if s.letterFolder, err = sink.store.Key(letters.Location); err != nil {
+		return nil, err
+	}
+	if s.schema, err = fileSchema(target); err != nil {
+		return nil, err
+	}
+	for lane := range spec.Lanes {
+		w, err := newLaneWriter(s, lane)
+		if err != nil {
+			return nil, err
+		}
+		s.lanes = append(s.lanes, w)
+	}
+	return s, nil
+}
+
+// fileSchema is the schema of a target's files.
+func fileSchema(t *iceberg.Target) (*parquetfile.Schema, error) {
+	stored := map[types.Kind]parquetfile.Type{
+		types.Bool: parquetfile.Boolean, types.Int32: parquetfile.Int, types.Int64: parquetfile.Long,
+		types.Float32: parquetfile.Float, types.Float64: parquetfile.Double, types.Decimal: parquetfile.Decimal,
+		types.Date: parquetfile.Date, types.Time: parquetfile.Time, types.DateTime: parquetfile.Timestamp,
+		types.Timestamp: parquetfile.TimestampTZ, types.String: parquetfile.String, types.Binary: parquetfile.Binary,
+	}
+	columns := make([]parquetfile.Column, len(t.Columns))
+	for i, c := range t.Columns {
+		typ, ok := stored[c.Type.Kind]
+		if !ok || c.Type.Name == "BINARY" || c.Type.Name == "CHAR" {
+			return nil, sqlerror.Userf(sqlerror.CodeUnsupported, "column %s of type %s cannot be written", c.Name, c.Type)
+		}
+		columns[i] = parquetfile.Column{
+			Name: c.Name, ID: c.ID, Type: typ, Precision: c.Type.Precision, Scale: c.Type.Scale, Required: c.Required,
+		}
+	}
+	return parquetfile.NewSchema(columns)
+}
+
+// SetOptions takes the stream's run-time options from the next file and commit
+// on.
+func (s *streamSink) SetOptions(o connectors.Options) {
+	next := newSettings(o)
+	next.encoding = s.settings.Load().encoding
+	s.settings.Store(&next)
+}
+
+// Writer implements connectors.StreamSink.
+func (s *streamSink) Writer(lane int) connectors.LaneWriter { return s.lanes[lane] }
+
+// newID is a random name of 128 bits.
+func newID() string {
+	var b [16]byte
+	rand.Read(b[:])
+	return hex.EncodeToString(b[:])
+}
+
+// update lets decide change a table until it is done, ctx ends or nothing can
+// be mended: what fails is decided anew on what the table then says.
+func (s *streamSink) update(ctx context.Context, t *iceberg.Target, fresh bool, decide func(iceberg.Version) (*iceberg.Change, error)) (iceberg.Version, error) {
+	var backoff objectstore.Backoff
+	told := false
+	for attempt := 0; ; attempt++ {
+		v, err := t.Update(ctx, fresh || attempt > 0, decide)
+		if err == nil {
+			if told {
+				s.spec.Retrying(nil)
+			}
+			return v, nil
+		}
+		if ctx.Err() != nil {
+			return v, fmt.Errorf("stream %s: %w", s.spec.Stream, err)
+		}
+		conflict := iceberg.IsConflict(err)
+		if !conflict && !sqlerror.IsRetryable(err) {
+			return v, about(err, s.spec.Stream)
+		}
+		// That another one was faster is no trouble, unless it goes on.
+		if !conflict || attempt > 10 {
+			told = true
+			s.spec.Retrying(err)
+			if backoff.Wait(ctx) != nil {
+				return v, fmt.Errorf("stream %s: %w", s.spec.Stream, err)
+			}
+		}
+	}
+}
+
+func about(err error, stream string) error {
+	if e := sqlerror.As(err); e != nil && e.Object == "" && errors.Is(err, e) {
+		e.Object = "stream " + stream
+	}
+	return err
+}
+
+// record reads the stream's record from a version of the table.
+func (s *streamSink) record(v iceberg.Version) (*protocol.Record, error) {
+	return protocol.Decode(v.Properties[s.key])
+}
+
+// Begin implements connectors.StreamSink. It may be called again, after an
+// error or to take over anew: what is not committed is thrown away.
+func (s *streamSink) Begin(ctx context.Context, initial func(context.Context) (map[string]connectors.Positions, error)) (connectors.State, bool, error) {
+	if s.closed {
+		return connectors.State{}, false, errClosed
+	}
+	s.discard(ctx)
+	first, err := s.firstPositions(ctx, initial)
+	if err != nil {
+		return connectors.State{}, false, err
+	}
+	var (
+		id, instance = newID(), newID()
+		next         protocol.Record
+		resumed      bool
+	)
+	v, err := s.update(ctx, s.target, true, func(v iceberg.Version) (*iceberg.Change, error) {
+		found, err := s.record(v)
+		if err != nil {
+			return nil, err
+		}
+		if next.Instance != "" && protocol.DecideStart(next, found) == protocol.Done {
+			return nil, nil
+		}
+		next = protocol.Start(found, id, instance, s.columnIDs())
+		if resumed = found != nil; !resumed {
+			if first == nil {
+				return nil, errDropped
+			}
+			next.Positions = first
+		}
+		return s.change(ctx, &next, nil, connectors.CommitInfo{}, 0)
+	})
+	if err != nil {
+		return connectors.State{}, false, err
+	}
+	found, err := s.record(v)
+	if err != nil {
+		return connectors.State{}, false, err
+	}
+	if found == nil || found.Instance != instance {
+		return connectors.State{}, false, about(protocol.Fenced.Err(s.spec.Stream, &next), s.spec.Stream)
+	}
+	s.base, s.tried = *found, nil
+	if err := s.loadPositions(ctx, &s.base); err != nil {
+		return connectors.State{}, false, err
+	}
+	if err := s.publish(ctx); err != nil {
+		return connectors.State{}, false, err
+	}
+	s.beginLanes()
+	// The first tidying comes soon, also for a stream that is restarted often.
+	s.commits = maintainEvery - 10
+	return s.base.State(), resumed, nil
+}
+
+var errDropped = sqlerror.Externalf(sqlerror.CodeState, "the stream's state was removed while the stream started")
+
+// firstPositions asks for initial positions if the table knows no others.
+func (s *streamSink) firstPositions(ctx context.Context, initial func(context.Context) (map[string]connectors.Positions, error)) (map[string]connectors.Positions, error) {
+	started := false
+	if _, err := s.update(ctx, s.target, true, func(v iceberg.Version) (*iceberg.Change, error) {
+		found, err := s.record(v)
+		started = found != nil
+		return nil, err
+	}); err != nil || started {
+		return nil, err
+	}
+	first, err := initial(ctx)
+	if err == nil && first == nil {
+		first = map[string]connectors.Positions{}
+	}
+	return first, err
+}
+
+func (s *streamSink) columnIDs() []int {
+	ids := make([]int, len(s.target.Columns))
+	for i, c := range s.target.Columns {
+		ids[i] = c.ID
+	}
+	return ids
+}
+
+// change is the commit of a record with the files and counts of its epoch; the
+// commit of a start has none.
+func (s *streamSink) change(ctx context.Context, next *protocol.Record, sealed []*sealed, info connectors.CommitInfo, dead int64) (*iceberg.Change, error) {
+	stored := *next
+	positions, err := protocol.SplitPositions(&stored)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case stored.PositionsFile != "":
+		stored.Positions = nil
+	case positions != nil:
+		key := fmt.Sprintf("%s/metadata/leat-positions-%s-%d-%d-%s.json", s.folder, safeName(s.spec.Stream, 80), next.Generation, next.Epoch, newID())
+		if _, err := s.sink.store.Put(ctx, key, positions, objectstore.PutOptions{}); err != nil {
+			return nil, err
+		}
+		stored.PositionsFile = s.sink.store.URI(key)
+		next.PositionsFile = stored.PositionsFile
+	}
+	text, err := stored.Encode()
+	if err != nil {
+		return nil, err
+	}
+	c := &iceberg.Change{
+		Set: map[string]string{s.key: text},
+		Summary: map[string]string{
+			iceberg.SummaryStream:     s.spec.Stream,
+			iceberg.SummaryGeneration: strconv.FormatInt(next.Generation, 10),
+			iceberg.SummaryEpoch:      strconv.FormatInt(next.Epoch, 10),
+		},
+	}
+	var rows, bytes int64
+	for _, one := range sealed {
+		rows += one.rows
+		bytes += one.bytes
+		for _, f := range one.files {
+			c.Files = append(c.Files, f.data(s.sink.store))
+		}
+	}
+	c.Summary[iceberg.SummaryRows] = strconv.FormatInt(rows, 10)
+	c.Summary[iceberg.SummaryDead] = strconv.FormatInt(dead, 10)
+	c.Summary[iceberg.SummaryFiles] = strconv.Itoa(len(c.Files))
+	c.Summary[iceberg.SummaryBytes] = strconv.FormatInt(bytes, 10)
+	if next.Pending != nil && next.Pending.Epoch == next.Epoch {
+		c.Summary[iceberg.SummaryPending] = strconv.FormatInt(dead, 10)
+	}
+	if text, err := json.Marshal(stored.Positions); err == nil && len(text) <= maxSummaryPositions && stored.Positions != nil {
+		c.Summary[iceberg.SummaryPositions] = string(text)
+	}
+	if len(info.DataLoss) > 0 {
+		text, err := json.Marshal(info.DataLoss)
+		if err != nil {
+			return nil, fmt.Errorf("encode data loss: %w", err)
+		}
+		c.Summary[iceberg.SummaryDataLoss] = string(text)
+	}
+	return c, nil
+}
+
+// maxSummaryPositions is how long positions may be to be kept with each
+// snapshot, in bytes; the state has them in any case.
+const maxSummaryPositions = 1 << 10
+
+// loadPositions reads the file that a record names.
+func (s *streamSink) loadPositions(ctx context.Context, r *protocol.Record) error {
+	if r.PositionsFile == "" {
+		return nil
+	}
+	key, err := s.sink.store.Key(r.PositionsFile)
+	if err != nil {
+		return err
+	}
+	return objectstore.Retry(ctx, s.spec.Retrying, func(ctx context.Context) error {
+		text, err := s.sink.store.Get(ctx, key)
+		if err != nil {
+			return err
+		}
+		return protocol.JoinPositions(r, text)
+	})
+}
+
+// Commit implements connectors.StreamSink. Once the epoch is in the table it
+// returns without error, also when what is pending could not be published
+// before ctx ended: the next commit, or the next start, does that first.
+func (s *streamSink) Commit(ctx context.Context, state connectors.State, parts []connectors.Sealed, info connectors.CommitInfo) (connectors.CommitResult, error) {
+	if s.uploads == nil {
+		return connectors.CommitResult{}, errNotBegun
+	}
+	epoch, err := s.gather(parts, state.Epoch)
+	if err != nil {
+		return connectors.CommitResult{}, err
+	}
+	if err := s.publish(ctx); err != nil {
+		return connectors.CommitResult{}, err
+	}
+	if err := wait(ctx, epoch.files); err != nil {
+		return connectors.CommitResult{}, err
+	}
+	if err := wait(ctx, epoch.letters); err != nil {
+		return connectors.CommitResult{}, err
+	}
+	next, err := protocol.Next(s.base, state, s.pendingOf(state.Epoch, epoch.letters))
+	if err != nil {
+		return connectors.CommitResult{}, err
+	}
+	var found *protocol.Record
+	_, err = s.update(ctx, s.target, false, func(v iceberg.Version) (*iceberg.Change, error) {
+		if found, err = s.record(v); err != nil {
+			return nil, err
+		}
+		verdict := protocol.DecideCommit(s.base, next, found)
+		if err := verdict.Err(s.spec.Stream, found); err != nil {
+			return nil, err
+		}
+		if verdict == protocol.Done {
+			next.PositionsFile = found.PositionsFile
+			return nil, nil
+		}
+		change, err := s.change(ctx, &next, epoch.sealed, info, epoch.dead)
+		if err == nil {
+			tried := next
+			s.tried = &tried
+		}
+		return change, err
+	})
+	if err != nil {
+		return connectors.CommitResult{}, err
+	}
+	result := connectors.CommitResult{Files: len(epoch.files), CommittedAt: s.spec.Now()}
+	for _, f := range epoch.files {
+		result.Bytes += f.footer.Bytes
+	}
+	s.uploads.committed(epoch.files)
+	s.uploads.committed(epoch.letters)
+	s.deletePositions(ctx, s.base.PositionsFile)
+	s.base, s.tried, s.pending = next, nil, epoch.letters
+	s.commits++
+	if err := s.publish(ctx); err != nil && ctx.Err() == nil {
+		s.spec.Logger.Warn("dead letters are not yet published", "stream", s.spec.Stream, "epoch", state.Epoch, "error", err)
+	}
+	s.maintain(ctx)
+	return result, nil
+}
+
+// epochOutput is what all lanes wrote in an epoch.
+type epochOutput struct {
+	sealed         []*sealed
+	files, letters []*outputFile
+	dead           int64
+}
+
+func (s *streamSink) gather(parts []connectors.Sealed, epoch int64) (epochOutput, error) {
+	var out epochOutput
+	for _, part := range parts {
+		one, ok := part.(*sealed)
+		if !ok || one.uploads != s.uploads || one.epoch != epoch {
+			return out, &sqlerror.Error{Code: sqlerror.CodeInternal, Message: fmt.Sprintf("commit of epoch %d with output of another epoch, start or sink", epoch)}
+		}
+		out.sealed = append(out.sealed, one)
+		out.files = append(out.files, one.files...)
+		out.letters = append(out.letters, one.letters...)
+		out.dead += one.dead
+	}
+	return out, nil
+}
+
+func (s *streamSink) pendingOf(epoch int64, letters []*outputFile) *protocol.Pending {
+	if len(letters) == 0 {
+		return nil
+	}
+	p := &protocol.Pending{Epoch: epoch}
+	for _, f := range letters {
+		p.DeadLetters = append(p.DeadLetters, protocol.File{Path: s.sink.store.URI(f.key), Rows: f.rows, Bytes: f.footer.Bytes})
+	}
+	return p
+}
+
+// publish appends what the last epoch left pending to the dead letters, unless
+// that was done.
+func (s *streamSink) publish(ctx context.Context) error {
+	if s.base.Pending == nil {
+		return nil
+	}
+	mark := protocol.MarkKey(s.spec.Stream, s.base.ID)
+	_, err := s.update(ctx, s.letters, false, func(v iceberg.Version) (*iceberg.Change, error) {
+		verdict, text, err := protocol.DecidePublish(s.base, v.Properties[mark])
+		if err != nil || verdict == protocol.Done {
+			return nil, err
+		}
+		return &iceberg.Change{
+			Files:   s.pendingFiles(),
+			Set:     map[string]string{mark: text},
+			Summary: map[string]string{iceberg.SummaryCompletes: iceberg.Completes(s.spec.Table, s.spec.Stream, s.base.Pending.Epoch)},
+		}, nil
+	})
+	if err != nil {
+		return fmt.Errorf("publish dead letters: %w", err)
+	}
+	// The table's record names it until the next commit; here it is settled.
+	s.base.Pending, s.pending = nil, nil
+	return nil
+}
+
+// pendingFiles describes the pending dead letters: with all statistics if this
+// process wrote them, else by what the record says.
+func (s *streamSink) pendingFiles() []iceberg.DataFile {
+	var files []iceberg.DataFile
+	if len(s.pending) > 0 {
+		for _, f := range s.pending {
+			files = append(files, f.data(s.sink.store))
+		}
+		return files
+	}
+	for _, f := range s.base.Pending.DeadLetters {
+		files = append(files, iceberg.DataFile{Path: f.Path, Rows: f.Rows, Bytes: f.Bytes, Partition: []any{s.spec.Stream}})
+	}
+	return files
+}
+
+// deletePositions deletes the file of positions before the last, which a reader
+// of an old version of the table might still want.
+func (s *streamSink) deletePositions(ctx context.Context, file string) {
+	if s.stale != "" && s.stale != file {
+		if key, err := s.sink.store.Key(s.stale); err == nil {
+			_ = s.sink.store.Delete(ctx, key)
+		}
+	}
+	s.stale = file
+}
+
+// maintain keeps the tables' metadata small. It is a convenience: what fails is
+// done after some more commits.
+func (s *streamSink) maintain(ctx context.Context) {
+	if s.commits%maintainEvery != 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	retention := s.settings.Load().retention
+	for _, t := range []*iceberg.Target{s.target, s.letters} {
+		if err := t.Maintain(ctx, retention); err != nil {
+			s.spec.Logger.Debug("table metadata was not tidied up", "stream", s.spec.Stream, "error", err)
+		}
+	}
+}
+
+// Abort implements connectors.StreamSink. When a commit is still unanswered it
+// fails with sqlerror.CodeState: Begin then finds out what the table says.
+func (s *streamSink) Abort(ctx context.Context) error {
+	if s.uploads == nil {
+		return nil
+	}
+	if s.tried != nil {
+		return sqlerror.Externalf(sqlerror.CodeState, "stream %s: it is not known whether epoch %d was committed", s.spec.Stream, s.tried.Epoch).
+			WithHint("the stream has to begin again from what its table says")
+	}
+	s.discard(ctx)
+	s.beginLanes()
+	return nil
+}
+
+// beginLanes opens the epoch after the last committed one.
+func (s *streamSink) beginLanes() {
+	s.uploads = newUploads(s.sink.store, s.spec.Retrying)
+	for _, w := range s.lanes {
+		w.begin(s.uploads, s.base.ID, s.base.Generation, s.base.Epoch+1)
+	}
+}
+
+// discard throws away what is not committed. Files that a commit of unknown
+// outcome may name are kept.
+func (s *streamSink) discard(ctx context.Context) {
+	if s.uploads == nil {
+		return
+	}
+	s.uploads.cancel()
+	for _, w := range s.lanes {
+		w.begin(nil, "", 0, 0)
+	}
+	s.uploads.abort(ctx, s.tried != nil)
+	s.uploads = nil
+}
+
+// Drop implements connectors.StreamSink. It works without Begin, too.
+func (s *streamSink) Drop(ctx context.Context) error {
+	begun := s.uploads != nil
+	s.discard(ctx)
+	if !begun {
+		var found *protocol.Record
+		if _, err := s.update(ctx, s.target, true, func(v iceberg.Version) (_ *iceberg.Change, err error) {
+			found, err = s.record(v)
+			return nil, err
+		}); err != nil {
+			return err
+		}
+		if found == nil {
+			return nil
+		}
+		s.base = *found
+	}
+	if err := s.publish(ctx); err != nil {
+		return err
+	}
+	_, err := s.update(ctx, s.target, !begun, func(v iceberg.Version) (*iceberg.Change, error) {
+		found, err := s.record(v)
+		if err != nil {
+			return nil, err
+		}
+		verdict := protocol.DecideDrop(s.base, found)
+		if err := verdict.Err(s.spec.Stream, found); err != nil || verdict == protocol.Done {
+			return nil, err
+		}
+		return &iceberg.Change{Remove: []string{s.key}}, nil
+	})
+	if err != nil {
+		return err
+	}
+	s.deletePositions(ctx, s.base.PositionsFile)
+	s.deletePositions(ctx, "")
+	return nil
+}
+
+// Close implements connectors.StreamSink.
+func (s *streamSink) Close() error {
+	s.closed = true
+	// Deleting what nobody names is worth some seconds, no more.
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	s.discard(ctx)
+	return nil
+}

@@ -1,0 +1,399 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	gms "github.com/dolthub/go-mysql-server/sql"
+
+	"github.com/leatdb/leat/catalog"
+	"github.com/leatdb/leat/connectors"
+	"github.com/leatdb/leat/engine/dataflow"
+	"github.com/leatdb/leat/sql"
+	"github.com/leatdb/leat/sql/sqlerror"
+)
+
+// dropFlush is how long DROP STREAM lets a stream catch up with its source.
+const dropFlush = time.Minute
+
+func (db *DB) drop(ctx context.Context, stmt *sql.Drop) (*result, error) {
+	db.ddl.Lock()
+	defer db.ddl.Unlock()
+	r := &result{}
+	name := stmt.Name.Name
+	missing := func() (*result, error) {
+		if stmt.IfExists {
+			r.note("there is no %s %s", stmt.Kind, name)
+			return r, nil
+		}
+		return nil, db.unknown(stmt.Kind, name, stmt.Name.Pos)
+	}
+	inUse := func(users []string, hint string) error {
+		return sqlerror.Userf(sqlerror.CodeInUse, "%s %s is used by %s", stmt.Kind, name, strings.Join(users, ", ")).At(stmt.Name.Pos).WithHint("%s", hint)
+	}
+	switch stmt.Kind {
+	case sql.KindSource:
+		s := db.source(name)
+		if s == nil {
+			return missing()
+		}
+		var users []string
+		for _, reader := range db.readers(name) {
+			users = append(users, "stream "+reader.name)
+		}
+		views, err := db.viewsNaming(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		if users = append(users, views...); len(users) > 0 {
+			return nil, inUse(users, "drop these first")
+		}
+		if err := db.store.Delete(ctx, name); err != nil {
+			return nil, fmt.Errorf("drop source %s: %w", name, err)
+		}
+		db.mu.Lock()
+		delete(db.sources, strings.ToLower(name))
+		db.mu.Unlock()
+	case sql.KindSink:
+		s := db.sink(name)
+		if s == nil {
+			return missing()
+		}
+		if s.def == nil {
+			return nil, sqlerror.Userf(sqlerror.CodeInUse, "sink %s is the embedded lake", name).At(stmt.Name.Pos).WithHint("it is always there; DROP TABLE removes its tables")
+		}
+		if users := db.streamsInto(name); len(users) > 0 {
+			return nil, inUse(users, "drop these streams first; their tables stay")
+		}
+		if err := db.store.Delete(ctx, name); err != nil {
+			return nil, fmt.Errorf("drop sink %s: %w", name, err)
+		}
+		db.mu.Lock()
+		delete(db.sinks, strings.ToLower(name))
+		db.mu.Unlock()
+		return r, s.close()
+	case sql.KindStream:
+		s := db.stream(name)
+		if s == nil {
+			return missing()
+		}
+		return r, db.dropStream(ctx, s, r)
+	}
+	return r, nil
+}
+
+// dropStream lets the stream catch up, stops it, removes its state from the
+// table and forgets it. The table stays.
+func (db *DB) dropStream(ctx context.Context, s *stream, r *result) error {
+	if st := s.status(); st.State == dataflow.Running {
+		flushCtx, cancel := context.WithTimeout(ctx, dropFlush)
+		err := s.flush(flushCtx)
+		cancel()
+		if err != nil {
+			r.note("stream %s was dropped before it had read everything: %v", s.name, err)
+		}
+	}
+	if err := s.stop(ctx); err != nil {
+		return err
+	}
+	if err := db.dropState(ctx, s); err != nil {
+		if s.wanted {
+			db.restart(ctx, s)
+		}
+		return fmt.Errorf("remove state of stream %s: %w", s.name, err)
+	}
+	if err := db.store.Delete(ctx, s.name); err != nil {
+		return fmt.Errorf("drop stream %s: %w", s.name, err)
+	}
+	db.mu.Lock()
+	delete(db.streams, strings.ToLower(s.name))
+	db.mu.Unlock()
+	return nil
+}
+
+// dropState removes the stream's state from its table, if there is one.
+func (db *DB) dropState(ctx context.Context, s *stream) error {
+	sink := db.sink(s.sink)
+	if sink == nil {
+		return nil
+	}
+	lake, err := sink.lake(ctx)
+	if err != nil {
+		return err
+	}
+	table, err := lake.Table(ctx, s.table)
+	if sqlerror.HasCode(err, sqlerror.CodeUnknownObject) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	spec := connectors.StreamSpec{Schema: table.Schema(), Options: sink.options}
+	if p, err := db.planStream(ctx, s.def); err == nil {
+		spec = db.streamSpec(s, p, nil)
+	}
+	spec.Stream, spec.Table, spec.Lanes = s.name, s.table, 1
+	spec.Retrying, spec.Now, spec.Logger = func(error) {}, db.scheduler.Now, db.cfg.Logger
+	handle, err := sink.open(ctx)
+	if err != nil {
+		return err
+	}
+	ss, err := handle.Stream(ctx, spec)
+	if err != nil {
+		return err
+	}
+	err = ss.Drop(ctx)
+	if closeErr := ss.Close(); err == nil {
+		err = closeErr
+	}
+	return err
+}
+
+// dropTable is DROP TABLE of a lake table.
+func (db *DB) dropTable(ctx context.Context, s *sink, name string) error {
+	db.ddl.Lock()
+	defer db.ddl.Unlock()
+	for _, st := range db.allStreams() {
+		if strings.EqualFold(st.sink, s.name) && strings.EqualFold(st.table, name) {
+			return sqlerror.Userf(sqlerror.CodeInUse, "table %s.%s is written by stream %s", s.name, name, st.name).WithHint("DROP STREAM %s first", st.name)
+		}
+	}
+	lake, err := s.lake(ctx)
+	if err != nil {
+		return err
+	}
+	if err := lake.DropTable(ctx, name); err != nil {
+		return fmt.Errorf("drop table %s.%s: %w", s.name, name, err)
+	}
+	return nil
+}
+
+func (db *DB) startStatement(ctx context.Context, stmt *sql.StartStream) (*result, error) {
+	db.ddl.Lock()
+	defer db.ddl.Unlock()
+	r := &result{}
+	s := db.stream(stmt.Name.Name)
+	if s == nil {
+		return nil, db.unknown(sql.KindStream, stmt.Name.Name, stmt.Name.Pos)
+	}
+	switch st := s.status(); {
+	case st.State == dataflow.Stopped, st.State == dataflow.Failed, st.State == dataflow.Fenced, st.State == dataflow.Finished:
+	case stmt.From != "":
+		return nil, sqlerror.Userf(sqlerror.CodeState, "stream %s is %s", s.name, st.State).At(stmt.FromPos).WithHint("STOP STREAM %s before its positions are moved", s.name)
+	default:
+		r.note("stream %s is %s", s.name, st.State)
+		return r, nil
+	}
+	if err := s.stop(ctx); err != nil {
+		return nil, err
+	}
+	p, err := db.planStream(ctx, s.def)
+	if err != nil {
+		return nil, err
+	}
+	var move func(context.Context, connectors.Source) (connectors.Positions, error)
+	if stmt.From != "" {
+		if move, err = db.moveTo(p, stmt); err != nil {
+			return nil, err
+		}
+		r.note("stream %s goes on from %s: rows that it landed before may be landed again", s.name, stmt.From)
+	}
+	if err := db.store.SetRunning(ctx, s.name, true); err != nil {
+		return nil, fmt.Errorf("start stream %s: %w", s.name, err)
+	}
+	s.wanted = true
+	s.start(p, nil, move)
+	if move == nil {
+		s.settle(ctx, r)
+	}
+	return r, nil
+}
+
+// moveTo resolves START STREAM … FROM by way of a source whose start option is
+// what was asked for.
+func (db *DB) moveTo(p *planned, stmt *sql.StartStream) (func(context.Context, connectors.Source) (connectors.Positions, error), error) {
+	spec := p.source.connector.Spec.Find("start")
+	from := stmt.From
+	if spec == nil && from != "earliest" {
+		return nil, sqlerror.Userf(sqlerror.CodeUnsupported, "source %s can only be started FROM 'earliest'", p.source.name).At(stmt.FromPos)
+	}
+	cfg := db.sourceConfig(p.source)
+	if spec != nil {
+		if from == "earliest" && len(spec.Choices) == 0 {
+			if alias := startAlias(p.source.connector); alias != "" {
+				from = alias
+			}
+		}
+		over, err := (connectors.Spec{*spec}).NewOptions([]connectors.RawOption{{Name: "start", Value: from, Pos: stmt.FromPos}})
+		if err != nil {
+			return nil, err
+		}
+		cfg.Options = cfg.Options.Over(over)
+	}
+	cfg.Hidden, cfg.Stream, cfg.Lanes = p.plan.Source.Hidden, stmt.Name.Name, 1
+	return func(ctx context.Context, _ connectors.Source) (connectors.Positions, error) {
+		src, err := p.source.connector.Open(ctx, cfg)
+		if err != nil {
+			return nil, err
+		}
+		defer src.Close()
+		splits, err := src.Splits(ctx, true, nil)
+		if err != nil {
+			return nil, err
+		}
+		positions := connectors.Positions{}
+		for _, split := range splits {
+			positions[split.ID] = split.Start
+		}
+		return positions, nil
+	}, nil
+}
+
+// startAlias is how a connector calls the beginning, where it is not 'earliest'.
+func startAlias(c *connectors.SourceConnector) string {
+	if c.Name == "kinesis" {
+		return "trim_horizon"
+	}
+	return ""
+}
+
+func (db *DB) stopStatement(ctx context.Context, stmt *sql.StopStream) (*result, error) {
+	db.ddl.Lock()
+	defer db.ddl.Unlock()
+	s := db.stream(stmt.Name.Name)
+	if s == nil {
+		return nil, db.unknown(sql.KindStream, stmt.Name.Name, stmt.Name.Pos)
+	}
+	if err := db.store.SetRunning(ctx, s.name, false); err != nil {
+		return nil, fmt.Errorf("stop stream %s: %w", s.name, err)
+	}
+	s.mu.Lock()
+	s.wanted = false
+	s.mu.Unlock()
+	return &result{}, s.stop(ctx)
+}
+
+func (db *DB) alterStream(ctx context.Context, stmt *sql.AlterStream) (*result, error) {
+	db.ddl.Lock()
+	defer db.ddl.Unlock()
+	s := db.stream(stmt.Name.Name)
+	if s == nil {
+		return nil, db.unknown(sql.KindStream, stmt.Name.Name, stmt.Name.Pos)
+	}
+	sink := db.sink(s.sink)
+	spec := streamOptions.With(sink.connector.StreamSpec)
+	for _, o := range stmt.Options {
+		if known := spec.Find(o.Name); known != nil && !known.Runtime {
+			return nil, sqlerror.Userf(sqlerror.CodeUnsupported, "option %q cannot be changed while the stream exists", o.Name).At(o.NamePos).
+				About("stream " + s.name).WithHint("write CREATE OR REPLACE STREAM")
+		}
+	}
+	changed := *s.def
+	changed.Options = append([]sql.Option(nil), s.def.Options...)
+	for _, o := range stmt.Options {
+		replaced := false
+		for i := range changed.Options {
+			if changed.Options[i].Name == o.Name {
+				changed.Options[i], replaced = o, true
+			}
+		}
+		if !replaced {
+			changed.Options = append(changed.Options, o)
+		}
+	}
+	own, err := spec.NewOptions(rawOptions(changed.Options))
+	if err != nil {
+		return nil, aboutStream(err, s)
+	}
+	o := object(&changed)
+	o.Running = s.wanted
+	if err := db.store.Replace(ctx, o); err != nil {
+		return nil, fmt.Errorf("alter stream %s: %w", s.name, err)
+	}
+	options := sink.options.Over(own)
+	s.def = &changed
+	s.options.Store(&options)
+	if run := s.running(); run != nil {
+		run.Wake()
+	}
+	return &result{}, nil
+}
+
+// createView stores a view, unless it would refer to itself.
+func (db *DB) createView(ctx *gms.Context, database, name, selectText, createText string) error {
+	db.ddl.Lock()
+	defer db.ddl.Unlock()
+	if err := db.viewCycle(ctx, database, name, selectText); err != nil {
+		return err
+	}
+	mode := gms.LoadSqlMode(ctx).String()
+	err := db.store.PutView(ctx, &catalog.View{Database: database, Name: name, Select: selectText, Definition: createText, SQLMode: mode})
+	if err != nil {
+		return fmt.Errorf("create view %s.%s: %w", database, name, err)
+	}
+	return nil
+}
+
+// viewCycle follows the views that a query names, and fails where one of them
+// leads back to the view that is being created.
+func (db *DB) viewCycle(ctx context.Context, database, name, selectText string) error {
+	views, err := db.store.Views(ctx, database)
+	if err != nil {
+		return err
+	}
+	seen := map[string]bool{}
+	var follow func(text string, path []string) error
+	follow = func(text string, path []string) error {
+		if _, ok := sql.FindIdentifier(text, name); ok {
+			return sqlerror.Userf(sqlerror.CodeConflict, "view %s would refer to itself: %s", name, strings.Join(append(path, name), " → "))
+		}
+		for _, v := range views {
+			if seen[v.Name] {
+				continue
+			}
+			if _, ok := sql.FindIdentifier(text, v.Name); ok {
+				seen[v.Name] = true
+				if err := follow(v.Select, append(path, v.Name)); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	}
+	return follow(selectText, []string{name})
+}
+
+func (db *DB) dropView(ctx context.Context, database, name string) error {
+	db.ddl.Lock()
+	defer db.ddl.Unlock()
+	if err := db.store.DeleteView(ctx, database, name); err != nil {
+		if sqlerror.HasCode(err, sqlerror.CodeUnknownObject) {
+			return gms.ErrViewDoesNotExist.New(database, name)
+		}
+		return fmt.Errorf("drop view %s.%s: %w", database, name, err)
+	}
+	return nil
+}
+
+// viewsNaming are the views whose query names something.
+func (db *DB) viewsNaming(ctx context.Context, name string) ([]string, error) {
+	var list []string
+	for _, s := range db.allSinks() {
+		views, err := db.store.Views(ctx, s.name)
+		if err != nil {
+			return nil, err
+		}
+		for _, v := range views {
+			if _, ok := sql.FindIdentifier(v.Select, name); ok {
+				list = append(list, "view "+s.name+"."+v.Name)
+			}
+		}
+	}
+	return list, nil
+}
+
+func viewDefinition(v *catalog.View) gms.ViewDefinition {
+	return gms.ViewDefinition{Name: v.Name, TextDefinition: v.Select, CreateViewStatement: v.Definition, SqlMode: v.SQLMode}
+}

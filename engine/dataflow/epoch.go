@@ -1,0 +1,338 @@
+package dataflow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/leatdb/leat/connectors"
+	"github.com/leatdb/leat/sql/sqlerror"
+)
+
+// flushPoll is how often a flush looks whether the lanes have caught up.
+const flushPoll = 20 * time.Millisecond
+
+// coordinate decides when epochs end. It returns nil when the stream is
+// finished or was asked to stop and everything is committed.
+func (s *Stream) coordinate(ctx context.Context, src connectors.Source) error {
+	discovery := s.cfg.Scheduler.Now().Add(s.cfg.DiscoveryInterval)
+	s.m.Lock()
+	defer s.m.Unlock()
+	for {
+		s.tellSource(src)
+		now := s.cfg.Scheduler.Now()
+		due := s.commitDue()
+		dirty := s.chunks > 0 || len(s.dataLoss) > 0
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case s.commitErr != nil:
+			return s.commitErr
+		case s.laneErr != nil:
+			return s.laneErr
+		case s.committing:
+			// Epochs commit strictly in order: nothing is sealed before the outcome
+			// of the last one is known.
+			s.waitFor(time.Time{}, discovery)
+		case s.stopping || s.atEnd():
+			done, err := s.commitLast(ctx, src, dirty)
+			if done || err != nil {
+				return err
+			}
+		case s.flushNeedsEnds():
+			s.askEnds(ctx, src)
+		case s.flushReached(src):
+			if !dirty {
+				s.finishFlushes(nil)
+				continue
+			}
+			if err := s.seal(ctx, src); err != nil {
+				return err
+			}
+			s.commit(ctx)
+		case dirty && !now.Before(due):
+			if err := s.seal(ctx, src); err != nil {
+				return err
+			}
+			s.commit(ctx)
+		case s.cfg.DiscoveryInterval > 0 && !now.Before(discovery) && !src.Bounded():
+			discovery = now.Add(s.cfg.DiscoveryInterval)
+			if err := s.discover(ctx, src); err != nil {
+				return err
+			}
+		default:
+			if !dirty {
+				due = time.Time{}
+			}
+			s.waitFor(due, discovery)
+		}
+	}
+}
+
+// waitFor waits for news, or for the earlier of two times (zero: none).
+func (s *Stream) waitFor(due, discovery time.Time) {
+	if s.cfg.DiscoveryInterval > 0 && (due.IsZero() || discovery.Before(due)) {
+		due = discovery
+	}
+	if len(s.flushes) > 0 && !s.committing {
+		if soon := s.cfg.Scheduler.Now().Add(flushPoll); due.IsZero() || soon.Before(due) {
+			due = soon
+		}
+	}
+	if s.committing {
+		due = time.Time{}
+	}
+	s.m.WaitUntil(due)
+}
+
+func (s *Stream) commitDue() time.Time {
+	if limit := s.cfg.CommitBytes(); limit > 0 {
+		var written int64
+		for _, l := range s.lanes {
+			written += l.writer.Written()
+		}
+		if written >= limit {
+			return time.Time{}
+		}
+	}
+	return s.epochStart.Add(s.cfg.CommitInterval())
+}
+
+func (s *Stream) lanesAtEnd() int {
+	n := 0
+	for _, l := range s.lanes {
+		if l.eof {
+			n++
+		}
+	}
+	return n
+}
+
+func (s *Stream) atEnd() bool { return len(s.lanes) > 0 && s.lanesAtEnd() == len(s.lanes) }
+
+// commitLast commits what there is before the stream ends; done is true when
+// everything has been committed.
+func (s *Stream) commitLast(ctx context.Context, src connectors.Source, dirty bool) (done bool, err error) {
+	if !dirty && maps.Equal(src.Positions(), s.committed.Positions[s.cfg.SourceName]) {
+		if s.atEnd() {
+			s.finishFlushes(nil)
+		}
+		return true, nil
+	}
+	if err := s.seal(ctx, src); err != nil {
+		return false, err
+	}
+	if s.atEnd() {
+		for _, f := range s.flushes {
+			f.sealed = true
+		}
+	}
+	s.commit(ctx)
+	return false, nil
+}
+
+// seal lets every lane finish its step and hand over its files. The caller
+// holds the lock, which is given up meanwhile. On return the lanes go on.
+func (s *Stream) seal(ctx context.Context, src connectors.Source) error {
+	s.sealEpoch, s.parked = s.committed.Epoch+1, 0
+	s.cancelPolls()
+	s.m.Broadcast()
+	for s.parked < len(s.lanes) && s.laneErr == nil && ctx.Err() == nil {
+		s.m.Wait()
+	}
+	if s.laneErr != nil {
+		return s.laneErr
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	s.uncommitted = s.inFlight
+	s.inFlight = connectors.Counters{}
+	s.chunks = 0
+	for _, l := range s.lanes {
+		l.handOver = l.sealed
+		l.sealed = nil
+	}
+	s.epochPositions = src.Positions()
+	s.epochLoss, s.dataLoss = s.dataLoss, nil
+	for _, f := range s.flushes {
+		f.sealed = f.sealed || f.ends != nil && s.holds(src, s.epochPositions, f.ends)
+	}
+	s.sealEpoch = 0
+	s.epochStart = s.cfg.Scheduler.Now()
+	s.pollCtx, s.cancelPolls = context.WithCancel(ctx)
+	s.m.Broadcast()
+	return nil
+}
+
+// commit sends the sealed epoch off. The caller holds the lock.
+func (s *Stream) commit(ctx context.Context) {
+	next := s.committed
+	next.Epoch++
+	next.Positions = maps.Clone(s.committed.Positions)
+	if next.Positions == nil {
+		next.Positions = map[string]connectors.Positions{}
+	}
+	next.Positions[s.cfg.SourceName] = s.epochPositions
+	next.Counters.Add(s.uncommitted)
+	sealed := make([]connectors.Sealed, 0, len(s.lanes))
+	for _, l := range s.lanes {
+		sealed = append(sealed, l.handOver)
+		l.handOver = nil
+	}
+	info := connectors.CommitInfo{DataLoss: s.epochLoss}
+	s.committing = true
+	s.cfg.Scheduler.Go(s.cfg.Stream+" commit", func() {
+		var result connectors.CommitResult
+		err := protect("commit of stream "+s.cfg.Stream, func() (err error) {
+			if !next.Counters.Reconciled() {
+				return &sqlerror.Error{Code: sqlerror.CodeInternal, Object: "stream " + s.cfg.Stream, Message: fmt.Sprintf("counters do not reconcile: %+v", next.Counters)}
+			}
+			result, err = s.sink.Commit(ctx, next, sealed, info)
+			return err
+		})
+		s.m.Lock()
+		defer s.m.Unlock()
+		s.committing = false
+		if err != nil {
+			s.commitErr = fmt.Errorf("commit epoch %d of stream %s: %w", next.Epoch, s.cfg.Stream, err)
+			s.m.Broadcast()
+			return
+		}
+		s.committed = next
+		s.uncommitted = connectors.Counters{}
+		s.lastCommit = result.CommittedAt
+		s.commits++
+		s.files += int64(result.Files)
+		s.bytesOut += result.Bytes
+		s.acknowledge = next.Positions[s.cfg.SourceName]
+		s.life.trouble("commit", nil)
+		kept := s.flushes[:0]
+		for _, f := range s.flushes {
+			if f.sealed {
+				f.done = true
+			} else if !f.done {
+				kept = append(kept, f)
+			}
+		}
+		s.flushes = kept
+		s.m.Broadcast()
+		s.cfg.Logger.Debug("epoch committed", "stream", s.cfg.Stream, "epoch", next.Epoch, "rows", next.Counters.RowsLanded, "files", result.Files, "bytes", result.Bytes)
+	})
+}
+
+// tellSource passes on what was committed. The caller holds the lock.
+func (s *Stream) tellSource(src connectors.Source) {
+	positions := s.acknowledge
+	s.acknowledge = nil
+	if a, ok := src.(connectors.Acknowledger); ok && positions != nil {
+		s.m.Unlock()
+		a.Committed(positions)
+		s.m.Lock()
+	}
+}
+
+func (s *Stream) flushNeedsEnds() bool {
+	return slices.ContainsFunc(s.flushes, func(f *flush) bool { return !f.asked && !f.done })
+}
+
+// askEnds finds out how far the source reaches, for the flushes that are new.
+func (s *Stream) askEnds(ctx context.Context, src connectors.Source) {
+	var asking []*flush
+	for _, f := range s.flushes {
+		if !f.asked {
+			f.asked = true
+			asking = append(asking, f)
+		}
+	}
+	s.m.Unlock()
+	ends, err := src.Ends(ctx)
+	s.m.Lock()
+	for _, f := range asking {
+		if err != nil {
+			f.done, f.err = true, fmt.Errorf("flush stream %s: find the end of source %s: %w", s.cfg.Stream, s.cfg.SourceName, err)
+			continue
+		}
+		f.ends = ends
+	}
+	s.flushes = slices.DeleteFunc(s.flushes, func(f *flush) bool { return f.done })
+	s.m.Broadcast()
+}
+
+// flushReached reports whether a flush waits for nothing but a commit.
+func (s *Stream) flushReached(src connectors.Source) bool {
+	if !slices.ContainsFunc(s.flushes, func(f *flush) bool { return f.ends != nil && !f.done }) {
+		return false
+	}
+	positions := src.Positions()
+	return slices.ContainsFunc(s.flushes, func(f *flush) bool {
+		return f.ends != nil && !f.done && s.holds(src, positions, f.ends)
+	})
+}
+
+func (s *Stream) holds(src connectors.Source, positions, ends connectors.Positions) bool {
+	for split, end := range ends {
+		if !src.Reached(split, positions[split], end) {
+			return false
+		}
+	}
+	return true
+}
+
+// finishFlushes ends the flushes that are reached when nothing is uncommitted.
+func (s *Stream) finishFlushes(err error) {
+	positions := s.source.Positions()
+	for _, f := range s.flushes {
+		if f.ends == nil && !s.atEnd() || f.ends != nil && !s.holds(s.source, positions, f.ends) {
+			continue
+		}
+		f.done, f.err = true, err
+	}
+	s.flushes = slices.DeleteFunc(s.flushes, func(f *flush) bool { return f.done })
+	s.m.Broadcast()
+}
+
+// discover looks for new splits. The caller holds the lock, which is given up
+// meanwhile.
+func (s *Stream) discover(ctx context.Context, src connectors.Source) error {
+	s.m.Unlock()
+	err := s.assign(ctx, src, src.Positions())
+	if err != nil && ctx.Err() == nil && sqlerror.IsRetryable(err) {
+		s.life.trouble("discovery", err)
+		err = nil
+	} else if err == nil {
+		s.life.trouble("discovery", nil)
+	}
+	s.m.Lock()
+	if errors.Is(err, context.Canceled) && s.laneErr != nil {
+		err = s.laneErr
+	}
+	s.eofEpoch++
+	s.m.Broadcast()
+	return err
+}
+
+// countDead fails the stream when more values a minute are rejected than
+// dead_letter_limit allows. The caller holds the lock.
+func (s *Stream) countDead(n int64, message string) {
+	limit := s.cfg.DeadLetterLimit()
+	if limit <= 0 || n == 0 {
+		return
+	}
+	now := s.cfg.Scheduler.Now()
+	if now.Sub(s.deadMinute) >= time.Minute {
+		s.deadMinute, s.deadCount, s.deadFirst = now, 0, nil
+	}
+	s.deadCount += n
+	if len(s.deadFirst) < 3 && !slices.Contains(s.deadFirst, message) {
+		s.deadFirst = append(s.deadFirst, message)
+	}
+	if s.deadCount > limit && s.laneErr == nil {
+		s.laneErr = sqlerror.Userf(sqlerror.CodeState, "%d values were rejected within a minute, more than dead_letter_limit %d; the first: %q", s.deadCount, limit, s.deadFirst).
+			About("stream "+s.cfg.Stream).WithHint("look into leat.dead_letters, mend the source or the query, then START STREAM %s", s.cfg.Stream)
+		s.m.Broadcast()
+	}
+}

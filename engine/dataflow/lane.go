@@ -1,0 +1,266 @@
+package dataflow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"github.com/apache/arrow-go/v18/arrow"
+
+	"github.com/leatdb/leat/connectors"
+	"github.com/leatdb/leat/engine/operator"
+	"github.com/leatdb/leat/sql/sqlerror"
+)
+
+// lane reads, decodes, computes and writes, one step at a time.
+type lane struct {
+	s        *Stream
+	index    int
+	decoder  connectors.Decoder
+	pipeline *operator.Pipeline
+	writer   connectors.LaneWriter
+
+	// Guarded by the stream's monitor.
+	sealed      connectors.Sealed // handed over for the epoch that is being sealed
+	handOver    connectors.Sealed // taken by the coordinator
+	sealedEpoch int64
+	eof         bool  // every split is read to its end
+	eofEpoch    int64 // when eof was found
+	retryAt     time.Time
+	attempt     int
+
+	// The lane's own.
+	chunk   connectors.Chunk
+	columns []arrow.Array
+	hidden  *HiddenColumns
+	letters []connectors.DeadLetter
+}
+
+func newLane(s *Stream, index int) (*lane, error) {
+	l := &lane{s: s, index: index, writer: s.sink.Writer(index)}
+	var err error
+	if l.decoder, err = s.cfg.NewDecoder(); err != nil {
+		return nil, err
+	}
+	if l.pipeline, err = s.cfg.NewPipeline(); err != nil {
+		l.decoder.Close()
+		return nil, err
+	}
+	l.hidden = NewHiddenColumns(l.pipeline.Context().Alloc, s.cfg.Hidden)
+	return l, nil
+}
+
+func (l *lane) close() {
+	l.hidden.Close()
+	l.decoder.Close()
+}
+
+func (l *lane) run(ctx context.Context) error {
+	return protect(fmt.Sprintf("lane %d of stream %s", l.index, l.s.cfg.Stream), func() error {
+		for {
+			pollCtx, err := l.ready(ctx)
+			if pollCtx == nil {
+				return err
+			}
+			if err := l.poll(ctx, pollCtx); err != nil {
+				return err
+			}
+		}
+	})
+}
+
+// ready waits until the lane may take its next step, sealing when it is asked
+// to. A nil context means that the lane shall end.
+func (l *lane) ready(ctx context.Context) (context.Context, error) {
+	s := l.s
+	s.m.Lock()
+	defer s.m.Unlock()
+	for {
+		switch {
+		case s.quit || ctx.Err() != nil:
+			return nil, nil
+		case s.sealEpoch != 0 && l.sealedEpoch != s.sealEpoch:
+			epoch := s.sealEpoch
+			s.m.Unlock()
+			sealed, err := l.writer.Seal(ctx)
+			s.m.Lock()
+			if err != nil {
+				return nil, fmt.Errorf("seal epoch %d: %w", epoch, err)
+			}
+			l.sealed, l.sealedEpoch = sealed, epoch
+			s.parked++
+			s.m.Broadcast()
+		case s.sealEpoch != 0:
+			s.m.Wait()
+		case l.eof && l.eofEpoch == s.eofEpoch:
+			s.m.Wait()
+		case s.cfg.Scheduler.Now().Before(l.retryAt):
+			s.m.WaitUntil(l.retryAt)
+		default:
+			l.eof = false
+			return s.pollCtx, nil
+		}
+	}
+}
+
+// poll takes one chunk and carries it to the writer.
+func (l *lane) poll(ctx, pollCtx context.Context) error {
+	s := l.s
+	s.m.Lock()
+	eofEpoch := s.eofEpoch
+	s.m.Unlock()
+	err := s.source.Poll(pollCtx, l.index, &l.chunk)
+	switch {
+	case err == nil:
+	case errors.Is(err, io.EOF):
+		s.m.Lock()
+		l.eof, l.eofEpoch = true, eofEpoch
+		s.m.Broadcast()
+		s.m.Unlock()
+		return nil
+	case pollCtx.Err() != nil:
+		return nil
+	case sqlerror.IsRetryable(err):
+		s.life.trouble("lane", err)
+		s.m.Lock()
+		l.retryAt = s.cfg.Scheduler.Now().Add(s.delay(l.attempt))
+		l.attempt++
+		s.m.Unlock()
+		return nil
+	default:
+		return fmt.Errorf("read source %s: %w", s.cfg.SourceName, err)
+	}
+	if l.attempt > 0 {
+		l.attempt = 0
+		s.life.trouble("lane", nil)
+	}
+	return l.process(ctx)
+}
+
+// process carries the chunk's values through the operators to the writer.
+func (l *lane) process(ctx context.Context) error {
+	s := l.s
+	var total connectors.Counters
+	records := max(int64(len(l.chunk.Records)), 0)
+	l.decoder.Reset(&l.chunk)
+	l.pipeline.Context().Now = s.cfg.Scheduler.Now().UTC()
+	var message string
+	for {
+		d, err := l.decoder.Next(s.cfg.BatchRows)
+		if err != nil {
+			return fmt.Errorf("decode source %s: %w", s.cfg.SourceName, err)
+		}
+		if d == nil {
+			break
+		}
+		c, why, err := l.step(ctx, d)
+		if err != nil {
+			return err
+		}
+		if message == "" {
+			message = why
+		}
+		total.Add(c)
+	}
+	if records == 0 {
+		records = total.RowsIn + total.RecordsEmpty
+	}
+	total.RecordsIn = records
+
+	s.m.Lock()
+	defer s.m.Unlock()
+	s.chunks++
+	s.inFlight.Add(total)
+	s.bytesIn += int64(len(l.chunk.Data))
+	s.rate.add(s.cfg.Scheduler.Now(), total.RowsIn, int64(len(l.chunk.Data)))
+	s.countDead(total.RowsDead, message)
+	if s.chunks == 1 || len(s.flushes) > 0 || s.laneErr != nil || s.overfull() {
+		s.m.Broadcast()
+	}
+	return nil
+}
+
+// overfull reports whether the epoch has to end by size. The caller holds the
+// lock.
+func (s *Stream) overfull() bool {
+	limit := s.cfg.CommitBytes()
+	if limit <= 0 {
+		return false
+	}
+	var written int64
+	for _, l := range s.lanes {
+		written += l.writer.Written()
+	}
+	return written >= limit
+}
+
+// step lands one batch of decoded values and says what became of them, and why
+// the first that was rejected was.
+func (l *lane) step(ctx context.Context, d *connectors.Decoded) (c connectors.Counters, why string, err error) {
+	rows := int(d.Batch.NumRows())
+	c.RecordsEmpty = int64(d.Empty)
+	c.RowsIn = int64(rows + len(d.Rejected))
+	l.letters = l.letters[:0]
+	for i := range d.Rejected {
+		r := &d.Rejected[i]
+		l.letters = append(l.letters, l.letter(r.Value, r.Class, r.Message))
+	}
+	if rows > 0 {
+		l.columns = append(l.columns[:0], d.Batch.Columns()...)
+		hidden, err := l.hidden.Take(&l.chunk, d.Values)
+		if err != nil {
+			return c, "", err
+		}
+		l.columns = append(l.columns, hidden...)
+		out, err := l.pipeline.Run(l.columns, rows)
+		if err != nil {
+			return c, "", fmt.Errorf("compute: %w", err)
+		}
+		defer l.pipeline.Release()
+		defer out.Delta.Batch.Release()
+		for _, f := range out.Failures {
+			l.letters = append(l.letters, l.letter(d.Values[f.Value], f.Class, f.Err.Error()))
+		}
+		c.RowsFiltered = int64(out.Filtered)
+		c.RowsExploded = int64(out.Exploded)
+		c.RowsLanded = int64(out.Delta.Rows())
+		if c.RowsLanded > 0 {
+			if err := l.writer.Write(ctx, out.Delta); err != nil {
+				return c, "", fmt.Errorf("write rows: %w", err)
+			}
+		}
+	}
+	if len(l.letters) > 0 {
+		why = l.letters[0].Message
+		c.RowsDead = int64(len(l.letters))
+		if err := l.writer.DeadLetter(ctx, l.letters); err != nil {
+			return c, "", fmt.Errorf("write dead letters: %w", err)
+		}
+	}
+	return c, why, nil
+}
+
+func (l *lane) letter(v connectors.Value, class connectors.ErrorClass, message string) connectors.DeadLetter {
+	letter := connectors.DeadLetter{
+		Source: l.s.cfg.SourceName, Class: class, Message: message,
+		Raw: l.chunk.Data[v.Start:v.End], Attempt: 1,
+	}
+	offset, within := l.chunk.Base+int64(v.Start), int32(0)
+	arrived := int64(0)
+	if len(l.chunk.Records) > 0 {
+		r := &l.chunk.Records[v.Record]
+		offset, within, arrived = r.Offset, v.Start-r.Start, r.Arrived
+	}
+	letter.Position = l.chunk.Split + "@" + strconv.FormatInt(offset, 10)
+	if within > 0 {
+		letter.Position += "+" + strconv.Itoa(int(within))
+	}
+	letter.Arrived = l.pipeline.Context().Now
+	if arrived != 0 {
+		letter.Arrived = time.UnixMicro(arrived).UTC()
+	}
+	return letter
+}

@@ -1,0 +1,276 @@
+package kernel
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+)
+
+// Regular expressions are Go's (RE2), which match in time linear in the text.
+// MySQL's are ICU's; the two agree on what patterns have in common. They differ
+// so: lookaround, backreferences and possessive quantifiers are refused; \d, \w,
+// \s and \b know ASCII only; the dot stops at line feeds alone, and $ means the
+// very end of the text, not also the line feed before it. Texts are compared
+// with regard to case unless the match type or (?i) says otherwise.
+
+var errRegexpIndex = failure("Index out of bounds in regular expression search")
+
+// CompileRegexp compiles a pattern with MySQL's match type: c and i (with and
+// without regard to case, the last one counts), m (^ and $ at line breaks), n
+// (the dot matches line breaks), u. The error says what is wrong with either.
+func CompileRegexp(pattern, matchType string) (*regexp.Regexp, error) {
+	if pattern == "" {
+		return nil, failure("Illegal argument to a regular expression")
+	}
+	flags := map[byte]bool{}
+	for i := range len(matchType) {
+		switch c := matchType[i]; c {
+		case 'c':
+			delete(flags, 'i')
+		case 'i', 'm':
+			flags[c] = true
+		case 'n':
+			flags['s'] = true
+		case 'u':
+		default:
+			return nil, failuref("Incorrect arguments to regexp_like: match type %s", quote(matchType))
+		}
+	}
+	prefix := ""
+	for _, c := range "ims" {
+		if flags[byte(c)] {
+			prefix += string(c)
+		}
+	}
+	if prefix != "" {
+		prefix = "(?" + prefix + ")"
+	}
+	re, err := regexp.Compile(prefix + pattern)
+	if err != nil {
+		return nil, fmt.Errorf("regular expression %s: %w", quote(pattern), err)
+	}
+	return re, nil
+}
+
+// maxRegexps bounds how many compiled patterns a context remembers.
+const maxRegexps = 256
+
+// regexp compiles a pattern, or remembers it.
+func (c *Context) regexp(pattern, matchType []byte) (*regexp.Regexp, error) {
+	var buf [128]byte
+	key := append(append(append(buf[:0], matchType...), '/'), pattern...)
+	if re, ok := c.scratch.regexps[string(key)]; ok {
+		return re, nil
+	}
+	re, err := CompileRegexp(string(pattern), string(matchType))
+	if err != nil {
+		return nil, err
+	}
+	if c.scratch.regexps == nil || len(c.scratch.regexps) >= maxRegexps {
+		c.scratch.regexps = make(map[string]*regexp.Regexp)
+	}
+	c.scratch.regexps[string(key)] = re
+	return re, nil
+}
+
+// patternsOf gives each row's compiled pattern; a constant one is looked up once.
+func patternsOf(f *frame, pattern Vector, matchType *Vector) func(i int) (*regexp.Regexp, error) {
+	p, m := textsOf(pattern), texts{offsets: []int32{0, 0}}
+	if matchType != nil {
+		m = textsOf(*matchType)
+	}
+	var re *regexp.Regexp
+	var err error
+	constant := p.mask == 0 && m.mask == 0
+	return func(i int) (*regexp.Regexp, error) {
+		if !constant || re == nil && err == nil {
+			re, err = f.ctx.regexp(p.at(i), m.at(i))
+		}
+		return re, err
+	}
+}
+
+// optional is argument n, or nil.
+func optional(args []Vector, n int) *Vector {
+	if n < len(args) {
+		return &args[n]
+	}
+	return nil
+}
+
+// numberOr is argument n, or a constant.
+func numberOr(args []Vector, n int, otherwise int64) view[int64] {
+	if n < len(args) {
+		return viewOf[int64](args[n])
+	}
+	return view[int64]{[]int64{otherwise}, 0}
+}
+
+// FuncRegexpLike is REGEXP_LIKE(text, pattern[, match type]).
+var FuncRegexpLike = propagate(func(f *frame, args []Vector) error {
+	x, pattern := textsOf(args[0]), patternsOf(f, args[1], optional(args, 2))
+	out := boolOut(f)
+	for i := range f.live {
+		re, err := pattern(i)
+		if err != nil {
+			f.fail(i, err)
+			continue
+		}
+		if re.Match(x.at(i)) {
+			setBit(out, i)
+		}
+	}
+	return nil
+})
+
+// startOf is the byte at which the search begins, by a position in characters.
+func startOf(s []byte, position int64) (int, error) {
+	if position < 1 || position > int64(countChars(s))+1 {
+		return 0, errRegexpIndex
+	}
+	return bytesOfChars(s, int(position-1)), nil
+}
+
+// nthMatch finds the n-th match (from 1) at or behind a byte: its bounds and
+// those of its groups, or nil.
+func nthMatch(re *regexp.Regexp, s []byte, begin int, n int64) []int {
+	if begin == 0 && n <= 1 {
+		return re.FindSubmatchIndex(s)
+	}
+	// What lies before the position is not part of the text for ^ and \b either.
+	all := re.FindAllSubmatchIndex(s[begin:], int(min(max(n, 1), 1<<30)))
+	if int64(len(all)) < max(n, 1) {
+		return nil
+	}
+	m := all[len(all)-1]
+	for k := range m {
+		if m[k] >= 0 {
+			m[k] += begin
+		}
+	}
+	return m
+}
+
+// FuncRegexpSubstr is REGEXP_SUBSTR(text, pattern[, position[, occurrence[, match type]]]).
+var FuncRegexpSubstr = propagate(func(f *frame, args []Vector) error {
+	x, pattern := textsOf(args[0]), patternsOf(f, args[1], optional(args, 4))
+	positions, occurrences := numberOr(args, 2, 1), numberOr(args, 3, 1)
+	out := newTextOut(f)
+	for i := range f.live {
+		out.start(i)
+		s := x.at(i)
+		re, err := pattern(i)
+		begin, indexErr := startOf(s, positions.at(i))
+		if err = errors.Join(err, indexErr); err != nil {
+			f.fail(i, err)
+			continue
+		}
+		m := nthMatch(re, s, begin, occurrences.at(i))
+		if m == nil {
+			f.null(i)
+			continue
+		}
+		out.buf = append(out.buf, s[m[0]:m[1]]...)
+	}
+	return out.finish()
+})
+
+// FuncRegexpInstr is REGEXP_INSTR(text, pattern[, position[, occurrence[, return
+// option[, match type]]]]).
+var FuncRegexpInstr = propagate(func(f *frame, args []Vector) error {
+	x, pattern := textsOf(args[0]), patternsOf(f, args[1], optional(args, 5))
+	positions, occurrences, options := numberOr(args, 2, 1), numberOr(args, 3, 1), numberOr(args, 4, 0)
+	put := integers(f)
+	for i := range f.live {
+		s := x.at(i)
+		re, err := pattern(i)
+		begin, indexErr := startOf(s, positions.at(i))
+		option := options.at(i)
+		if option != 0 && option != 1 {
+			indexErr = failure("Incorrect arguments to regexp_instr: return_option must be 1 or 0")
+		}
+		if err = errors.Join(err, indexErr); err != nil {
+			f.fail(i, err)
+			continue
+		}
+		if m := nthMatch(re, s, begin, occurrences.at(i)); m != nil {
+			put(i, int64(countChars(s[:m[option]]))+1)
+		} else {
+			put(i, 0)
+		}
+	}
+	return nil
+})
+
+// FuncRegexpReplace is REGEXP_REPLACE(text, pattern, with[, position[,
+// occurrence[, match type]]]); occurrence 0 is all of them. $n in the
+// replacement is a group, a backslash takes the next character as it is.
+var FuncRegexpReplace = propagate(func(f *frame, args []Vector) error {
+	x, pattern, withs := textsOf(args[0]), patternsOf(f, args[1], optional(args, 5)), textsOf(args[2])
+	positions, occurrences := numberOr(args, 3, 1), numberOr(args, 4, 0)
+	out := newTextOut(f)
+	for i := range f.live {
+		out.start(i)
+		s := x.at(i)
+		re, err := pattern(i)
+		begin, indexErr := startOf(s, positions.at(i))
+		if err = errors.Join(err, indexErr); err != nil {
+			f.fail(i, err)
+			continue
+		}
+		n := occurrences.at(i)
+		count := -1
+		if n > 0 {
+			count = int(min(n, 1<<30))
+		}
+		done := 0
+		for k, m := range re.FindAllSubmatchIndex(s[begin:], count) {
+			if n > 0 && int64(k+1) != n {
+				continue
+			}
+			out.buf = append(out.buf, s[done:begin+m[0]]...)
+			if out.buf, err = appendReplacement(out.buf, withs.at(i), s[begin:], m); err != nil {
+				f.fail(i, err)
+				break
+			}
+			done = begin + m[1]
+		}
+		out.buf = append(out.buf, s[done:]...)
+	}
+	return out.finish()
+})
+
+// appendReplacement writes a replacement with the groups of a match filled in.
+func appendReplacement(dst, with, s []byte, m []int) ([]byte, error) {
+	for i := 0; i < len(with); i++ {
+		switch c := with[i]; {
+		case c == '\\' && i+1 < len(with):
+			i++
+			dst = append(dst, with[i])
+		case c == '$':
+			if i+1 == len(with) || !isDigit(with[i+1]) {
+				return dst, failure("A capture group has an invalid name")
+			}
+			group := 0
+			groups := len(m)/2 - 1
+			// As many digits as still name a group.
+			for i+1 < len(with) && isDigit(with[i+1]) {
+				next := group*10 + int(with[i+1]-'0')
+				if next > groups && group > 0 {
+					break
+				}
+				group = next
+				i++
+			}
+			if group > groups {
+				return dst, errRegexpIndex
+			}
+			if m[2*group] >= 0 {
+				dst = append(dst, s[m[2*group]:m[2*group+1]]...)
+			}
+		default:
+			dst = append(dst, c)
+		}
+	}
+	return dst, nil
+}

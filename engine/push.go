@@ -1,0 +1,70 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/apache/arrow-go/v18/arrow"
+
+	"github.com/leatdb/leat/connectors/push"
+	"github.com/leatdb/leat/sql"
+	"github.com/leatdb/leat/sql/sqlerror"
+)
+
+// Source is a source with connector = 'push', which the program itself feeds.
+// It is safe for use by many goroutines.
+type Source struct {
+	name string
+	hub  *push.Hub
+}
+
+// Source finds a push source by name. It fails for sources of other connectors,
+// which read for themselves.
+func (db *DB) Source(name string) (*Source, error) {
+	s := db.source(name)
+	if s == nil {
+		return nil, db.unknown(sql.KindSource, name, sqlerror.Position{})
+	}
+	if s.err != nil {
+		return nil, s.err
+	}
+	if s.hub == nil {
+		return nil, sqlerror.Userf(sqlerror.CodeState, "source %s has connector %s, and only 'push' sources are fed by the program", s.name, s.connector.Name)
+	}
+	return &Source{s.name, s.hub}, nil
+}
+
+// Send hands one payload (one or more values of the source's format) to every
+// stream that reads the source. It blocks while one of them is full and returns
+// when the payload is accepted, which is before it is committed: what is not
+// committed dies with the process. The error is ctx's, or says that no stream
+// reads the source.
+func (s *Source) Send(ctx context.Context, data []byte) error {
+	if err := s.hub.Send(ctx, data); err != nil {
+		return fmt.Errorf("send to source %s: %w", s.name, err)
+	}
+	return nil
+}
+
+// SendAt is Send for programs that can repeat: the payload has an offset within
+// a split, offsets ascend, gaps are allowed. What lies at or below Committed is
+// dropped as already there, so that a program which sends again from there after
+// a crash lands everything exactly once.
+func (s *Source) SendAt(ctx context.Context, split string, offset int64, data []byte) error {
+	if err := s.hub.SendAt(ctx, split, offset, data); err != nil {
+		return fmt.Errorf("send to source %s: %w", s.name, err)
+	}
+	return nil
+}
+
+// SendRecord sends the rows of an Arrow record, its columns matched by name.
+func (s *Source) SendRecord(ctx context.Context, rec arrow.RecordBatch) error {
+	if err := s.hub.SendRecord(ctx, rec); err != nil {
+		return fmt.Errorf("send to source %s: %w", s.name, err)
+	}
+	return nil
+}
+
+// Committed is the offset of a split up to which every stream that reads the
+// source has committed; ok is false when one has committed nothing of it.
+func (s *Source) Committed(split string) (offset int64, ok bool) { return s.hub.Committed(split) }

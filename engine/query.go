@@ -1,0 +1,275 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/apache/arrow-go/v18/arrow/array"
+	gms "github.com/dolthub/go-mysql-server/sql"
+	"github.com/dolthub/go-mysql-server/sql/analyzer"
+	"github.com/dolthub/go-mysql-server/sql/plan"
+	"github.com/dolthub/go-mysql-server/sql/planbuilder"
+	"github.com/dolthub/go-mysql-server/sql/transform"
+	"github.com/dolthub/vitess/go/vt/sqlparser"
+
+	"github.com/leatdb/leat/engine/adhoc"
+	"github.com/leatdb/leat/planner"
+	"github.com/leatdb/leat/planner/logical"
+	"github.com/leatdb/leat/sql"
+	"github.com/leatdb/leat/sql/sqlerror"
+)
+
+// Exec executes the statements of a text, separated by semicolons, in a session
+// of their own. Rows that they return are dropped. It stops at the first that
+// fails; errors.As finds an *Error with its place.
+func (db *DB) Exec(ctx context.Context, text string) error {
+	return db.NewSession().Exec(ctx, text)
+}
+
+// Query executes one statement and returns its rows as Arrow batches, which the
+// caller releases. Column metadata keeps the declared SQL types. ctx has to
+// live as long as the rows are read.
+func (db *DB) Query(ctx context.Context, text string) (array.RecordReader, error) {
+	return db.NewSession().Query(ctx, text)
+}
+
+// Exec is DB.Exec within the session.
+func (s *Session) Exec(ctx context.Context, text string) error {
+	script, err := sql.Split(text, "")
+	if err != nil {
+		return err
+	}
+	for _, stmt := range script {
+		if err := s.exec(ctx, stmt.Text, stmt.Pos); err != nil {
+			return placed(err, stmt.Pos)
+		}
+	}
+	return nil
+}
+
+func (s *Session) exec(ctx context.Context, text string, at sqlerror.Position) error {
+	r, err := s.query(ctx, text, at)
+	if err != nil {
+		return err
+	}
+	defer r.Release()
+	for r.Next() {
+		continue
+	}
+	return r.Err()
+}
+
+// Query is DB.Query within the session.
+func (s *Session) Query(ctx context.Context, text string) (array.RecordReader, error) {
+	script, err := sql.Split(text, "")
+	if err != nil {
+		return nil, err
+	}
+	if len(script) != 1 {
+		return nil, sqlerror.Userf(sqlerror.CodeSyntax, "expected one statement, found %d", len(script)).
+			WithHint("use Exec for several")
+	}
+	r, err := s.query(ctx, script[0].Text, script[0].Pos)
+	if err != nil {
+		return nil, placed(err, script[0].Pos)
+	}
+	return r, nil
+}
+
+func (s *Session) query(ctx context.Context, text string, at sqlerror.Position) (array.RecordReader, error) {
+	return s.queryBound(ctx, text, at, nil)
+}
+
+// queryBound is query with values for the placeholders.
+func (s *Session) queryBound(ctx context.Context, text string, at sqlerror.Position, bindings map[string]sqlparser.Expr) (array.RecordReader, error) {
+	if err := s.db.ctx.Err(); err != nil {
+		return nil, sqlerror.Userf(sqlerror.CodeState, "the database is closed").About("data directory " + s.db.dir)
+	}
+	gctx := s.context(ctx, text, at)
+	ours, err := sql.Parse(text, at)
+	if err != nil {
+		return nil, err
+	}
+	if ours != nil {
+		if len(bindings) > 0 {
+			return nil, sqlerror.Userf(sqlerror.CodeUnsupported, "this statement takes no placeholders").At(at)
+		}
+		r, err := s.db.execute(gctx, ours, s.script)
+		if err != nil {
+			return nil, err
+		}
+		s.notes = append(s.notes, r.notes...)
+		return r.reader()
+	}
+	if r, err := s.db.queryLake(gctx, text, bindings); r != nil || err != nil {
+		return r, err
+	}
+	schema, iter, _, err := s.db.mysql.QueryWithBindings(gctx, text, nil, bindings, nil)
+	if err != nil {
+		return nil, libraryError(err)
+	}
+	if schema == nil || isOK(schema) {
+		if err := drain(gctx, iter); err != nil {
+			return nil, libraryError(err)
+		}
+		return (&result{}).reader()
+	}
+	return newRowReader(gctx, schema, iter)
+}
+
+// queryLake executes a SELECT over lake tables without turning its batches into
+// rows. It returns nil for every other statement, and for those that cannot be
+// bound: the MySQL engine says why.
+func (db *DB) queryLake(ctx *gms.Context, text string, bindings map[string]sqlparser.Expr) (array.RecordReader, error) {
+	stmt, _, _, err := db.mysql.Parser.Parse(ctx, text, false)
+	if err != nil {
+		return nil, nil
+	}
+	if _, ok := stmt.(sqlparser.SelectStatement); !ok {
+		return nil, nil
+	}
+	binder := planbuilder.New(ctx, db.mysql.Analyzer.Catalog, nil)
+	if len(bindings) > 0 {
+		binder.SetBindings(bindings)
+	}
+	bound, _, err := binder.BindOnly(stmt, text, nil)
+	if err != nil {
+		return nil, nil
+	}
+	node, _, err := db.lowerAdhoc(ctx, nil, bound, nil, nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	if n, ok := node.(*adhocNode); ok {
+		return db.queries.Query(ctx, n.plan, adhoc.Session{Location: sessionLocation(ctx)})
+	}
+	return nil, nil
+}
+
+// isOK reports the schema by which the MySQL engine says "OK, n rows affected".
+func isOK(schema gms.Schema) bool {
+	return len(schema) == 1 && schema[0].Name == "__ok_result__"
+}
+
+// libraryError gives errors of the MySQL engine a kind.
+func libraryError(err error) error {
+	if sqlerror.As(err) != nil {
+		return err
+	}
+	code := sqlerror.CodeUnsupported
+	switch {
+	case gms.ErrSyntaxError.Is(err):
+		code = sqlerror.CodeSyntax
+	case gms.ErrTableNotFound.Is(err), gms.ErrColumnNotFound.Is(err), gms.ErrDatabaseNotFound.Is(err), gms.ErrTableColumnNotFound.Is(err):
+		code = sqlerror.CodeUnknownObject
+	case gms.ErrTableAlreadyExists.Is(err), gms.ErrExistingView.Is(err):
+		code = sqlerror.CodeExists
+	default:
+		return err
+	}
+	return &sqlerror.Error{Code: code, Kind: sqlerror.User, Err: err}
+}
+
+// adhocRule names the rule that hands queries to DuckDB. Rule ids are small
+// numbers that the analyzer only prints.
+const adhocRule analyzer.RuleId = 1 << 20
+
+// lowerAdhoc replaces a SELECT that reads lake tables by a node that DuckDB
+// executes. What has no form in DuckDB stays as it is, and the MySQL engine
+// evaluates it row by row.
+func (db *DB) lowerAdhoc(ctx *gms.Context, _ *analyzer.Analyzer, n gms.Node, scope *plan.Scope, _ analyzer.RuleSelector, _ *gms.QueryFlags) (gms.Node, transform.TreeIdentity, error) {
+	if !scope.IsEmpty() || !isSelect(n) || !readsLake(ctx, n) {
+		return n, transform.SameTree, nil
+	}
+	lowered, err := planner.Lower(ctx, n)
+	if err == nil {
+		_, _, err = adhoc.Spell(lowered)
+	}
+	if err != nil {
+		db.cfg.Logger.Debug("query goes row by row", "reason", err)
+		return n, transform.SameTree, nil
+	}
+	node, err := newAdhocNode(db, lowered)
+	if err != nil {
+		return nil, transform.SameTree, err
+	}
+	return node, transform.NewTree, nil
+}
+
+// isSelect reports whether the root of a plan is that of a query.
+func isSelect(n gms.Node) bool {
+	switch n.(type) {
+	case *plan.Project, *plan.Filter, *plan.Sort, *plan.Limit, *plan.Offset, *plan.GroupBy, *plan.Having, *plan.Distinct,
+		*plan.SetOp, *plan.Window, *plan.JoinNode, *plan.SubqueryAlias, *plan.TableAlias, *plan.ResolvedTable, *plan.TopN:
+		return true
+	}
+	return false
+}
+
+// readsLake reports whether a query reads a lake table and no source: peeking
+// at a source is the MySQL engine's.
+func readsLake(ctx *gms.Context, n gms.Node) bool {
+	lake, other := false, false
+	transform.InspectWithOpaque(ctx, n, func(ctx *gms.Context, n gms.Node) bool {
+		t, ok := n.(*plan.ResolvedTable)
+		if !ok {
+			return true
+		}
+		switch table := t.Table.(type) {
+		case *lakeTable:
+			lake = true
+		case planner.RelationTable:
+			other = true
+		default:
+			other = other || !plan.IsDualTable(table)
+		}
+		return true
+	})
+	return lake && !other
+}
+
+// adhocNode is a query that DuckDB executes.
+type adhocNode struct {
+	db     *DB
+	plan   logical.Node
+	schema gms.Schema
+}
+
+func newAdhocNode(db *DB, lowered logical.Node) (*adhocNode, error) {
+	n := &adhocNode{db: db, plan: lowered}
+	for _, c := range lowered.Output() {
+		t, err := planner.GMSType(c.Type)
+		if err != nil {
+			return nil, fmt.Errorf("column %s: %w", c.Name, err)
+		}
+		n.schema = append(n.schema, &gms.Column{Name: c.Name, Type: t, Nullable: !c.NotNull})
+	}
+	return n, nil
+}
+
+// Resolved implements gms.Node.
+func (n *adhocNode) Resolved() bool { return true }
+
+// IsReadOnly implements gms.Node.
+func (n *adhocNode) IsReadOnly() bool { return true }
+
+// String implements gms.Node; EXPLAIN prints it.
+func (n *adhocNode) String() string { return "DuckDB\n" + logical.Format(n.plan) }
+
+// Schema implements gms.Node.
+func (n *adhocNode) Schema(*gms.Context) gms.Schema { return n.schema }
+
+// Children implements gms.Node.
+func (n *adhocNode) Children() []gms.Node { return nil }
+
+// WithChildren implements gms.Node.
+func (n *adhocNode) WithChildren(*gms.Context, ...gms.Node) (gms.Node, error) { return n, nil }
+
+// RowIter implements gms.ExecSourceRel.
+func (n *adhocNode) RowIter(ctx *gms.Context, _ gms.Row) (gms.RowIter, error) {
+	reader, err := n.db.queries.Query(ctx, n.plan, adhoc.Session{Location: sessionLocation(ctx)})
+	if err != nil {
+		return nil, edgeError(ctx, err)
+	}
+	return newReaderIter(ctx, reader)
+}

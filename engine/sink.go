@@ -1,0 +1,129 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/leatdb/leat/catalog"
+	"github.com/leatdb/leat/connectors"
+	"github.com/leatdb/leat/sql"
+	"github.com/leatdb/leat/sql/sqlerror"
+)
+
+// sink is a defined sink, opened when it is first used.
+type sink struct {
+	db        *DB
+	name      string
+	def       *sql.CreateSink // nil for the embedded lake
+	connector *connectors.SinkConnector
+	options   connectors.Options
+	err       error // why a stored definition cannot be used now
+
+	mu     sync.Mutex
+	handle connectors.Sink
+}
+
+// lakeConnector is the kind of sink that the embedded lake is.
+const lakeConnector = "s3"
+
+// newSink gives a definition its meaning.
+func (db *DB) newSink(def *sql.CreateSink) (*sink, error) {
+	s := &sink{db: db, name: def.Name.Name, def: def}
+	about := "sink " + s.name
+	connector, ok := optionValue(def.Options, "connector")
+	if !ok {
+		return nil, sqlerror.Userf(sqlerror.CodeBadOption, "option \"connector\" is required").At(def.Name.Pos).About(about).WithHint("write connector = 's3'")
+	}
+	var err error
+	if s.connector, err = connectors.LookupSink(connector.Value); err != nil {
+		return nil, sqlerror.As(err).At(connector.Pos).About(about)
+	}
+	spec := s.connector.Spec.With(connectors.Spec{{Name: "connector", Doc: "The kind of sink."}})
+	if s.options, err = spec.NewOptions(rawOptions(def.Options)); err != nil {
+		if e := sqlerror.As(err); e != nil {
+			return nil, e.At(def.Name.Pos).About(about)
+		}
+		return nil, fmt.Errorf("%s: %w", about, err)
+	}
+	return s, nil
+}
+
+// embeddedLake is the sink that is always there: a folder of the data directory.
+func (db *DB) embeddedLake() (*sink, error) {
+	connector, err := connectors.LookupSink(lakeConnector)
+	if err != nil {
+		return nil, err
+	}
+	options, err := connector.Spec.NewOptions([]connectors.RawOption{{Name: "path", Value: filepath.Join(db.dir, sql.DefaultSink)}})
+	if err != nil {
+		return nil, fmt.Errorf("configure the embedded lake: %w", err)
+	}
+	return &sink{db: db, name: sql.DefaultSink, connector: connector, options: options}, nil
+}
+
+// open opens the sink, or returns it when it is open already.
+func (s *sink) open(ctx context.Context) (connectors.Sink, error) {
+	if s.err != nil {
+		return nil, s.err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.handle != nil {
+		return s.handle, nil
+	}
+	handle, err := s.connector.Open(ctx, connectors.SinkConfig{Name: s.name, DataDir: s.db.dir, Options: s.options, Logger: s.db.cfg.Logger})
+	if err != nil {
+		return nil, fmt.Errorf("open sink %s: %w", s.name, err)
+	}
+	s.handle = handle
+	return handle, nil
+}
+
+// lake is the readable side of the sink.
+func (s *sink) lake(ctx context.Context) (catalog.Lake, error) {
+	handle, err := s.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	lake, ok := handle.(catalog.Lake)
+	if !ok {
+		return nil, sqlerror.Userf(sqlerror.CodeUnsupported, "sink %s holds no tables that can be read", s.name)
+	}
+	return lake, nil
+}
+
+func (s *sink) close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.handle == nil {
+		return nil
+	}
+	err := s.handle.Close()
+	s.handle = nil
+	if err != nil {
+		return fmt.Errorf("close sink %s: %w", s.name, err)
+	}
+	return nil
+}
+
+// sink finds a sink by name, or nil.
+func (db *DB) sink(name string) *sink {
+	db.mu.RLock()
+	defer db.mu.RUnlock()
+	return db.sinks[strings.ToLower(name)]
+}
+
+func (db *DB) allSinks() []*sink {
+	db.mu.RLock()
+	defer db.mu.RUnlock()
+	all := make([]*sink, 0, len(db.sinks))
+	for _, s := range db.sinks {
+		all = append(all, s)
+	}
+	slices.SortFunc(all, func(a, b *sink) int { return strings.Compare(a.name, b.name) })
+	return all
+}

@@ -1,0 +1,396 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/apache/arrow-go/v18/arrow/memory"
+
+	"github.com/leatdb/leat/connectors"
+	"github.com/leatdb/leat/engine/dataflow"
+	"github.com/leatdb/leat/engine/kernel"
+	"github.com/leatdb/leat/engine/operator"
+	"github.com/leatdb/leat/planner"
+	"github.com/leatdb/leat/sql"
+	"github.com/leatdb/leat/sql/sqlerror"
+	"github.com/leatdb/leat/sql/types"
+)
+
+// stream is a defined stream and, while it is at work, its run.
+type stream struct {
+	db         *DB
+	name       string
+	def        *sql.CreateStream
+	sink       string
+	table      string
+	sourceName string // as far as it could be planned
+
+	options atomic.Pointer[connectors.Options] // ALTER STREAM replaces them
+
+	mu     sync.Mutex
+	wanted bool // STOP survives a restart
+	failed error
+	run    *dataflow.Stream
+	cancel context.CancelFunc
+	done   chan struct{}
+	plan   *planner.StreamPlan
+	ended  *dataflow.Status // of the last run, once it was stopped
+}
+
+// streamOptions are the options of CREATE STREAM beside those of its sink.
+var streamOptions = connectors.Spec{
+	{Name: "lanes", Kind: connectors.OptionInt, Min: 1, Max: 1024, Doc: "How many lanes read, compute and write side by side; the default is the number of cores."},
+	{Name: "sql_mode", Default: "STRICT_TRANS_TABLES", Doc: "'' relaxes the evaluation: what does not fit becomes NULL or is cut, instead of a dead letter."},
+	{Name: "timezone", Default: "UTC", Doc: "The zone in which the stream turns instants into dates and text."},
+	{Name: "dead_letter_limit", Kind: connectors.OptionInt, Default: "0", Max: 1 << 40, Runtime: true, Doc: "The stream fails when more values than this are rejected within a minute; 0 is never."},
+	{Name: "commit_size", Kind: connectors.OptionSize, Default: "1GB", Min: 1 << 10, Max: 1 << 50, Runtime: true, Doc: "An epoch ends early when this much has been written in it."},
+	{Name: "adopt", Kind: connectors.OptionBool, Default: "false", Doc: "Takes over table metadata that is found at the table's location but unknown to the catalog."},
+}
+
+// planned is a stream definition with everything it refers to.
+type planned struct {
+	plan    *planner.StreamPlan
+	source  *source
+	sink    *sink
+	options connectors.Options
+}
+
+// planStream binds a stream's definition.
+func (db *DB) planStream(ctx context.Context, def *sql.CreateStream) (*planned, error) {
+	about := "stream " + def.Name.Name
+	sinkName, _ := def.Target()
+	sink := db.sink(sinkName)
+	if sink == nil {
+		at := def.Name.Pos
+		if def.Into != nil {
+			at = def.Into.Sink.Pos
+		}
+		return nil, sqlerror.As(db.unknown(sql.KindSink, sinkName, at)).About(about)
+	}
+	if sink.err != nil {
+		return nil, sink.err
+	}
+	spec := streamOptions.With(sink.connector.StreamSpec)
+	own, err := spec.NewOptions(rawOptions(def.Options))
+	if err != nil {
+		if e := sqlerror.As(err); e != nil {
+			return nil, e.At(def.Name.Pos).About(about)
+		}
+		return nil, fmt.Errorf("%s: %w", about, err)
+	}
+	if _, err := kernel.LoadLocation(own.String("timezone")); err != nil {
+		o, _ := optionValue(def.Options, "timezone")
+		return nil, sqlerror.Userf(sqlerror.CodeBadOption, "option \"timezone\": %w", err).At(o.Pos).About(about)
+	}
+	session := db.NewSession()
+	gctx := session.context(ctx, def.Query, def.QueryPos)
+	plan, err := planner.BindStream(gctx, db.mysql.Analyzer.Catalog, planner.StreamInput{
+		Stream: def, Strict: own.String("sql_mode") != "",
+	})
+	if err != nil {
+		return nil, err
+	}
+	source, ok := plan.Source.Handle.(*source)
+	if !ok {
+		return nil, fmt.Errorf("plan %s: source %s has handle %T", about, plan.Source.Name, plan.Source.Handle)
+	}
+	return &planned{plan: plan, source: source, sink: sink, options: sink.options.Over(own)}, nil
+}
+
+// newStream makes a stream that does not run yet.
+func (db *DB) newStream(def *sql.CreateStream) *stream {
+	s := &stream{db: db, name: def.Name.Name, def: def}
+	s.sink, s.table = def.Target()
+	return s
+}
+
+func (p *planned) lanes(db *DB) int {
+	if n := p.options.Int("lanes"); n > 0 {
+		return int(n)
+	}
+	return db.cfg.Threads
+}
+
+// streamSpec is what the sink has to know.
+func (db *DB) streamSpec(s *stream, p *planned, retrying func(error)) connectors.StreamSpec {
+	return connectors.StreamSpec{
+		Stream: s.name, Table: s.table, Schema: p.plan.Output, Partition: p.plan.Partition,
+		Options: p.options, Lanes: p.lanes(db), Adopt: p.options.Bool("adopt"),
+		MemoryBytes: db.cfg.StreamMemory, Retrying: retrying, Now: db.scheduler.Now, Logger: db.cfg.Logger,
+	}
+}
+
+// start begins to run a stream that has been planned. first, if it is not nil,
+// is the stream's sink as CREATE has opened it; move gives other positions to go
+// on from. The caller holds no lock of the stream.
+func (s *stream) start(p *planned, first connectors.StreamSink, move func(context.Context, connectors.Source) (connectors.Positions, error)) {
+	db := s.db
+	options := p.options
+	s.options.Store(&options)
+	loc, err := kernel.LoadLocation(options.String("timezone"))
+	if err != nil {
+		loc = time.UTC
+	}
+	hidden := make([]types.Type, 0, len(p.plan.Source.Hidden))
+	for _, name := range p.plan.Source.Hidden {
+		i := slices.IndexFunc(p.source.connector.Hidden, func(h connectors.Hidden) bool { return strings.EqualFold(h.Name, name) })
+		hidden = append(hidden, p.source.connector.Hidden[i].Type)
+	}
+	cfg := dataflow.Config{
+		Stream: s.name, SourceName: p.source.name, Lanes: p.lanes(db), Hidden: hidden, MoveTo: move,
+		OpenSource: func(ctx context.Context, retrying func(error)) (connectors.Source, error) {
+			cfg := db.sourceConfig(p.source)
+			cfg.Stream, cfg.Lanes, cfg.Hidden, cfg.Retrying = s.name, p.lanes(db), p.plan.Source.Hidden, retrying
+			return p.source.connector.Open(ctx, cfg)
+		},
+		OpenSink: func(ctx context.Context, retrying func(error)) (connectors.StreamSink, error) {
+			if first != nil {
+				opened := first
+				first = nil
+				return opened, nil
+			}
+			handle, err := p.sink.open(ctx)
+			if err != nil {
+				return nil, err
+			}
+			return handle.Stream(ctx, db.streamSpec(s, p, retrying))
+		},
+		NewDecoder: func() (connectors.Decoder, error) {
+			cfg := p.source.decoderConfig()
+			cfg.Fields, cfg.Alloc = p.plan.Source.Fields, memory.DefaultAllocator
+			return p.source.format.NewDecoder(cfg)
+		},
+		NewPipeline: func() (*operator.Pipeline, error) {
+			return newPipeline(p.plan, &kernel.Context{
+				Alloc: memory.DefaultAllocator, Location: loc, Mode: kernel.Mode{Strict: options.String("sql_mode") != ""},
+			})
+		},
+		CommitInterval:    func() time.Duration { return s.options.Load().Duration("commit_interval") },
+		CommitBytes:       func() int64 { return s.options.Load().Size("commit_size") },
+		DeadLetterLimit:   func() int64 { return s.options.Load().Int("dead_letter_limit") },
+		DiscoveryInterval: p.source.options.Duration("discovery_interval"),
+		Scheduler:         db.scheduler, Logger: db.cfg.Logger,
+	}
+	run := dataflow.New(cfg)
+	ctx, cancel := context.WithCancel(db.ctx)
+	done := make(chan struct{})
+	s.mu.Lock()
+	s.run, s.cancel, s.done, s.failed, s.plan, s.sourceName = run, cancel, done, nil, p.plan, p.source.name
+	s.mu.Unlock()
+	db.runs.Add(1)
+	go func() {
+		defer db.runs.Done()
+		defer close(done)
+		defer cancel()
+		if err := run.Run(ctx); err != nil && !cancelled(ctx, err) {
+			db.cfg.Logger.Error("stream ended", "stream", s.name, "error", err)
+		}
+	}()
+}
+
+// newPipeline makes the operators of one lane.
+func newPipeline(plan *planner.StreamPlan, ctx *kernel.Context) (*operator.Pipeline, error) {
+	lane, err := plan.Compile()
+	if err != nil {
+		return nil, err
+	}
+	var operators []operator.Operator
+	for _, step := range lane.Steps {
+		switch step := step.(type) {
+		case *planner.FilterStep:
+			operators = append(operators, &operator.Filter{Predicate: step.Predicate})
+		case *planner.ProjectStep:
+			operators = append(operators, &operator.Project{Exprs: step.Exprs})
+		case *planner.FlattenStep:
+			flatten, err := operator.NewFlatten(step.Table, step.Outer)
+			if err != nil {
+				return nil, err
+			}
+			operators = append(operators, &operator.Explode{Data: step.Data, Flatten: flatten, Keep: step.Keep})
+		default:
+			return nil, fmt.Errorf("no operator for step %T", step)
+		}
+	}
+	return operator.NewPipeline(ctx, operators, plan.Output), nil
+}
+
+// running is the stream's run, or nil.
+func (s *stream) running() *dataflow.Stream {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.run
+}
+
+// starting reports whether the stream has neither started nor shown why not.
+func (s *stream) starting() bool {
+	run := s.running()
+	return run != nil && run.Status().State == dataflow.Starting
+}
+
+// status is the stream's status, whether it runs or not.
+func (s *stream) status() dataflow.Status {
+	s.mu.Lock()
+	run, failed, wanted, ended := s.run, s.failed, s.wanted, s.ended
+	s.mu.Unlock()
+	if run != nil {
+		return run.Status()
+	}
+	if ended != nil && failed == nil {
+		return *ended
+	}
+	st := dataflow.Status{State: dataflow.Stopped, Progress: connectors.Progress{Lag: -1, BytesRead: -1, BytesTotal: -1}}
+	if failed != nil && wanted {
+		st.State, st.Reason = dataflow.Failed, failed
+	}
+	return st
+}
+
+// fail notes why a stream could not be started.
+func (s *stream) fail(err error) {
+	s.mu.Lock()
+	s.failed = err
+	s.mu.Unlock()
+	s.db.cfg.Logger.Error("stream cannot start", "stream", s.name, "error", err)
+}
+
+// How long a stream that shall stop may take to commit; one that is retrying
+// has nothing to wait for.
+const retryingGrace = 5 * time.Second
+
+// stop commits what the stream has read and waits for its end. A commit that
+// does not come through in time is given up; it is read again when the stream
+// is started.
+func (s *stream) stop(ctx context.Context) error {
+	s.mu.Lock()
+	run, cancel, done := s.run, s.cancel, s.done
+	s.mu.Unlock()
+	if run == nil {
+		return nil
+	}
+	run.Stop()
+	begun := time.Now()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-done:
+			st := run.Status()
+			s.mu.Lock()
+			s.run, s.ended = nil, &st
+			s.mu.Unlock()
+			return nil
+		case <-ctx.Done():
+			cancel()
+			<-done
+			return ctx.Err()
+		case <-tick.C:
+			waited := time.Since(begun)
+			if waited > stopTimeout || waited > retryingGrace && run.Status().State == dataflow.Retrying {
+				s.db.cfg.Logger.Warn("stream stopped without committing", "stream", s.name, "reason", run.Status().Reason)
+				cancel()
+			}
+		}
+	}
+}
+
+// StopStreams commits what the streams have read and stops them until the
+// directory is opened again; their definitions are untouched.
+func (db *DB) StopStreams() { db.stopAll() }
+
+// stopAll stops all streams at once.
+func (db *DB) stopAll() {
+	var wait sync.WaitGroup
+	for _, s := range db.allStreams() {
+		wait.Go(func() {
+			if err := s.stop(context.Background()); err != nil {
+				db.cfg.Logger.Warn("cannot stop stream", "stream", s.name, "error", err)
+			}
+		})
+	}
+	wait.Wait()
+}
+
+// stream finds a stream by name, or nil.
+func (db *DB) stream(name string) *stream {
+	db.mu.RLock()
+	defer db.mu.RUnlock()
+	return db.streams[strings.ToLower(name)]
+}
+
+func (db *DB) allStreams() []*stream {
+	db.mu.RLock()
+	defer db.mu.RUnlock()
+	all := make([]*stream, 0, len(db.streams))
+	for _, s := range db.streams {
+		all = append(all, s)
+	}
+	slices.SortFunc(all, func(a, b *stream) int { return strings.Compare(a.name, b.name) })
+	return all
+}
+
+// Flush returns when everything that the stream's source held when it was
+// called is committed and can be read.
+func (db *DB) Flush(ctx context.Context, name string) error {
+	s := db.stream(name)
+	if s == nil {
+		return db.unknown(sql.KindStream, name, sqlerror.Position{})
+	}
+	return s.flush(ctx)
+}
+
+func (s *stream) flush(ctx context.Context) error {
+	run := s.running()
+	if run == nil {
+		st := s.status()
+		e := sqlerror.Userf(sqlerror.CodeState, "stream is %s", st.State).About("stream " + s.name)
+		if st.Reason != nil {
+			return e.WithHint("%v", st.Reason)
+		}
+		return e.WithHint("START STREAM %s", s.name)
+	}
+	if err := run.Flush(ctx); err != nil {
+		return fmt.Errorf("flush stream %s: %w", s.name, err)
+	}
+	return nil
+}
+
+// StreamStatus is how a stream is doing.
+type StreamStatus = dataflow.Status
+
+// Status tells how a stream is doing. The error says that there is none of that
+// name.
+func (db *DB) Status(name string) (StreamStatus, error) {
+	s := db.stream(name)
+	if s == nil {
+		return StreamStatus{}, db.unknown(sql.KindStream, name, sqlerror.Position{})
+	}
+	return s.status(), nil
+}
+
+// Streams lists the names of the streams.
+func (db *DB) Streams() []string { return db.names(sql.KindStream) }
+
+// Wait waits until every stream that is meant to run has ended by itself:
+// finished, failed or been fenced. It returns at once when there is none, and
+// with ctx.Err() when ctx ends first.
+func (db *DB) Wait(ctx context.Context) error {
+	for _, s := range db.allStreams() {
+		s.mu.Lock()
+		done := s.done
+		s.mu.Unlock()
+		if done == nil {
+			continue
+		}
+		select {
+		case <-done:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}

@@ -1,0 +1,373 @@
+package engine
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	gms "github.com/dolthub/go-mysql-server/sql"
+
+	"github.com/leatdb/leat/catalog"
+	"github.com/leatdb/leat/connectors"
+	"github.com/leatdb/leat/connectors/lake"
+	"github.com/leatdb/leat/sql/sqlerror"
+	"github.com/leatdb/leat/sql/types"
+)
+
+// systemDB is the database leat: what can be seen of the engine, as tables.
+type systemDB struct{ db *DB }
+
+// systemTables are the tables of database leat.
+var systemTables = map[string]struct {
+	columns types.Schema
+	rows    func(ctx *gms.Context, db *DB, r *result) error
+}{
+	"sources": {sourcesColumns, func(_ *gms.Context, db *DB, r *result) error {
+		for _, name := range db.names("source") {
+			r.rows = append(r.rows, db.sourceRow(db.source(name)))
+		}
+		return nil
+	}},
+	"sinks": {sinksColumns, func(_ *gms.Context, db *DB, r *result) error {
+		for _, s := range db.allSinks() {
+			r.rows = append(r.rows, db.sinkRow(s))
+		}
+		return nil
+	}},
+	"streams": {streamsColumns, func(_ *gms.Context, db *DB, r *result) error {
+		for _, s := range db.allStreams() {
+			r.rows = append(r.rows, streamRow(s))
+		}
+		return nil
+	}},
+	"stream_metrics": {metricsColumns, func(_ *gms.Context, db *DB, r *result) error {
+		for _, s := range db.allStreams() {
+			r.rows = append(r.rows, db.metricsRow(s))
+		}
+		return nil
+	}},
+	"splits": {splitsColumns, func(_ *gms.Context, db *DB, r *result) error {
+		for _, s := range db.allStreams() {
+			splitRows(s, r)
+		}
+		return nil
+	}},
+	"watermarks": {watermarksColumns, func(_ *gms.Context, db *DB, r *result) error {
+		for _, s := range db.allStreams() {
+			st := s.status()
+			r.add(s.name, s.sourceLabel(), moment(st.Progress.Behind))
+		}
+		return nil
+	}},
+	"commits":    {commitsColumns, commitRows},
+	"files":      {filesColumns, fileRows},
+	"partitions": {partitionsColumns, partitionRows},
+}
+
+// deadLettersTable is the union of the _dead_letters tables of all sinks.
+const deadLettersTable = "dead_letters"
+
+var (
+	metricsColumns = types.Schema{
+		text("stream"), text("state"), integer("generation"), integer("epoch"),
+		integer("records_in"), integer("records_empty"), integer("rows_in"), integer("rows_exploded"),
+		integer("rows_landed"), integer("rows_filtered"), integer("rows_dead"),
+		integer("bytes_in"), integer("bytes_out"), integer("files"), integer("commits"), integer("bytes_buffered"),
+		double("rows_per_second"), double("bytes_per_second"), integer("lag"), integer("freshness_ms"), instant("last_commit_at"),
+	}
+	splitsColumns     = types.Schema{text("stream"), text("source"), text("split"), text("position"), text("committed_position")}
+	watermarksColumns = types.Schema{text("stream"), text("source"), instant("newest_record_at")}
+	commitsColumns    = types.Schema{
+		text("stream"), text("database"), text("table"), integer("generation"), integer("epoch"),
+		instant("committed_at"), instant("completed_at"), integer("rows_landed"), integer("rows_dead"),
+		integer("files"), integer("bytes"), text("positions"), text("data_loss"), integer("snapshot_id"),
+	}
+	filesColumns      = types.Schema{text("database"), text("table"), text("path"), text("format"), text("partition"), integer("rows"), integer("bytes")}
+	partitionsColumns = types.Schema{text("database"), text("table"), text("partition"), integer("files"), integer("rows"), integer("bytes")}
+	deadColumns       = lake.DeadLetterSchema
+)
+
+// Name implements gms.Database.
+func (systemDB) Name() string { return systemDatabase }
+
+// GetTableNames implements gms.Database.
+func (systemDB) GetTableNames(*gms.Context) ([]string, error) {
+	return slices.Sorted(slices.Values(append(slices.Collect(maps.Keys(systemTables)), deadLettersTable))), nil
+}
+
+// GetTableInsensitive implements gms.Database.
+func (d systemDB) GetTableInsensitive(_ *gms.Context, name string) (gms.Table, bool, error) {
+	name = strings.ToLower(name)
+	columns := deadColumns
+	if name != deadLettersTable {
+		t, ok := systemTables[name]
+		if !ok {
+			return nil, false, nil
+		}
+		columns = t.columns
+	}
+	schema, err := gmsSchema(columns, name)
+	if err != nil {
+		return nil, false, fmt.Errorf("show table %s: %w", name, err)
+	}
+	for _, c := range schema {
+		c.DatabaseSource = systemDatabase
+	}
+	return &systemTable{db: d.db, name: name, columns: columns, schema: schema}, true, nil
+}
+
+// GetViewDefinition implements gms.ViewDatabase: there are no views.
+func (systemDB) GetViewDefinition(*gms.Context, string) (gms.ViewDefinition, bool, error) {
+	return gms.ViewDefinition{}, false, nil
+}
+
+// AllViews implements gms.ViewDatabase.
+func (systemDB) AllViews(*gms.Context) ([]gms.ViewDefinition, error) { return nil, nil }
+
+// CreateView implements gms.ViewDatabase.
+func (systemDB) CreateView(ctx *gms.Context, _, _, _ string) error {
+	return edgeError(ctx, sqlerror.Userf(sqlerror.CodeUnsupported, "views cannot be created in database leat"))
+}
+
+// DropView implements gms.ViewDatabase.
+func (systemDB) DropView(_ *gms.Context, name string) error {
+	return gms.ErrViewDoesNotExist.New(systemDatabase, name)
+}
+
+var _ gms.ViewDatabase = systemDB{}
+
+// systemTable is a table of database leat.
+type systemTable struct {
+	db      *DB
+	name    string
+	columns types.Schema
+	schema  gms.Schema
+}
+
+// Name implements gms.Table.
+func (t *systemTable) Name() string { return t.name }
+
+// String implements gms.Table.
+func (t *systemTable) String() string { return t.name }
+
+// Schema implements gms.Table.
+func (t *systemTable) Schema(*gms.Context) gms.Schema { return t.schema }
+
+// Collation implements gms.Table.
+func (t *systemTable) Collation() gms.CollationID { return gms.Collation_utf8mb4_0900_bin }
+
+// Partitions implements gms.Table.
+func (t *systemTable) Partitions(*gms.Context) (gms.PartitionIter, error) {
+	return gms.PartitionsToPartitionIter(single{}), nil
+}
+
+// PartitionRows implements gms.Table.
+func (t *systemTable) PartitionRows(ctx *gms.Context, _ gms.Partition) (gms.RowIter, error) {
+	if t.name == deadLettersTable {
+		return t.db.deadLetters(ctx)
+	}
+	r := &result{columns: t.columns}
+	if err := systemTables[t.name].rows(ctx, t.db, r); err != nil {
+		return nil, edgeError(ctx, fmt.Errorf("read leat.%s: %w", t.name, err))
+	}
+	return r.iter(ctx)
+}
+
+func (db *DB) metricsRow(s *stream) []any {
+	st := s.status()
+	c := st.Counters
+	var freshness any
+	if at := st.Progress.Behind; !at.IsZero() {
+		freshness = db.scheduler.Now().Sub(at).Milliseconds()
+	} else if !st.LastCommit.IsZero() {
+		freshness = db.scheduler.Now().Sub(st.LastCommit).Milliseconds()
+	}
+	return []any{
+		s.name, string(st.State), st.Committed.Generation, st.Committed.Epoch,
+		c.RecordsIn, c.RecordsEmpty, c.RowsIn, c.RowsExploded, c.RowsLanded, c.RowsFiltered, c.RowsDead,
+		st.BytesIn, st.BytesOut, st.Files, st.Commits, st.Buffered,
+		st.RowsPerSecond, st.BytesPerSecond, known(st.Progress.Lag), freshness, moment(st.LastCommit),
+	}
+}
+
+func splitRows(s *stream, r *result) {
+	st := s.status()
+	committed := st.Committed.Positions[s.sourceNow()]
+	names := slices.Collect(maps.Keys(committed))
+	for name := range st.Positions {
+		if _, ok := committed[name]; !ok {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	position := func(p connectors.Positions, name string) any {
+		if v, ok := p[name]; ok {
+			return string(v)
+		}
+		return nil
+	}
+	for _, name := range names {
+		r.add(s.name, s.sourceLabel(), name, position(st.Positions, name), position(committed, name))
+	}
+}
+
+func (s *stream) sourceNow() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sourceName
+}
+
+// eachTable visits the tables of all sinks. A sink that cannot be reached is
+// left out with a warning, so that the others can be seen.
+func (db *DB) eachTable(ctx *gms.Context, f func(database string, t catalog.Table) error) error {
+	for _, s := range db.allSinks() {
+		lake, err := s.lake(ctx)
+		var names []string
+		if err == nil {
+			names, err = lake.Tables(ctx)
+		}
+		if err != nil {
+			ctx.Warn(1105, "sink %s is left out: %v", s.name, err)
+			continue
+		}
+		for _, name := range names {
+			t, err := lake.Table(ctx, name)
+			if sqlerror.HasCode(err, sqlerror.CodeUnknownObject) {
+				continue
+			}
+			if err == nil {
+				err = f(s.name, t)
+			}
+			if err != nil {
+				return fmt.Errorf("table %s.%s: %w", s.name, name, err)
+			}
+		}
+	}
+	return nil
+}
+
+func commitRows(ctx *gms.Context, db *DB, r *result) error {
+	return db.eachTable(ctx, func(database string, t catalog.Table) error {
+		commits, err := t.Commits(ctx)
+		if err != nil {
+			return err
+		}
+		for _, c := range commits {
+			r.add(c.Stream, database, t.Name(), c.Generation, c.Epoch, moment(c.CommittedAt), moment(c.CompletedAt),
+				c.RowsLanded, c.RowsDead, c.Files, c.Bytes, orNull(c.Positions), orNull(c.DataLoss), c.SnapshotID)
+		}
+		return nil
+	})
+}
+
+func orNull(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+func fileRows(ctx *gms.Context, db *DB, r *result) error {
+	return db.eachTable(ctx, func(database string, t catalog.Table) error {
+		files, err := t.Plan(ctx, nil)
+		if err != nil {
+			return err
+		}
+		for _, f := range files {
+			r.add(database, t.Name(), f.Path, f.Format, partitionText(f.Partition), f.Rows, f.Bytes)
+		}
+		return nil
+	})
+}
+
+func partitionRows(ctx *gms.Context, db *DB, r *result) error {
+	return db.eachTable(ctx, func(database string, t catalog.Table) error {
+		partitions, err := t.Partitions(ctx)
+		if err != nil {
+			return err
+		}
+		for _, p := range partitions {
+			r.add(database, t.Name(), partitionText(p.Values), p.Files, p.Rows, p.Bytes)
+		}
+		return nil
+	})
+}
+
+// partitionText is a partition as a JSON object, NULL for a table without
+// partitions.
+func partitionText(values map[string]string) any {
+	if len(values) == 0 {
+		return nil
+	}
+	b, err := json.Marshal(values)
+	if err != nil {
+		return nil
+	}
+	return string(b)
+}
+
+// deadLetters reads the _dead_letters tables of all sinks, one after the other.
+func (db *DB) deadLetters(ctx *gms.Context) (gms.RowIter, error) {
+	it := &deadLetterIter{db: db}
+	err := db.eachTable(ctx, func(_ string, t catalog.Table) error {
+		if t.Name() == lake.DeadLetterTable {
+			it.tables = append(it.tables, t)
+		}
+		return nil
+	})
+	return it, edgeError(ctx, err)
+}
+
+type deadLetterIter struct {
+	db     *DB
+	tables []catalog.Table
+	rows   *readerIter
+}
+
+// Next implements gms.RowIter.
+func (it *deadLetterIter) Next(ctx *gms.Context) (gms.Row, error) {
+	for {
+		if it.rows == nil {
+			if len(it.tables) == 0 {
+				return nil, io.EOF
+			}
+			t := it.tables[0]
+			it.tables = it.tables[1:]
+			var columns []int
+			for _, c := range deadColumns {
+				i := t.Schema().Index(c.Name)
+				if i < 0 {
+					return nil, edgeError(ctx, fmt.Errorf("read dead letters of %s: column %s is gone", t.Location(), c.Name))
+				}
+				columns = append(columns, i)
+			}
+			reader, err := it.db.queries.Scan(ctx, t, columns, nil)
+			if err != nil {
+				return nil, edgeError(ctx, fmt.Errorf("read dead letters of %s: %w", t.Location(), err))
+			}
+			if it.rows, err = newReaderIter(ctx, reader); err != nil {
+				return nil, err
+			}
+		}
+		row, err := it.rows.Next(ctx)
+		if err != io.EOF {
+			return row, err
+		}
+		err = it.rows.Close(ctx)
+		it.rows = nil
+		if err != nil {
+			return nil, err
+		}
+	}
+}
+
+// Close implements gms.RowIter.
+func (it *deadLetterIter) Close(ctx *gms.Context) error {
+	if it.rows == nil {
+		return nil
+	}
+	return it.rows.Close(ctx)
+}

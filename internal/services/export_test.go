@@ -1,0 +1,24 @@
+package services
+
+import (
+	"context"
+	"testing"
+	"time"
+)
+
+// Command is a command for StartProcess.
+type Command struct {
+	Name, Program string
+	Args          []string
+	Ready         func(ctx context.Context, log []byte) error
+}
+
+// StartProcess starts a program that is no service of this package.
+func StartProcess(t testing.TB, c Command) *Process {
+	return start(t, command{name: c.Name, program: c.Program, args: c.Args, ready: c.Ready})
+}
+
+// InstallWithPauses is Install with other pauses between the attempts.
+func (s *Service) InstallWithPauses(ctx context.Context, cache string, pauses ...time.Duration) error {
+	return s.install(ctx, cache, pauses)
+}

@@ -1,0 +1,177 @@
+package services
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	_ "embed"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"text/template"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// Users that every broker knows.
+const (
+	KafkaPlainUser     = "alice" // SASL PLAIN
+	KafkaPlainPassword = "alice-secret"
+	KafkaScramUser     = "bob" // SCRAM-SHA-256 and SCRAM-SHA-512
+	KafkaScramPassword = "bob-secret"
+)
+
+var (
+	//go:embed kafka/pom.xml
+	kafkaPOM string
+	//go:embed kafka/log4j2.xml
+	kafkaLog4j string
+	//go:embed kafka/server.properties.tmpl
+	kafkaProperties string
+
+	kafkaTemplate = template.Must(template.New("server.properties").Parse(kafkaProperties))
+)
+
+// Apache Kafka needs Java 17 or newer to run and Maven to be installed.
+var kafka = register(Service{
+	Name:   "kafka",
+	Recipe: kafkaPOM,
+	Fetch: func(ctx context.Context, dir string) error {
+		return mavenJars(ctx, dir, kafkaPOM)
+	},
+})
+
+// Kafka is a broker: one node of Apache Kafka that is its own controller.
+// Topics are not created by being used. Addresses are host:port and stay the
+// same over restarts.
+type Kafka struct {
+	*Process
+	// Plaintext is the listener without login and TLS.
+	Plaintext string
+	// SASLPlaintext is the listener with a login (PLAIN, SCRAM-SHA-256,
+	// SCRAM-SHA-512) and without TLS.
+	SASLPlaintext string
+	// SASLSSL is the listener with both.
+	SASLSSL string
+	// CAFile is a PEM file with the authority that signed the certificate of
+	// SASLSSL.
+	CAFile string
+}
+
+// StartKafka starts a broker of its own for the test.
+func StartKafka(t testing.TB) *Kafka {
+	t.Helper()
+	installed := kafka.mustDir(t)
+	scratch := t.TempDir()
+	address := freeAddresses(t, 4)
+	k := &Kafka{
+		Plaintext:     address[0],
+		SASLPlaintext: address[1],
+		SASLSSL:       address[2],
+		CAFile:        filepath.Join(scratch, "ca.pem"),
+	}
+	keystore := filepath.Join(scratch, "server.pem")
+	if err := writeCertificates(k.CAFile, keystore); err != nil {
+		t.Fatalf("start kafka: %v", err)
+	}
+	var properties bytes.Buffer
+	if err := kafkaTemplate.Execute(&properties, map[string]any{
+		"Plaintext":     k.Plaintext,
+		"SASLPlaintext": k.SASLPlaintext,
+		"SASLSSL":       k.SASLSSL,
+		"Controller":    address[3],
+		"SASLListeners": []string{"sasl_plaintext", "sasl_ssl"},
+		"PlainUser":     KafkaPlainUser,
+		"PlainPassword": KafkaPlainPassword,
+		"Keystore":      keystore,
+		"Data":          filepath.Join(scratch, "data"),
+	}); err != nil {
+		t.Fatalf("start kafka: %v", err)
+	}
+	config := filepath.Join(scratch, "server.properties")
+	log4j := filepath.Join(scratch, "log4j2.xml")
+	for path, text := range map[string][]byte{config: properties.Bytes(), log4j: []byte(kafkaLog4j)} {
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			t.Fatalf("start kafka: %v", err)
+		}
+	}
+	options := []string{"-Dlog4j2.configurationFile=" + log4j}
+
+	scram := fmt.Sprintf("=[name=%s,password=%s]", KafkaScramUser, KafkaScramPassword)
+	program, args := java(installed, "64m", options, "kafka.tools.StorageTool", "format",
+		"-t", clusterID(), "-c", config,
+		"--add-scram", "SCRAM-SHA-256"+scram, "--add-scram", "SCRAM-SHA-512"+scram)
+	if _, err := run(t.Context(), scratch, nil, program, args...); err != nil {
+		t.Fatalf("format the storage of kafka: %v", err)
+	}
+
+	program, args = java(installed, "256m", options, "kafka.Kafka", config)
+	k.Process = start(t, command{
+		name:    "kafka",
+		program: program,
+		args:    args,
+		ready: func(ctx context.Context, log []byte) error {
+			// The line comes when the controller has let the broker serve. Metadata
+			// alone can be answered from what an earlier run left behind.
+			if !bytes.Contains(log, []byte("Kafka Server started")) {
+				return errors.New("the log does not say that the server has started")
+			}
+			return k.ping(ctx)
+		},
+	})
+	return k
+}
+
+func (k *Kafka) ping(ctx context.Context) error {
+	client, err := kgo.NewClient(kgo.SeedBrokers(k.Plaintext))
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	brokers, err := kadm.NewClient(client).ListBrokers(ctx)
+	if err == nil && len(brokers) == 0 {
+		err = errors.New("metadata names no broker")
+	}
+	return err
+}
+
+// Client returns a client of the listener without login, closed with the test.
+// The options come after the broker's address, so they can name another
+// listener.
+func (k *Kafka) Client(opts ...kgo.Opt) *kgo.Client {
+	k.t.Helper()
+	client, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(k.Plaintext)}, opts...)...)
+	if err != nil {
+		k.t.Fatalf("make a kafka client: %v", err)
+	}
+	k.t.Cleanup(client.Close)
+	return client
+}
+
+// CreateTopic makes a topic. The settings are the broker's topic settings, such
+// as "cleanup.policy": "compact"; nil is none.
+func (k *Kafka) CreateTopic(topic string, partitions int32, settings map[string]string) {
+	k.t.Helper()
+	values := map[string]*string{}
+	for name, value := range settings {
+		values[name] = &value
+	}
+	admin := kadm.NewClient(k.Client())
+	if _, err := admin.CreateTopic(k.t.Context(), partitions, 1, values, topic); err != nil {
+		k.t.Fatalf("create topic %s: %v", topic, err)
+	}
+}
+
+// clusterID is a random id as Kafka writes them: 16 bytes in base64 for URLs.
+func clusterID() string {
+	var id [16]byte
+	rand.Read(id[:])
+	// A leading dash would be taken for an option; it stands for the top six bits
+	// 111110, which this rules out.
+	id[0] &= 0x7f
+	return base64.RawURLEncoding.EncodeToString(id[:])
+}

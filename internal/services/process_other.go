@@ -1,0 +1,11 @@
+//go:build !linux
+
+package services
+
+import "syscall"
+
+// processAttributes puts the process into a group of its own, so that signals
+// reach its children.
+func processAttributes() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true}
+}

@@ -1,0 +1,46 @@
+package services
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+const (
+	versityGWPackage = "github.com/versity/versitygw/cmd/versitygw"
+	versityGWVersion = "v1.8.0"
+)
+
+var versityGW = register(Service{
+	Name:   "versitygw",
+	Recipe: versityGWPackage + "@" + versityGWVersion + " " + platform(),
+	Fetch: func(ctx context.Context, dir string) error {
+		return goInstall(ctx, dir, versityGWPackage, versityGWVersion)
+	},
+})
+
+// StartVersityGW starts a Versity S3 gateway over a folder of the test's. It is
+// the S3 server that tests use unless they need another.
+//
+// It refuses part checksums at CompleteMultipartUpload unless their algorithm
+// was named at CreateMultipartUpload.
+func StartVersityGW(t testing.TB) *S3 {
+	t.Helper()
+	installed := versityGW.mustDir(t)
+	scratch := t.TempDir()
+	objects, metadata := filepath.Join(scratch, "objects"), filepath.Join(scratch, "metadata")
+	for _, dir := range []string{objects, metadata} {
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	address := freeAddresses(t, 1)[0]
+	return startS3(t, address, command{
+		name:    "versitygw",
+		program: filepath.Join(installed, "bin", "versitygw"),
+		// Metadata in files: not every file system has extended attributes.
+		args: []string{"--port", address, "--region", s3Region, "posix", "--sidecar", metadata, objects},
+		env:  []string{"ROOT_ACCESS_KEY=" + s3AccessKey, "ROOT_SECRET_KEY=" + s3SecretKey},
+	})
+}

@@ -1,0 +1,187 @@
+package planner
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	gms "github.com/dolthub/go-mysql-server/sql"
+	gmsfunction "github.com/dolthub/go-mysql-server/sql/expression/function"
+
+	"github.com/leatdb/leat/sql"
+	"github.com/leatdb/leat/sql/sqlerror"
+)
+
+// queryText is a query as the user wrote it, for placing errors in it.
+type queryText struct {
+	text string
+	at   sqlerror.Position // of its first character
+	// relations are what the query reads, and tables the names that could stand
+	// in FROM: what a misspelt name may have meant.
+	relations []Relation
+	tables    []string
+}
+
+// position is the place of a byte of the text.
+func (q *queryText) position(offset int) sqlerror.Position {
+	return sql.PositionAt(q.text, offset).Within(q.at)
+}
+
+// find places a name, variable or placeholder that the query uses; unknown ones
+// are at the query's beginning.
+func (q *queryText) find(name string) sqlerror.Position {
+	if name == "" {
+		return q.position(0)
+	}
+	if offset, ok := sql.FindIdentifier(q.text, name); ok {
+		return q.position(offset)
+	}
+	return q.first(func(t sql.Token) bool { return strings.EqualFold(t.Text, name) })
+}
+
+// keyword places the first of the words or operators.
+func (q *queryText) keyword(words ...string) sqlerror.Position {
+	return q.first(func(t sql.Token) bool { return isOneOf(t, words) })
+}
+
+// lastKeyword places the last of the words.
+func (q *queryText) lastKeyword(words ...string) sqlerror.Position {
+	found := q.position(0)
+	q.first(func(t sql.Token) bool {
+		if isOneOf(t, words) {
+			found = t.Pos.Within(q.at)
+		}
+		return false
+	})
+	return found
+}
+
+func isOneOf(t sql.Token, words []string) bool {
+	for _, w := range words {
+		if t.IsWord(w) || t.IsOperator(w) {
+			return true
+		}
+	}
+	return false
+}
+
+// first places the first token that matches, or the query's beginning.
+func (q *queryText) first(match func(sql.Token) bool) sqlerror.Position {
+	lex := sql.NewLexer(q.text, sqlerror.Position{Line: 1, Column: 1})
+	for {
+		t, err := lex.Next()
+		if err != nil || t.Kind == sql.EOF {
+			return q.position(0)
+		}
+		if match(t) {
+			return t.Pos.Within(q.at)
+		}
+	}
+}
+
+func (q *queryText) columns() []string {
+	var names []string
+	for _, r := range q.relations {
+		for _, c := range r.columns() {
+			names = append(names, c.Name)
+		}
+	}
+	return names
+}
+
+var (
+	quoted        = regexp.MustCompile("[\"'`]([^\"'`]*)[\"'`]")
+	parsePosition = regexp.MustCompile(`(?: at)? position (\d+)(?: near '([^']*)')?`)
+)
+
+// SyntaxError makes a rich error of one of the MySQL parser, which counts the
+// bytes of the rewritten text (see sql.RewriteQuery) up to the end of the word
+// that it did not expect. The user's text begins at at.
+func SyntaxError(err error, rewritten string, positions sql.PositionMap, at sqlerror.Position) error {
+	message := err.Error()
+	m := parsePosition.FindStringSubmatch(message)
+	if m == nil {
+		return sqlerror.Userf(sqlerror.CodeSyntax, "%s", message).At(at)
+	}
+	end, _ := strconv.Atoi(m[1])
+	end = max(0, min(end-1, len(rewritten)))
+	if start := end - len(m[2]); start >= 0 && strings.EqualFold(rewritten[start:end], m[2]) {
+		end = start
+	}
+	message = strings.Replace(message, " at position "+m[1], "", 1)
+	return sqlerror.Userf(sqlerror.CodeSyntax, "%s", message).At(positions.Position(end).Within(at))
+}
+
+// bindError makes a rich error of what the MySQL engine's binder says: where the
+// name stands that it does not know, and which one is nearest.
+func (q *queryText) bindError(err error) error {
+	if rich := sqlerror.As(err); rich != nil {
+		return rich
+	}
+	name := ""
+	if all := quoted.FindAllStringSubmatch(err.Error(), -1); len(all) > 0 {
+		name = all[len(all)-1][1]
+	}
+	switch {
+	case gms.ErrTableColumnNotFound.Is(err):
+		return q.unknown("column", name, q.columns())
+	case gms.ErrColumnNotFound.Is(err), gms.ErrUnknownColumn.Is(err), gms.ErrMisusedAlias.Is(err):
+		if all := quoted.FindAllStringSubmatch(err.Error(), -1); len(all) > 0 {
+			name = all[0][1]
+		}
+		return q.unknown("column", name, q.columns())
+	case gms.ErrAmbiguousColumnName.Is(err):
+		name = quoted.FindStringSubmatch(err.Error())[1]
+		return sqlerror.Userf(sqlerror.CodeUnknownObject, "column %s is in several relations", name).
+			At(q.find(name)).WithHint("write the relation's name before it, as in t.%s", name)
+	case gms.ErrTableNotFound.Is(err):
+		return q.unknown("table or source", afterColon(err), q.tables)
+	case gms.ErrDatabaseNotFound.Is(err):
+		return q.unknown("database", afterColon(err), nil)
+	case gms.ErrFunctionNotFound.Is(err), gms.ErrTableFunctionNotFound.Is(err):
+		return q.unknown("function", name, functionNames())
+	case gms.ErrInvalidArgumentNumber.Is(err):
+		name = quoted.FindStringSubmatch(err.Error())[1]
+		return sqlerror.Userf(sqlerror.CodeType, "%s", err.Error()).At(q.find(name))
+	}
+	return sqlerror.Userf(sqlerror.CodeSyntax, "%s", err.Error()).At(q.find(name))
+}
+
+func afterColon(err error) string {
+	s := err.Error()
+	return strings.TrimSpace(s[strings.LastIndexByte(s, ':')+1:])
+}
+
+func (q *queryText) unknown(what, name string, candidates []string) error {
+	e := sqlerror.Userf(sqlerror.CodeUnknownObject, "unknown %s %s", what, name).At(q.find(name))
+	bare := name[strings.LastIndexByte(name, '.')+1:]
+	if near := sqlerror.Nearest(bare, candidates); near != "" {
+		return e.WithHint("did you mean %s?", near)
+	}
+	if what == "column" && len(candidates) > 0 && len(candidates) <= 40 {
+		return e.WithHint("known are %s", strings.Join(candidates, ", "))
+	}
+	return e
+}
+
+func functionNames() []string {
+	var names []string
+	for _, f := range gmsfunction.BuiltIns {
+		names = append(names, f.FunctionName())
+	}
+	return names
+}
+
+// refuse makes a rich error of one that Lower returned.
+func (q *queryText) refuse(err error) error {
+	var u *Unsupported
+	if errors.As(err, &u) {
+		return sqlerror.Userf(sqlerror.CodeUnsupported, "a stream cannot use %s", u.What).At(q.find(u.Near))
+	}
+	if rich := sqlerror.As(err); rich != nil {
+		return rich.At(q.position(0))
+	}
+	return fmt.Errorf("plan query: %w", err)
+}

@@ -1,0 +1,192 @@
+package planner
+
+import (
+	"fmt"
+
+	"github.com/leatdb/leat/engine/kernel"
+	"github.com/leatdb/leat/planner/logical"
+	"github.com/leatdb/leat/sql/types"
+)
+
+// Lane is a stream's plan compiled for one lane, which owns it: functions that
+// are evaluated row by row may keep state. Steps run in order over a batch whose
+// columns are those of StreamSource; the last is always a ProjectStep that makes
+// the columns of StreamPlan.Output.
+type Lane struct {
+	Steps []Step
+}
+
+// Step is a *FilterStep, a *FlattenStep or a *ProjectStep.
+type Step interface{ isStep() }
+
+// FilterStep keeps the rows for which the predicate is true.
+type FilterStep struct {
+	Predicate kernel.Expr
+}
+
+// FlattenStep makes of each row as many as its JSON table has. Its output
+// columns are those of Keep, which are input columns, then the table's columns in
+// depth-first order.
+type FlattenStep struct {
+	Data  kernel.Expr // JSON text
+	Table *logical.JSONTable
+	Outer bool // a row for which the table is empty stays, with NULLs
+	Keep  []int
+	// Schema is the whole output.
+	Schema types.Schema
+}
+
+// ProjectStep computes the output columns.
+type ProjectStep struct {
+	Exprs  []kernel.Expr
+	Schema types.Schema
+}
+
+func (*FilterStep) isStep()  {}
+func (*FlattenStep) isStep() {}
+func (*ProjectStep) isStep() {}
+
+// Compile makes the steps of one lane. BindStream has compiled the plan once, so
+// that an error is a fault of the planner.
+func (p *StreamPlan) Compile() (*Lane, error) {
+	lane, err := p.compile()
+	if err != nil {
+		return nil, fmt.Errorf("compile stream %s: %w", p.Name, err)
+	}
+	return lane, nil
+}
+
+func (p *StreamPlan) compile() (*Lane, error) {
+	c := &laneCompiler{}
+	if err := c.node(p.Logical, nil); err != nil {
+		return nil, err
+	}
+	if n := len(c.lane.Steps); n > 0 {
+		if last, ok := c.lane.Steps[n-1].(*ProjectStep); ok {
+			last.Schema = p.Output
+			return &c.lane, nil
+		}
+	}
+	return nil, fmt.Errorf("no projection on top of %s", p.Logical)
+}
+
+// laneCompiler compiles a plan from the scan up. columns says where in the batch
+// each column is after the steps so far.
+type laneCompiler struct {
+	lane    Lane
+	columns map[logical.ColumnID]int
+	schema  types.Schema
+}
+
+// node compiles n with what is below it; above are the columns that the nodes
+// above n read.
+func (c *laneCompiler) node(n logical.Node, above columnSet) error {
+	switch n := n.(type) {
+	case *logical.Scan:
+		c.reset(n.Columns)
+		return nil
+	case *logical.Filter:
+		if err := c.node(n.Input, above.plus(n.Predicate)); err != nil {
+			return err
+		}
+		predicate, err := compileExpr(n.Predicate, c.columns)
+		if err != nil {
+			return err
+		}
+		c.lane.Steps = append(c.lane.Steps, &FilterStep{Predicate: predicate})
+		return nil
+	case *logical.Project:
+		if err := c.node(n.Input, columnSet{}.plus(logical.Exprs(n)...)); err != nil {
+			return err
+		}
+		step := &ProjectStep{}
+		for _, e := range n.Exprs {
+			compiled, err := compileExpr(e.Expr, c.columns)
+			if err != nil {
+				return err
+			}
+			step.Exprs = append(step.Exprs, compiled)
+		}
+		c.reset(n.Output())
+		step.Schema = c.schema
+		c.lane.Steps = append(c.lane.Steps, step)
+		return nil
+	case *logical.Flatten:
+		if err := c.node(n.Input, above.plus(n.Data)); err != nil {
+			return err
+		}
+		return c.flatten(n, above)
+	}
+	return fmt.Errorf("no step for %s", n)
+}
+
+func (c *laneCompiler) flatten(n *logical.Flatten, above columnSet) error {
+	data, err := compileExpr(n.Data, c.columns)
+	if err != nil {
+		return err
+	}
+	step := &FlattenStep{Data: data, Table: n.Table, Outer: n.Outer}
+	var kept []logical.OutputColumn
+	for _, col := range n.Input.Output() {
+		if above[col.ID] {
+			kept = append(kept, col)
+			step.Keep = append(step.Keep, c.columns[col.ID])
+		}
+	}
+	c.reset(append(kept, n.Columns...))
+	step.Schema = c.schema
+	c.lane.Steps = append(c.lane.Steps, step)
+	return nil
+}
+
+func (c *laneCompiler) reset(cols []logical.OutputColumn) {
+	c.columns = make(map[logical.ColumnID]int, len(cols))
+	c.schema = nil
+	for i, col := range cols {
+		c.columns[col.ID] = i
+		c.schema = append(c.schema, types.Column{Name: col.Name, Type: col.Type, NotNull: col.NotNull})
+	}
+}
+
+// compileExpr makes the kernel expression of e over a batch in which columns
+// says where each column is.
+func compileExpr(e logical.Expr, columns map[logical.ColumnID]int) (kernel.Expr, error) {
+	children := e.Children()
+	args := make([]kernel.Expr, len(children))
+	for i, c := range children {
+		compiled, err := compileExpr(c, columns)
+		if err != nil {
+			return nil, err
+		}
+		args[i] = compiled
+	}
+	switch e := e.(type) {
+	case *logical.Column:
+		i, ok := columns[e.ID]
+		if !ok {
+			return nil, fmt.Errorf("no column %s (id %d) in the batch", e.Name, e.ID)
+		}
+		return kernel.Column(i, e.T), nil
+	case *logical.Literal:
+		return kernel.Constant(e.Value, e.T)
+	case *logical.Call:
+		return e.Func.Compile(args, e.T)
+	case *logical.Cast:
+		return kernel.Cast(args[0], e.T), nil
+	case *logical.Interval:
+		return kernel.Interval(args[0], e.Unit)
+	case *logical.RowFunc:
+		return kernel.RowFunc(e.New, e.T, args...), nil
+	case *logical.Case:
+		whens := make([]kernel.When, len(e.Whens))
+		for i := range whens {
+			whens[i] = kernel.When{Cond: args[2*i], Then: args[2*i+1]}
+		}
+		var otherwise kernel.Expr
+		if e.Else != nil {
+			otherwise = args[len(args)-1]
+		}
+		return kernel.Case(whens, otherwise), nil
+	}
+	return nil, fmt.Errorf("no kernel for %s", e)
+}

@@ -1,0 +1,410 @@
+package planner
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	gms "github.com/dolthub/go-mysql-server/sql"
+	"github.com/dolthub/go-mysql-server/sql/expression"
+	"github.com/dolthub/go-mysql-server/sql/expression/function/aggregation"
+	"github.com/dolthub/go-mysql-server/sql/expression/function/aggregation/window"
+	"github.com/dolthub/go-mysql-server/sql/plan"
+
+	"github.com/leatdb/leat/planner/logical"
+	"github.com/leatdb/leat/sql/types"
+)
+
+// groupBy lowers GROUP BY. The engine's node computes the aggregates, and passes
+// on the columns that expressions above need, grouped or not. An expression
+// above that is one of the grouping expressions becomes a reference to it.
+func (l *lowerer) groupBy(n *plan.GroupBy, outer *scope) (logical.Node, *scope, error) {
+	child, in, err := l.node(n.Child, outer)
+	if err != nil {
+		return nil, nil, err
+	}
+	in = in.within(outer)
+	agg := &logical.Aggregate{Input: child}
+	s := &scope{outer: outer, computed: map[string]logical.OutputColumn{}}
+	grouped := map[logical.ColumnID]bool{}
+	for _, e := range n.GroupByExprs {
+		lowered, err := l.expr(e, in)
+		if err != nil {
+			return nil, nil, err
+		}
+		if c, ok := lowered.(*logical.Column); ok {
+			if !grouped[c.ID] {
+				grouped[c.ID] = true
+				agg.GroupBy = append(agg.GroupBy, logical.NamedExpr{
+					Column: logical.OutputColumn{ID: c.ID, Name: c.Name, Type: c.T, NotNull: !c.Null}, Expr: c,
+				})
+			}
+			continue
+		}
+		if a, ok := e.(*expression.Alias); ok {
+			e = a.Child
+		}
+		col := l.newColumn(lowered.String(), lowered.Type(), !lowered.Nullable())
+		agg.GroupBy = append(agg.GroupBy, logical.NamedExpr{Column: col, Expr: lowered})
+		s.computed[e.String()] = col
+	}
+	for _, e := range n.SelectDeps {
+		b, err := l.groupOutput(e, in, agg, grouped)
+		if err != nil {
+			return nil, nil, err
+		}
+		s.cols = append(s.cols, b)
+	}
+	return agg, s, nil
+}
+
+func (l *lowerer) groupOutput(e gms.Expression, in *scope, agg *logical.Aggregate, grouped map[logical.ColumnID]bool) (boundColumn, error) {
+	if f, ok := e.(*expression.GetField); ok {
+		c, ok := in.resolve(f)
+		if !ok {
+			return boundColumn{}, l.unresolved(f)
+		}
+		if grouped[c.col.ID] || !in.owns(c) {
+			return c, nil
+		}
+		// A stream is refused for its grouping, whatever it groups by.
+		strict := !l.continuous && gms.LoadSqlMode(l.ctx).ModeEnabled(gms.OnlyFullGroupBy)
+		any := logical.AggregateExpr{Name: "any_value", Args: []logical.Expr{c.col.Ref()}}
+		any.Column = l.newColumn(c.name, c.col.Type, false)
+		agg.Aggs = append(agg.Aggs, any)
+		c.col, c.ungrouped = any.Column, strict
+		return c, nil
+	}
+	f, ok := e.(gms.WindowAdaptableExpression)
+	if !ok {
+		return boundColumn{}, unsupported("%s beside aggregates", e)
+	}
+	a, err := l.aggregate(f, in)
+	if err != nil {
+		return boundColumn{}, err
+	}
+	agg.Aggs = append(agg.Aggs, a)
+	return boundColumn{id: f.Id(), name: e.String(), col: a.Column}, nil
+}
+
+// owns reports whether the column is of the scope itself and not of an outer one.
+func (s *scope) owns(b boundColumn) bool {
+	for _, c := range s.cols {
+		if c.col.ID == b.col.ID {
+			return true
+		}
+	}
+	return false
+}
+
+var aggregateNames = map[string]string{
+	"count": "count", "sum": "sum", "avg": "avg", "min": "min", "max": "max",
+	"any_value": "any_value", "anyvalue": "any_value", "first": "first", "last": "last",
+	"bit_and": "bit_and", "bitand": "bit_and", "bit_or": "bit_or", "bitor": "bit_or",
+	"bit_xor": "bit_xor", "bitxor": "bit_xor",
+	"stddevpop": "stddev_pop", "stddevsamp": "stddev_samp", "varpop": "var_pop", "varsamp": "var_samp",
+	"jsonarray": "json_arrayagg",
+}
+
+func (l *lowerer) aggregate(e gms.WindowAdaptableExpression, in *scope) (logical.AggregateExpr, error) {
+	a := logical.AggregateExpr{}
+	var operands []gms.Expression
+	switch e := e.(type) {
+	case *aggregation.GroupConcat:
+		return l.groupConcat(e, in)
+	case *aggregation.CountDistinct:
+		a.Name, a.Distinct, operands = "count", true, e.Children()
+	default:
+		name, ok := aggregateName(e)
+		if !ok {
+			return a, unsupported("the aggregate function %s", e)
+		}
+		a.Name, operands = name, e.Children()
+		if w := e.Window(); w != nil { // they follow the operands
+			operands = operands[:len(operands)-len(w.ToExpressions())]
+		}
+	}
+	if len(operands) == 1 {
+		if d, ok := operands[0].(*expression.DistinctExpression); ok {
+			a.Distinct, operands = true, d.Children()
+		}
+	}
+	// COUNT(*) is bound as COUNT(1).
+	if lit, ok := single(operands).(*expression.Literal); a.Name == "count" && !a.Distinct && ok && lit.Value() != nil {
+		operands = nil
+	}
+	for _, o := range operands {
+		arg, err := l.expr(o, in)
+		if err != nil {
+			return a, err
+		}
+		a.Args = append(a.Args, arg)
+	}
+	t, err := aggregateType(a.Name, a.Args)
+	if err != nil {
+		return a, err
+	}
+	a.Column = l.newColumn(a.String(), t, a.Name == "count")
+	return a, nil
+}
+
+func single(list []gms.Expression) gms.Expression {
+	if len(list) == 1 {
+		return list[0]
+	}
+	return nil
+}
+
+func aggregateName(e gms.Expression) (string, bool) {
+	f, ok := e.(gms.FunctionExpression)
+	if !ok {
+		return "", false
+	}
+	name, ok := aggregateNames[strings.ToLower(f.FunctionName())]
+	return name, ok
+}
+
+// aggregateType is MySQL's: sums and averages of exact numbers are exact.
+func aggregateType(name string, args []logical.Expr) (types.Type, error) {
+	var t types.Type
+	if len(args) > 0 {
+		t = args[0].Type()
+	}
+	switch name {
+	case "count":
+		return types.TypeInt64, nil
+	case "sum", "avg":
+		precision, scale, exact := digits(t)
+		switch {
+		case !exact:
+			return types.TypeFloat64, nil
+		case name == "sum":
+			return capDecimal(precision+22, scale), nil
+		}
+		return capDecimal(precision+4, min(scale+4, 30)), nil
+	case "min", "max", "any_value", "first", "last":
+		return t, nil
+	case "bit_and", "bit_or", "bit_xor":
+		return types.TypeUint64, nil
+	case "stddev_pop", "stddev_samp", "var_pop", "var_samp":
+		return types.TypeFloat64, nil
+	case "json_arrayagg":
+		return types.TypeJSON, nil
+	}
+	return types.Type{}, fmt.Errorf("no type for aggregate %s", name)
+}
+
+// digits are the decimal digits that MySQL reckons for an exact number.
+func digits(t types.Type) (precision, scale int, exact bool) {
+	switch t.Kind {
+	case types.Bool:
+		return 1, 0, true
+	case types.Int8, types.Uint8:
+		return 3, 0, true
+	case types.Int16, types.Uint16:
+		return 5, 0, true
+	case types.Int32, types.Uint32:
+		return 10, 0, true
+	case types.Int64:
+		return 19, 0, true
+	case types.Uint64:
+		return 20, 0, true
+	case types.Decimal:
+		return t.Precision, t.Scale, true
+	}
+	return 0, 0, false
+}
+
+// groupConcat reads the parts of a GROUP_CONCAT that the engine keeps to itself
+// off its text, which is put together from those of the operands.
+func (l *lowerer) groupConcat(e *aggregation.GroupConcat, in *scope) (logical.AggregateExpr, error) {
+	children := e.Children() // those of ORDER BY first
+	for keys := len(children) - 1; keys >= 0; keys-- {
+		a, ok := groupConcatParts(e.String(), children[keys:], children[:keys])
+		if !ok {
+			continue
+		}
+		var err error
+		if a.Args, err = l.exprs(children[keys:], in); err != nil {
+			return a, err
+		}
+		for i := range a.OrderBy {
+			if a.OrderBy[i].Expr, err = l.expr(children[i], in); err != nil {
+				return a, err
+			}
+		}
+		a.Column = l.newColumn(a.String(), types.TypeText, false)
+		return a, nil
+	}
+	return logical.AggregateExpr{}, unsupported("%s", e)
+}
+
+// groupConcatParts takes "group_concat(distinct a, b order by c DESC separator
+// ',')" apart, given how its operands and its sort keys print.
+func groupConcatParts(text string, operands, keys []gms.Expression) (logical.AggregateExpr, bool) {
+	a := logical.AggregateExpr{Name: "group_concat"}
+	rest, ok := strings.CutPrefix(text, "group_concat(")
+	if !ok {
+		return a, false
+	}
+	if after, ok := strings.CutPrefix(rest, "distinct distinct"); ok {
+		a.Distinct, rest = true, strings.TrimLeft(after, " ")
+	}
+	before := ""
+	for _, o := range operands {
+		if rest, ok = strings.CutPrefix(rest, before+o.String()); !ok {
+			return a, false
+		}
+		before = ", "
+	}
+	before = " order by "
+	for _, k := range keys {
+		if rest, ok = strings.CutPrefix(rest, before+k.String()+" "); !ok {
+			return a, false
+		}
+		ascending, isAscending := strings.CutPrefix(rest, "ASC")
+		descending, isDescending := strings.CutPrefix(rest, "DESC")
+		switch {
+		case isAscending:
+			rest = ascending
+		case isDescending:
+			rest = descending
+		default:
+			return a, false
+		}
+		a.OrderBy = append(a.OrderBy, logical.SortKey{Desc: isDescending})
+		before = ", "
+	}
+	if rest, ok = strings.CutPrefix(rest, " separator '"); !ok {
+		return a, false
+	}
+	a.Separator, ok = strings.CutSuffix(rest, "')")
+	return a, ok
+}
+
+// window lowers window functions; the columns of the input stay beside them.
+func (l *lowerer) window(n *plan.Window, outer *scope) (logical.Node, *scope, error) {
+	child, in, err := l.node(n.Child, outer)
+	if err != nil {
+		return nil, nil, err
+	}
+	in = in.within(outer)
+	w := &logical.Window{Input: child}
+	s := &scope{outer: outer}
+	for _, e := range n.SelectExprs {
+		if f, ok := e.(*expression.GetField); ok {
+			c, ok := in.resolve(f)
+			if !ok {
+				return nil, nil, l.unresolved(f)
+			}
+			s.cols = append(s.cols, c)
+			continue
+		}
+		f, ok := e.(gms.WindowAdaptableExpression)
+		if !ok || f.Window() == nil {
+			return nil, nil, unsupported("%s beside window functions", e)
+		}
+		x, err := l.windowFunction(f, in)
+		if err != nil {
+			return nil, nil, err
+		}
+		w.Exprs = append(w.Exprs, x)
+		s.cols = append(s.cols, boundColumn{id: f.Id(), name: e.String(), col: x.Column})
+	}
+	return w, s, nil
+}
+
+func (l *lowerer) windowFunction(e gms.WindowAdaptableExpression, in *scope) (logical.WindowExpr, error) {
+	x := logical.WindowExpr{}
+	var t types.Type
+	var err error
+	notNull := true
+	switch e.(type) {
+	case *window.RowNumber, *window.Rank, *window.DenseRank:
+		t = types.TypeUint64
+	case *window.PercentRank:
+		t = types.TypeFloat64
+	case *window.NTile: // the engine shows nobody the number of buckets
+		err = unsupported("NTILE")
+	case *window.FirstValue, *window.LastValue:
+		notNull = false
+		if x.Args, err = l.exprs(operandsOf(e), in); err == nil {
+			t = x.Args[0].Type()
+		}
+	case *window.Lag, *window.Lead:
+		notNull = false
+		if x.Args, err = l.offsetFunction(e, in); err == nil {
+			t = x.Args[0].Type()
+		}
+	default:
+		var a logical.AggregateExpr
+		if a, err = l.aggregate(e, in); err == nil {
+			x.Args, x.Distinct, t, notNull = a.Args, a.Distinct, a.Column.Type, a.Column.NotNull
+			if len(a.OrderBy) > 0 || a.Name == "group_concat" {
+				err = unsupported("%s", e)
+			}
+			x.Name = a.Name
+		}
+	}
+	if err != nil {
+		return x, err
+	}
+	if x.Name == "" {
+		x.Name = strings.ToLower(e.(gms.FunctionExpression).FunctionName())
+	}
+	def := e.Window()
+	if x.PartitionBy, err = l.exprs(def.PartitionBy, in); err != nil {
+		return x, err
+	}
+	if x.OrderBy, err = l.sortKeys(def.OrderBy, in); err != nil {
+		return x, err
+	}
+	if def.Frame != nil {
+		x.Frame = strings.ToUpper(def.Frame.String())
+	}
+	x.Column = l.newColumn(x.String(), t, notNull)
+	return x, nil
+}
+
+// operandsOf are the operands of a pure window function, which the engine lists
+// behind those of its OVER clause.
+func operandsOf(e gms.WindowAdaptableExpression) []gms.Expression {
+	return e.Children()[len(e.Window().ToExpressions()):]
+}
+
+func (l *lowerer) exprs(list []gms.Expression, s *scope) ([]logical.Expr, error) {
+	var out []logical.Expr
+	for _, e := range list {
+		lowered, err := l.expr(e, s)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, lowered)
+	}
+	return out, nil
+}
+
+// offsetFunction gives LAG and LEAD their operands back: the value, the offset,
+// which the engine keeps to itself but prints, and the default if there is one.
+func (l *lowerer) offsetFunction(e gms.WindowAdaptableExpression, in *scope) ([]logical.Expr, error) {
+	operands := operandsOf(e)
+	name := strings.ToLower(e.(gms.FunctionExpression).FunctionName())
+	rest, ok := strings.CutPrefix(e.String(), name+"("+operands[0].String()+", ")
+	end := strings.IndexAny(rest, ",)")
+	if !ok || end < 0 {
+		return nil, unsupported("%s", e)
+	}
+	offset, err := strconv.ParseInt(rest[:end], 10, 64)
+	if err != nil {
+		return nil, unsupported("%s", e)
+	}
+	args, err := l.exprs(operands, in)
+	if err != nil {
+		return nil, err
+	}
+	out := []logical.Expr{args[0], intLiteral(offset)}
+	if len(args) > 1 {
+		out = append(out, coerce(args[1], args[0].Type()))
+	}
+	return out, nil
+}

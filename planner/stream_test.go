@@ -1,0 +1,164 @@
+package planner_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/leatdb/leat/connectors"
+	"github.com/leatdb/leat/planner"
+	"github.com/leatdb/leat/planner/logical"
+	"github.com/leatdb/leat/sql"
+	"github.com/leatdb/leat/sql/sqlerror"
+)
+
+// splitStream takes a test's input apart into the SELECT and the elements of
+// PARTITIONED BY, as the statement's parser would.
+func splitStream(input string) (query string, partitioned []sql.PartitionExpr) {
+	query, list, _ := strings.Cut(input, "\nPARTITIONED BY ")
+	line := 1 + strings.Count(query, "\n") + 1
+	depth, start := 0, 0
+	element := func(end int) {
+		text := list[start:end]
+		column := len("PARTITIONED BY ") + start + 1 + len(text) - len(strings.TrimLeft(text, " "))
+		e := sql.PartitionExpr{ExprText: strings.TrimSpace(text), Pos: sqlerror.Position{Line: line, Column: column}}
+		if i := strings.LastIndex(e.ExprText, " AS "); i >= 0 {
+			e.ExprText, e.Name = e.ExprText[:i], e.ExprText[i+4:]
+			e.NamePos = sqlerror.Position{Line: line, Column: column + i + 4}
+		}
+		partitioned = append(partitioned, e)
+	}
+	for i, r := range list {
+		switch {
+		case r == '(':
+			depth++
+		case r == ')':
+			depth--
+		case r == ',' && depth == 0:
+			element(i)
+			start = i + 1
+		}
+	}
+	if list != "" {
+		element(len(list))
+	}
+	return query, partitioned
+}
+
+func bindInput(t *testing.T, input string, change func(*planner.StreamInput)) (*planner.StreamPlan, error) {
+	query, partitioned := splitStream(input)
+	return newWorld(t).bind(query, func(in *planner.StreamInput) {
+		in.Stream.PartitionedBy = partitioned
+		if change != nil {
+			change(in)
+		}
+	})
+}
+
+func TestBindStream(t *testing.T) {
+	golden(t, "stream.txt", func(t *testing.T, input string) string {
+		plan, err := bindInput(t, input, nil)
+		if err != nil {
+			return "error: " + err.Error()
+		}
+		if err := logical.Check(plan.Logical); err != nil {
+			t.Error(err)
+		}
+		var b strings.Builder
+		b.WriteString(logical.Format(plan.Logical))
+		for _, f := range plan.Source.Fields {
+			if f.Mode != connectors.FieldColumn || len(f.Path) != 1 || f.Path[0] != f.Column.Name {
+				fmt.Fprintf(&b, "field %q %s mode %d\n", f.Path, f.Column.Type, f.Mode)
+			}
+		}
+		if len(plan.Source.Hidden) > 0 {
+			fmt.Fprintf(&b, "hidden %s\n", strings.Join(plan.Source.Hidden, ", "))
+		}
+		var out []string
+		for _, c := range plan.Output {
+			s := c.Name + " " + c.Type.String()
+			if c.NotNull {
+				s += " NOT NULL"
+			}
+			out = append(out, s)
+		}
+		fmt.Fprintf(&b, "lands %s\n", strings.Join(out, ", "))
+		for _, p := range plan.Partition {
+			fmt.Fprintf(&b, "partition %s: %s of %s\n", p.Name, p.Transform, plan.Output[p.Column].Name)
+		}
+		if len(plan.RowFuncs) > 0 {
+			fmt.Fprintf(&b, "row by row %s\n", strings.Join(plan.RowFuncs, ", "))
+		}
+		return b.String()
+	})
+}
+
+// TestBindStream_Refused prints what is wrong with each query; it always is the
+// user's to mend.
+func TestBindStream_Refused(t *testing.T) {
+	golden(t, "refused.txt", func(t *testing.T, input string) string {
+		plan, err := bindInput(t, input, nil)
+		if err == nil {
+			return "accepted\n" + logical.Format(plan.Logical)
+		}
+		rich := sqlerror.As(err)
+		if rich == nil || rich.Kind != sqlerror.User {
+			t.Errorf("not a user error: %v", err)
+			return "error: " + err.Error()
+		}
+		if rich.Pos.Line == 0 {
+			t.Errorf("no position: %v", err)
+		}
+		return fmt.Sprintf("%s: %s", rich.Code, err)
+	})
+}
+
+func TestBindStream_HiveHasNoTransforms(t *testing.T) {
+	_, err := bindInput(t, "SELECT id, at FROM clicks\nPARTITIONED BY DAYS(at)", func(in *planner.StreamInput) { in.TableFormat = "hive" })
+	if !sqlerror.HasCode(err, sqlerror.CodeUnsupported) || !strings.Contains(err.Error(), "(DATE(at) AS day)") {
+		t.Errorf("err=%v, want a refusal that shows the way out", err)
+	}
+}
+
+func TestBindStream_PositionsAreOfTheStatement(t *testing.T) {
+	_, err := newWorld(t).bind("SELECT id,\n  prise FROM clicks", func(in *planner.StreamInput) {
+		in.Stream.QueryPos = sqlerror.Position{File: "p.sql", Line: 7, Column: 4}
+	})
+	if rich := sqlerror.As(err); rich == nil || rich.Pos.String() != "p.sql:8:3" {
+		t.Errorf("err=%v, want it at p.sql:8:3", err)
+	}
+}
+
+func TestBindStream_SourceHandle(t *testing.T) {
+	plan, err := newWorld(t).bind("SELECT fare FROM cheap", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if plan.Source.Name != "trips" || plan.Source.Handle != "handle of trips" {
+		t.Errorf("source %s, handle %v", plan.Source.Name, plan.Source.Handle)
+	}
+}
+
+func TestExplain(t *testing.T) {
+	info := planner.ExplainInfo{
+		Sink: "lake", Table: "trips", TableFormat: "iceberg", Compression: "zstd", Path: "s3://bucket/warehouse",
+		Connector: "kafka", Format: "json", CommitInterval: 10 * time.Second, TargetFileSize: 128 << 20,
+		Lanes: 2, Splits: 3, Partitions: 4,
+	}
+	infos := map[string]planner.ExplainInfo{"full": info, "bare": {}}
+	unknown := info
+	unknown.Partitions, unknown.Splits, unknown.CommitInterval = 0, -1, 5*time.Minute
+	infos["unknown"] = unknown
+	spare := info
+	spare.Splits, spare.Lanes, spare.CommitInterval = 1, 3, time.Hour
+	infos["spare"] = spare
+	golden(t, "explain.txt", func(t *testing.T, input string) string {
+		which, input, _ := strings.Cut(input, "\n")
+		plan, err := bindInput(t, input, nil)
+		if err != nil {
+			return "error: " + err.Error()
+		}
+		return plan.Explain(infos[which])
+	})
+}

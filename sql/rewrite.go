@@ -1,0 +1,448 @@
+package sql
+
+import (
+	"strings"
+	"unicode/utf8"
+
+	"github.com/leatdb/leat/sql/sqlerror"
+	"github.com/leatdb/leat/sql/types"
+)
+
+// RewriteQuery turns a SELECT into one that the engine's MySQL parser reads as
+// MySQL 8 would, and says where each byte of it came from.
+//
+//   - UNNEST(expr) AS t(name TYPE [PATH '…'] [… ON EMPTY] [… ON ERROR], …), or
+//     FLATTEN(…), where a table may stand becomes JSON_TABLE(expr, '$[*]' COLUMNS(…)) AS t.
+//     The path of a column is '$.name' unless given. One column alone without
+//     a path takes '$', the element itself: UNNEST(tags) AS t(tag VARCHAR(20))
+//     reads an array of strings; for objects with one member write
+//     PATH '$.tag'. A column may also be name FOR ORDINALITY; WITH ORDINALITY before AS
+//     adds one of the name ordinality.
+//   - What that parser reads otherwise than MySQL is spelled apart: 1--1 and
+//     a//b, which it takes for comments; \% and \_ in strings, whose backslash
+//     it drops; names with $ or letters beyond ASCII, which it wants in
+//     backquotes.
+//
+// Everything else, comments too, stays as it is. Windows (TUMBLE, HOP, SESSION)
+// are refused with CodeUnsupported. Positions, of errors too, count from
+// line 1, column 1 of the text; see sqlerror.Error.Within. The text is read
+// under the default sql_mode, as Lexer does.
+func RewriteQuery(text string) (rewritten string, m PositionMap, err error) {
+	if err := checkLength(text, "query", sqlerror.Position{}); err != nil {
+		return "", m, err
+	}
+	r := rewriter{text: text, lex: newLexer(text, sqlerror.Position{}), frames: make([]rewriteFrame, 1, 8)}
+	if err := r.run(); err != nil {
+		return "", m, err
+	}
+	return r.out.String(), PositionMap{text: text, pieces: r.pieces}, nil
+}
+
+type rewriter struct {
+	text   string
+	lex    Lexer
+	out    strings.Builder
+	pieces []piece
+	copied int // the text is written up to here
+	frames []rewriteFrame
+	before Token // the last token
+}
+
+// rewriteFrame is what is known of an open bracket, or of the text itself.
+type rewriteFrame struct {
+	selects bool // SELECT has been seen, so that FROM begins its tables
+	inFrom  bool // commas separate tables
+	// table says that a table may stand next.
+	table bool
+	// flatten is the UNNEST or FLATTEN that the bracket belongs to.
+	flatten *Token
+}
+
+func (r *rewriter) run() error {
+	for {
+		t, err := r.lex.Next()
+		if err != nil {
+			return err
+		}
+		if t.Kind == EOF {
+			r.copy(len(r.text))
+			r.insert("", len(r.text)) // the end came from the end
+			return nil
+		}
+		if err := r.token(t); err != nil {
+			return err
+		}
+		r.before = t
+	}
+}
+
+// token handles one token; most are copied later, with what is around them.
+func (r *rewriter) token(t Token) error {
+	frame := &r.frames[len(r.frames)-1]
+	table := frame.table
+	frame.table = false
+	switch t.Kind {
+	case Invalid:
+		return invalid(t)
+	case String:
+		r.escapes(t)
+	case Word:
+		if r.before.IsOperator(".") {
+			r.quote(t)
+			return nil
+		}
+		return r.word(t, frame, table)
+	case Operator:
+		switch t.Text {
+		case "(":
+			return r.open(table, nil)
+		case ")":
+			if len(r.frames) > 1 {
+				r.frames = r.frames[:len(r.frames)-1]
+			}
+			if frame.flatten != nil {
+				return r.close(t, *frame.flatten)
+			}
+		case ",":
+			if frame.flatten != nil {
+				return sqlerror.Userf(sqlerror.CodeSyntax, "%s takes one argument, found a second", strings.ToUpper(frame.flatten.Text)).At(t.Pos)
+			}
+			frame.table = frame.inFrom
+		case "-", "/":
+			// The same character next, or a comment that begins with it.
+			if rest := r.text[t.End():]; rest != "" && rest[0] == t.Text[0] {
+				r.copy(t.End())
+				r.insert(" ", t.End())
+			}
+		}
+	}
+	return nil
+}
+
+func (r *rewriter) open(table bool, flatten *Token) error {
+	if len(r.frames) > maxNesting {
+		return tooDeep(r.before.Pos)
+	}
+	r.frames = append(r.frames, rewriteFrame{inFrom: table, table: table, flatten: flatten})
+	return nil
+}
+
+// word handles a keyword or name; table says that a table may stand here.
+func (r *rewriter) word(t Token, frame *rewriteFrame, table bool) error {
+	word := strings.ToUpper(t.Text)
+	switch word {
+	case "SELECT":
+		frame.selects, frame.inFrom = true, false
+	case "FROM":
+		frame.inFrom, frame.table = frame.selects, frame.selects
+	case "JOIN", "STRAIGHT_JOIN":
+		frame.table = frame.inFrom
+	case "LATERAL":
+		frame.table = table
+	case "WHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "WINDOW", "UNION", "INTERSECT", "EXCEPT", "INTO":
+		frame.inFrom = false
+	case "UNNEST", "FLATTEN":
+		if !isCall(r.lex) {
+			break
+		}
+		if table {
+			return r.flatten(t)
+		}
+		if word == "UNNEST" {
+			return sqlerror.Userf(sqlerror.CodeSyntax, "UNNEST is a table, found where a value belongs").At(t.Pos).
+				WithHint("write FROM source, UNNEST(column) AS t(name TYPE, …) and select t.name")
+		}
+	case "TUMBLE", "HOP", "SESSION":
+		if table && isCall(r.lex) {
+			return sqlerror.Userf(sqlerror.CodeUnsupported, "windows are not available yet in continuous queries").At(t.Pos).About(word)
+		}
+	}
+	r.quote(t)
+	return nil
+}
+
+// flatten begins a JSON_TABLE in place of UNNEST or FLATTEN.
+func (r *rewriter) flatten(t Token) error {
+	from := t.Offset
+	if r.before.IsWord("LATERAL") {
+		from = r.before.Offset // JSON_TABLE is always lateral
+	}
+	r.copy(from)
+	r.insert("JSON_TABLE", t.Offset)
+	r.copied = t.End()
+	if _, err := r.lex.Next(); err != nil { // the bracket
+		return err
+	}
+	args := r.lex
+	if arg, err := args.Next(); err == nil && arg.IsOperator(")") {
+		return sqlerror.Userf(sqlerror.CodeSyntax, "expected the array to flatten, found )").At(arg.Pos)
+	}
+	return r.open(false, &t)
+}
+
+// flattenColumn is one column of an UNNEST.
+type flattenColumn struct {
+	name       Ident
+	offset     int
+	ordinality bool
+	typ        types.Type
+	exists     bool
+	path       string // as a literal, or empty
+	defaults   string // ON EMPTY and ON ERROR
+}
+
+// close ends the JSON_TABLE at the bracket that closes the UNNEST's: it reads
+// the alias and the columns that follow.
+func (r *rewriter) close(t, call Token) error {
+	what := strings.ToUpper(call.Text)
+	r.copy(t.Offset)
+	p := parser{lex: r.lex, tok: t}
+	if err := p.advance(); err != nil {
+		return err
+	}
+	var columns []flattenColumn
+	if p.tok.IsWord("WITH") {
+		at := p.tok
+		if err := p.expectWords("WITH", "ORDINALITY"); err != nil {
+			return err
+		}
+		columns = append(columns, flattenColumn{name: Ident{Name: "ordinality", Pos: at.Pos}, offset: at.Offset, ordinality: true})
+	}
+	if _, err := p.acceptWord("AS"); err != nil {
+		return err
+	}
+	if !p.tok.isName() || p.tok.Kind == Word && IsReserved(p.tok.Text) {
+		return p.unexpected("AS and a name for the table of "+what).WithHint("write %s(column) AS t(name TYPE, …)", what)
+	}
+	alias := p.tok
+	if err := p.advance(); err != nil {
+		return err
+	}
+	if !p.tok.IsOperator("(") {
+		return p.unexpected("( and the columns of "+what).WithHint("their types have to be said: %s(…) AS %s(name TYPE, …)", what, alias.Text)
+	}
+	columns, err := p.flattenColumns(columns)
+	if err != nil {
+		return err
+	}
+	if p.tok.IsWord("WITH") && p.ahead().IsWord("ORDINALITY") {
+		return p.unexpected("the next table or clause").WithHint("WITH ORDINALITY stands before AS")
+	}
+	r.writeColumns(columns, t, alias)
+	r.copied = p.last.End()
+	// The token after the columns is still to be handled.
+	r.lex = p.lex
+	r.lex.offset, r.lex.pos = p.tok.Offset, p.tok.Pos
+	return nil
+}
+
+// flattenColumns reads (name TYPE [EXISTS] [PATH '…'] […], …).
+func (p *parser) flattenColumns(columns []flattenColumn) ([]flattenColumn, error) {
+	for {
+		if err := p.advance(); err != nil { // ( or ,
+			return nil, err
+		}
+		if p.tok.IsWord("NESTED") && (p.ahead().IsWord("PATH") || p.ahead().Kind == String) {
+			return nil, p.unexpected("a column").WithHint("nested arrays are written with JSON_TABLE and NESTED PATH")
+		}
+		offset := p.tok.Offset
+		name, err := p.name("the name of a column")
+		if err != nil {
+			return nil, err
+		}
+		if err := checkName("a column", name); err != nil {
+			return nil, err
+		}
+		for _, c := range columns {
+			if strings.EqualFold(c.name.Name, name.Name) {
+				return nil, sqlerror.Userf(sqlerror.CodeSyntax, "column %s is declared twice", QuoteName(name.Name)).At(name.Pos)
+			}
+		}
+		c := flattenColumn{name: name, offset: offset}
+		if p.tok.IsWord("FOR") {
+			c.ordinality = true
+			err = p.expectWords("FOR", "ORDINALITY")
+		} else {
+			err = p.flattenColumn(&c)
+		}
+		if err != nil {
+			return nil, err
+		}
+		columns = append(columns, c)
+		if p.tok.IsOperator(",") {
+			continue
+		}
+		return columns, p.expectOperator(")", "after column "+QuoteName(name.Name))
+	}
+}
+
+func (p *parser) flattenColumn(c *flattenColumn) error {
+	of := "column " + QuoteName(c.name.Name)
+	typ, pos, err := p.columnType(of)
+	if err != nil {
+		return err
+	}
+	if typ.Name == "BIT" {
+		return sqlerror.Userf(sqlerror.CodeType, "%s: JSON has no bits to make a BIT of", of).At(pos).WithHint("use BIGINT or BOOLEAN")
+	}
+	c.typ = typ
+	if c.exists, err = p.acceptWord("EXISTS"); err != nil {
+		return err
+	}
+	if path, err := p.acceptWord("PATH"); err != nil {
+		return err
+	} else if path {
+		if p.tok.Kind != String {
+			return p.unexpected("a path such as '$." + c.name.Name + "' after PATH")
+		}
+		c.path = QuoteString(p.tok.Value())
+		if err := p.advance(); err != nil {
+			return err
+		}
+	}
+	from, end := p.tok.Offset, p.tok.Offset
+	for p.tok.IsWord("NULL") || p.tok.IsWord("ERROR") || p.tok.IsWord("DEFAULT") {
+		if value := p.tok.IsWord("DEFAULT"); value {
+			if err := p.advance(); err != nil {
+				return err
+			}
+			if p.tok.IsOperator("-") {
+				if err := p.advance(); err != nil {
+					return err
+				}
+			}
+			if p.tok.Kind != String && p.tok.Kind != Number && p.tok.Kind != Word {
+				return p.unexpected("a value after DEFAULT")
+			}
+		}
+		if err := p.advance(); err != nil {
+			return err
+		}
+		if err := p.expectWords("ON"); err != nil {
+			return err
+		}
+		if !p.tok.IsWord("EMPTY") && !p.tok.IsWord("ERROR") {
+			return p.unexpected("EMPTY or ERROR")
+		}
+		end = p.tok.End()
+		if err := p.advance(); err != nil {
+			return err
+		}
+	}
+	c.defaults = p.lex.text[from:end]
+	if c.exists && c.defaults != "" {
+		return sqlerror.Userf(sqlerror.CodeSyntax, "%s: EXISTS takes no ON EMPTY or ON ERROR", of).At(c.name.Pos)
+	}
+	if !p.tok.IsOperator(",") && !p.tok.IsOperator(")") {
+		return p.unexpected(", or ) after "+of, "PATH", "EXISTS", "DEFAULT")
+	}
+	return nil
+}
+
+// writeColumns writes the end of a JSON_TABLE after its first argument.
+func (r *rewriter) writeColumns(columns []flattenColumn, t, alias Token) {
+	r.insert(", '$[*]' COLUMNS(", t.Offset)
+	values := 0
+	for _, c := range columns {
+		if !c.ordinality {
+			values++
+		}
+	}
+	for i, c := range columns {
+		var b strings.Builder
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(QuoteName(c.name.Name))
+		if c.ordinality {
+			b.WriteString(" FOR ORDINALITY")
+			r.insert(b.String(), c.offset)
+			continue
+		}
+		b.WriteString(" " + jsonTableType(c.typ))
+		if c.exists {
+			b.WriteString(" EXISTS")
+		}
+		path := c.path
+		switch {
+		case path != "":
+		case values == 1:
+			path = "'$'"
+		default:
+			path = QuoteString(memberPath(c.name.Name))
+		}
+		b.WriteString(" PATH " + path)
+		if c.defaults != "" {
+			b.WriteString(" " + c.defaults)
+		}
+		r.insert(b.String(), c.offset)
+	}
+	r.insert(")) AS ", t.Offset)
+	r.insert(QuoteName(alias.Value()), alias.Offset)
+}
+
+// jsonTableType spells a type for JSON_TABLE, whose VARCHAR and VARBINARY need a
+// length.
+func jsonTableType(t types.Type) string {
+	if t.Length == 0 {
+		switch t.Name {
+		case "VARCHAR", "CHAR":
+			return "TEXT"
+		case "VARBINARY", "BINARY":
+			return "BLOB"
+		}
+	}
+	return t.String()
+}
+
+// memberPath is the JSON path of an object's member.
+func memberPath(name string) string {
+	if isPlainName(name) {
+		return "$." + name
+	}
+	return `$."` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(name) + `"`
+}
+
+// escapes doubles the backslash of \% and \_, which mean both characters.
+func (r *rewriter) escapes(t Token) {
+	body := t.Text
+	for i := 0; i < len(body)-1; i++ {
+		if body[i] != '\\' {
+			continue
+		}
+		if i++; body[i] == '%' || body[i] == '_' {
+			r.copy(t.Offset + i)
+			r.insert(`\`, t.Offset+i)
+		}
+	}
+}
+
+// quote puts a name that is read only by MySQL itself without quotes into
+// backquotes.
+func (r *rewriter) quote(t Token) {
+	for i := range len(t.Text) {
+		if c := t.Text[i]; c != '$' && c < utf8.RuneSelf {
+			continue
+		}
+		r.copy(t.Offset)
+		r.insert("`", t.Offset)
+		r.copy(t.End())
+		r.insert("`", t.End())
+		return
+	}
+}
+
+// copy writes the text from where it was left to end.
+func (r *rewriter) copy(end int) {
+	if end > r.copied {
+		r.pieces = append(r.pieces, piece{to: r.out.Len(), from: r.copied, copied: true})
+		r.out.WriteString(r.text[r.copied:end])
+		r.copied = end
+	}
+}
+
+// insert writes what stands in place of the text at the offset from.
+func (r *rewriter) insert(s string, from int) {
+	r.pieces = append(r.pieces, piece{to: r.out.Len(), from: from})
+	r.out.WriteString(s)
+}

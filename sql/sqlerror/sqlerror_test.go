@@ -1,0 +1,116 @@
+package sqlerror_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"testing"
+
+	"github.com/leatdb/leat/sql/sqlerror"
+)
+
+func TestError_Text(t *testing.T) {
+	f := func(e *sqlerror.Error, want string) {
+		t.Helper()
+		if got := e.Error(); got != want {
+			t.Errorf("Error()=%q, want %q", got, want)
+		}
+	}
+	at := sqlerror.Position{Line: 3, Column: 8}
+	f(sqlerror.Userf(sqlerror.CodeSyntax, "bad %s", "x"), "bad x")
+	f(sqlerror.Userf(sqlerror.CodeSyntax, "bad").At(at).About("source s").WithHint("try %d.", 2), "line 3, column 8: source s: bad (try 2)")
+	f(sqlerror.Userf(sqlerror.CodeSyntax, "bad").At(sqlerror.Position{File: "a.sql", Line: 1, Column: 2}), "a.sql:1:2: bad")
+	f(sqlerror.Userf(sqlerror.CodeSyntax, "bad").At(sqlerror.Position{File: "a.sql"}), "a.sql: bad")
+	f(sqlerror.Externalf(sqlerror.CodeExternal, "read %s: %w", "x", io.EOF).WithHint("wait"), "read x: EOF (wait)")
+	f(sqlerror.Externalf(sqlerror.CodeExternal, "%w happened", io.EOF), "EOF happened")
+	f(sqlerror.Externalf(sqlerror.CodeExternal, "%w and %w", io.EOF, io.ErrClosedPipe), "EOF and io: read/write on closed pipe")
+	f(&sqlerror.Error{Err: io.EOF}, "EOF")
+	// What is known first stays.
+	f(sqlerror.Userf(sqlerror.CodeSyntax, "bad").At(at).At(sqlerror.Position{Line: 9}).About("a").About("b").WithHint("c").WithHint("d"), "line 3, column 8: a: bad (c)")
+}
+
+func TestError_Chain(t *testing.T) {
+	for _, e := range []*sqlerror.Error{
+		sqlerror.Userf(sqlerror.CodeSyntax, "read: %w", io.EOF),
+		sqlerror.Userf(sqlerror.CodeSyntax, "%w, that is", io.EOF),
+		sqlerror.Userf(sqlerror.CodeSyntax, "%w and %w", io.ErrClosedPipe, io.EOF),
+	} {
+		if !errors.Is(e, io.EOF) {
+			t.Errorf("%v has lost its cause", e)
+		}
+		wrapped := fmt.Errorf("outer: %w", e)
+		if sqlerror.As(wrapped) != e || !sqlerror.HasCode(wrapped, sqlerror.CodeSyntax) || sqlerror.HasCode(wrapped, sqlerror.CodeType) {
+			t.Errorf("%v is not found in its chain", e)
+		}
+	}
+	if sqlerror.As(io.EOF) != nil || sqlerror.As(nil) != nil || sqlerror.HasCode(nil, "") {
+		t.Error("As finds an error that is not there")
+	}
+}
+
+func TestIsRetryable(t *testing.T) {
+	f := func(err error, want bool) {
+		t.Helper()
+		if got := sqlerror.IsRetryable(err); got != want {
+			t.Errorf("IsRetryable(%v)=%t", err, got)
+		}
+	}
+	f(nil, false)
+	f(io.EOF, true)
+	f(sqlerror.Userf(sqlerror.CodeSyntax, "x"), false)
+	f(fmt.Errorf("y: %w", sqlerror.Externalf(sqlerror.CodeExternal, "x")), true)
+	f(sqlerror.Externalf(sqlerror.CodeExternal, "x").Final(), false)
+}
+
+func TestPosition_Within(t *testing.T) {
+	f := func(inner, outer, want sqlerror.Position) {
+		t.Helper()
+		if got := inner.Within(outer); got != want {
+			t.Errorf("%+v within %+v=%+v, want %+v", inner, outer, got, want)
+		}
+		e := sqlerror.Userf(sqlerror.CodeSyntax, "x").At(inner).Within(outer)
+		if e.Pos != want {
+			t.Errorf("error at %+v within %+v=%+v, want %+v", inner, outer, e.Pos, want)
+		}
+	}
+	p := func(line, column int) sqlerror.Position { return sqlerror.Position{Line: line, Column: column} }
+	file := sqlerror.Position{File: "a.sql", Line: 10, Column: 5}
+	f(p(1, 1), file, file)
+	f(p(1, 4), file, sqlerror.Position{File: "a.sql", Line: 10, Column: 8})
+	f(p(3, 4), file, sqlerror.Position{File: "a.sql", Line: 12, Column: 4})
+	f(sqlerror.Position{}, file, file)
+	f(p(3, 4), sqlerror.Position{}, p(3, 4))
+	f(p(3, 4), sqlerror.Position{File: "b.sql"}, sqlerror.Position{File: "b.sql", Line: 3, Column: 4})
+}
+
+func TestNearest(t *testing.T) {
+	f := func(name, want string, candidates ...string) {
+		t.Helper()
+		if got := sqlerror.Nearest(name, candidates); got != want {
+			t.Errorf("Nearest(%q, %q)=%q, want %q", name, candidates, got, want)
+		}
+	}
+	f("broker", "brokers", "topic", "brokers")
+	f("tpoic", "topic", "topic", "brokers")
+	f("TOPIC", "topic", "topic")
+	f("start", "start", "stop", "start")
+	f("compression_level", "compression", "catalog", "compression")
+	f("xyz", "", "topic", "brokers")
+	f("", "", "topic")
+	f("topic", "")
+}
+
+func TestCode_MySQL(t *testing.T) {
+	f := func(code sqlerror.Code, number int, state string) {
+		t.Helper()
+		if n, s := code.MySQL(); n != number || s != state {
+			t.Errorf("%s is %d %s, want %d %s", code, n, s, number, state)
+		}
+	}
+	f(sqlerror.CodeSyntax, 1064, "42000")
+	f(sqlerror.CodeUnknownObject, 1146, "42S02")
+	f(sqlerror.CodeExists, 1050, "42S01")
+	f(sqlerror.CodeAuth, 1045, "28000")
+	f(sqlerror.CodeInternal, 1105, "HY000")
+	f("something else", 1105, "HY000")
+}
