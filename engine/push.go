@@ -7,6 +7,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 
 	"github.com/leatdb/leat/connectors/push"
+	"github.com/leatdb/leat/engine/dataflow"
 	"github.com/leatdb/leat/sql"
 	"github.com/leatdb/leat/sql/sqlerror"
 )
@@ -31,7 +32,27 @@ func (db *DB) Source(name string) (*Source, error) {
 	if s.hub == nil {
 		return nil, sqlerror.Userf(sqlerror.CodeState, "source %s has connector %s, and only 'push' sources are fed by the program", s.name, s.connector.Name)
 	}
+	db.awaitReaders(s)
 	return &Source{s.name, s.hub}, nil
+}
+
+// awaitReaders waits a moment until the streams that read a push source have
+// begun, so that what is sent next reaches them.
+func (db *DB) awaitReaders(s *source) {
+	ctx, cancel := context.WithTimeout(db.ctx, checkTimeout)
+	defer cancel()
+	for _, reader := range db.readers(s.name) {
+		run := reader.running()
+		if run == nil {
+			continue
+		}
+		if run.Settled(ctx); run.Status().State != dataflow.Running {
+			continue
+		}
+		if err := s.hub.Await(ctx, reader.name); err != nil {
+			db.cfg.Logger.Warn("stream does not read yet", "stream", reader.name, "source", s.name, "error", err)
+		}
+	}
 }
 
 // Send hands one payload (one or more values of the source's format) to every

@@ -183,7 +183,7 @@ func (db *DB) lowerAdhoc(ctx *gms.Context, _ *analyzer.Analyzer, n gms.Node, sco
 	}
 	lowered, err := planner.Lower(ctx, n)
 	if err == nil {
-		_, _, err = adhoc.Spell(lowered)
+		_, err = adhoc.Spell(lowered, adhoc.Session{Location: sessionLocation(ctx)})
 	}
 	if err != nil {
 		db.cfg.Logger.Debug("query goes row by row", "reason", err)

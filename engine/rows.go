@@ -59,10 +59,10 @@ func gmsSchema(columns types.Schema, table string) (gms.Schema, error) {
 func sessionLocation(ctx *gms.Context) *time.Location {
 	v, err := ctx.GetSessionVariable(ctx, "time_zone")
 	name, _ := v.(string)
-	if err != nil || name == "" || name == "SYSTEM" {
+	if err != nil || name == "" {
 		return time.UTC
 	}
-	loc, err := kernel.LoadLocation(name)
+	loc, err := kernel.LoadZone(name, time.UTC)
 	if err != nil {
 		return time.UTC
 	}

@@ -89,11 +89,11 @@ func (s *sink) lake(ctx context.Context) (catalog.Lake, error) {
 	if err != nil {
 		return nil, err
 	}
-	lake, ok := handle.(catalog.Lake)
+	tables, ok := handle.(interface{ Lake() catalog.Lake })
 	if !ok {
 		return nil, sqlerror.Userf(sqlerror.CodeUnsupported, "sink %s holds no tables that can be read", s.name)
 	}
-	return lake, nil
+	return tables.Lake(), nil
 }
 
 func (s *sink) close() error {

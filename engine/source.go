@@ -107,7 +107,7 @@ func (db *DB) newSource(def *sql.CreateSource) (*source, error) {
 	if w := def.Watermark; w != nil && s.schema.Index(w.Column.Name) < 0 {
 		return nil, sqlerror.Userf(sqlerror.CodeUnknownObject, "unknown column %s in WATERMARK FOR", w.Column.Name).At(w.Pos).About("source " + s.name)
 	}
-	if connector.Value == push.Name {
+	if s.connector == push.Connector {
 		s.hub = push.NewHub(pushBytes)
 	}
 	return s, nil

@@ -96,8 +96,7 @@ func (db *DB) definitionDiff(old *catalog.Object, def sql.Definition) string {
 	if err != nil {
 		return err.Error()
 	}
-	redact := db.redactor(def)
-	return sql.Diff(stored.Format(redact), def.Format(redact))
+	return sql.DiffDefinitions(stored, def, db.redactor(def))
 }
 
 // redactor says which options of a definition are secrets.

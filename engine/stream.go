@@ -48,8 +48,6 @@ var streamOptions = connectors.Spec{
 	{Name: "sql_mode", Default: "STRICT_TRANS_TABLES", Doc: "'' relaxes the evaluation: what does not fit becomes NULL or is cut, instead of a dead letter."},
 	{Name: "timezone", Default: "UTC", Doc: "The zone in which the stream turns instants into dates and text."},
 	{Name: "dead_letter_limit", Kind: connectors.OptionInt, Default: "0", Max: 1 << 40, Runtime: true, Doc: "The stream fails when more values than this are rejected within a minute; 0 is never."},
-	{Name: "commit_size", Kind: connectors.OptionSize, Default: "1GB", Min: 1 << 10, Max: 1 << 50, Runtime: true, Doc: "An epoch ends early when this much has been written in it."},
-	{Name: "adopt", Kind: connectors.OptionBool, Default: "false", Doc: "Takes over table metadata that is found at the table's location but unknown to the catalog."},
 }
 
 // planned is a stream definition with everything it refers to.
@@ -58,6 +56,8 @@ type planned struct {
 	source  *source
 	sink    *sink
 	options connectors.Options
+	// location is the zone in which the stream evaluates.
+	location *time.Location
 }
 
 // planStream binds a stream's definition.
@@ -83,14 +83,16 @@ func (db *DB) planStream(ctx context.Context, def *sql.CreateStream) (*planned, 
 		}
 		return nil, fmt.Errorf("%s: %w", about, err)
 	}
-	if _, err := kernel.LoadLocation(own.String("timezone")); err != nil {
+	loc, err := kernel.LoadZone(own.String("timezone"), time.UTC)
+	if err != nil {
 		o, _ := optionValue(def.Options, "timezone")
 		return nil, sqlerror.Userf(sqlerror.CodeBadOption, "option \"timezone\": %w", err).At(o.Pos).About(about)
 	}
 	session := db.NewSession()
 	gctx := session.context(ctx, def.Query, def.QueryPos)
 	plan, err := planner.BindStream(gctx, db.mysql.Analyzer.Catalog, planner.StreamInput{
-		Stream: def, Strict: own.String("sql_mode") != "",
+		Stream: def, Strict: own.String("sql_mode") != "", Location: loc,
+		TableFormat: sink.options.String("table_format"), Names: db.names(sql.KindSource),
 	})
 	if err != nil {
 		return nil, err
@@ -99,7 +101,7 @@ func (db *DB) planStream(ctx context.Context, def *sql.CreateStream) (*planned, 
 	if !ok {
 		return nil, fmt.Errorf("plan %s: source %s has handle %T", about, plan.Source.Name, plan.Source.Handle)
 	}
-	return &planned{plan: plan, source: source, sink: sink, options: sink.options.Over(own)}, nil
+	return &planned{plan: plan, source: source, sink: sink, options: sink.options.Over(own), location: loc}, nil
 }
 
 // newStream makes a stream that does not run yet.
@@ -132,10 +134,6 @@ func (s *stream) start(p *planned, first connectors.StreamSink, move func(contex
 	db := s.db
 	options := p.options
 	s.options.Store(&options)
-	loc, err := kernel.LoadLocation(options.String("timezone"))
-	if err != nil {
-		loc = time.UTC
-	}
 	hidden := make([]types.Type, 0, len(p.plan.Source.Hidden))
 	for _, name := range p.plan.Source.Hidden {
 		i := slices.IndexFunc(p.source.connector.Hidden, func(h connectors.Hidden) bool { return strings.EqualFold(h.Name, name) })
@@ -167,7 +165,7 @@ func (s *stream) start(p *planned, first connectors.StreamSink, move func(contex
 		},
 		NewPipeline: func() (*operator.Pipeline, error) {
 			return newPipeline(p.plan, &kernel.Context{
-				Alloc: memory.DefaultAllocator, Location: loc, Mode: kernel.Mode{Strict: options.String("sql_mode") != ""},
+				Alloc: memory.DefaultAllocator, Location: p.location, Mode: kernel.Mode{Strict: options.String("sql_mode") != ""},
 			})
 		},
 		CommitInterval:    func() time.Duration { return s.options.Load().Duration("commit_interval") },
@@ -189,6 +187,9 @@ func (s *stream) start(p *planned, first connectors.StreamSink, move func(contex
 		defer cancel()
 		if err := run.Run(ctx); err != nil && !cancelled(ctx, err) {
 			db.cfg.Logger.Error("stream ended", "stream", s.name, "error", err)
+		}
+		if p.source.hub != nil {
+			p.source.hub.Detach(s.name)
 		}
 	}()
 }

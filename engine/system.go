@@ -11,8 +11,8 @@ import (
 	gms "github.com/dolthub/go-mysql-server/sql"
 
 	"github.com/leatdb/leat/catalog"
+	"github.com/leatdb/leat/catalog/iceberg"
 	"github.com/leatdb/leat/connectors"
-	"github.com/leatdb/leat/connectors/lake"
 	"github.com/leatdb/leat/sql/sqlerror"
 	"github.com/leatdb/leat/sql/types"
 )
@@ -87,7 +87,10 @@ var (
 	}
 	filesColumns      = types.Schema{text("database"), text("table"), text("path"), text("format"), text("partition"), integer("rows"), integer("bytes")}
 	partitionsColumns = types.Schema{text("database"), text("table"), text("partition"), integer("files"), integer("rows"), integer("bytes")}
-	deadColumns       = lake.DeadLetterSchema
+	deadColumns       = types.Schema{
+		text("stream"), text("source"), text("source_position"), {Name: "arrived_at", Type: types.Type{Kind: types.Timestamp, Fsp: 6}},
+		text("error_class"), text("error_message"), {Name: "raw", Type: types.TypeBlob}, {Name: "attempt", Type: types.Type{Kind: types.Int32}},
+	}
 )
 
 // Name implements gms.Database.
@@ -313,7 +316,7 @@ func partitionText(values map[string]string) any {
 func (db *DB) deadLetters(ctx *gms.Context) (gms.RowIter, error) {
 	it := &deadLetterIter{db: db}
 	err := db.eachTable(ctx, func(_ string, t catalog.Table) error {
-		if t.Name() == lake.DeadLetterTable {
+		if t.Name() == iceberg.DeadLetterTable {
 			it.tables = append(it.tables, t)
 		}
 		return nil

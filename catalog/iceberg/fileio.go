@@ -96,12 +96,27 @@ func (l *Lake) fileIO(ctx context.Context) (icebergio.IO, error) {
 // locate finds the store and key of a name, which may lie outside the lake's
 // folder when another program put the table there.
 func (f *fileIO) locate(name string) (objectstore.Store, string, error) {
-	if key, err := f.store.Key(name); err == nil {
+	if key, err := f.key(name); err == nil {
 		return f.store, key, nil
 	}
 	folder, base := path.Split(name)
 	other, err := f.store.At(strings.TrimSuffix(folder, "/"))
 	return other, base, err
+}
+
+// key is the key of a name in the lake's folder. The library escapes the names
+// that it makes up, as URLs, where the folder's has a space or a letter beyond
+// ASCII.
+func (f *fileIO) key(name string) (string, error) {
+	key, err := f.store.Key(name)
+	if err != nil {
+		if plain, bad := url.PathUnescape(name); bad == nil && plain != name {
+			if key, err := f.store.Key(plain); err == nil {
+				return key, nil
+			}
+		}
+	}
+	return key, err
 }
 
 // Open implements the library's IO.
@@ -138,7 +153,7 @@ func (f *fileIO) read(name string) ([]byte, error) {
 // Create implements the library's WriteFileIO: the file exists when the writer
 // is closed.
 func (f *fileIO) Create(name string) (icebergio.FileWriter, error) {
-	key, err := f.store.Key(name)
+	key, err := f.key(name)
 	if err != nil {
 		return nil, err
 	}
@@ -147,7 +162,7 @@ func (f *fileIO) Create(name string) (icebergio.FileWriter, error) {
 
 // WriteFile implements the library's WriteFileIO.
 func (f *fileIO) WriteFile(name string, data []byte) error {
-	key, err := f.store.Key(name)
+	key, err := f.key(name)
 	if err != nil {
 		return err
 	}
@@ -169,7 +184,7 @@ func (f *fileIO) Remove(name string) error {
 func (f *fileIO) DeleteFiles(ctx context.Context, names []string) ([]string, error) {
 	keys := make([]string, len(names))
 	for i, name := range names {
-		key, err := f.store.Key(name)
+		key, err := f.key(name)
 		if err != nil {
 			return nil, err
 		}

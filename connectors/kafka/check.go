@@ -14,7 +14,8 @@ import (
 )
 
 // check finds out before a stream is made whether the topic can be read. It
-// takes no longer than connect_timeout.
+// takes no longer than connect_timeout. The error is retryable when no broker can
+// be reached, and final when one says no.
 func check(ctx context.Context, cfg connectors.SourceConfig) error {
 	cfg = cfg.WithDefaults()
 	if _, err := newSource(cfg); err != nil {
@@ -37,13 +38,13 @@ func check(ctx context.Context, cfg connectors.SourceConfig) error {
 		return sqlerror.Userf(sqlerror.CodeBadOption, "%w", err).About("source " + cfg.Name)
 	}
 	defer cl.Close()
-	final := func(act string, err error) error {
+	explained := func(act string, err error) error {
 		// A timeout says less than why no connection came about.
 		if cause := h.last(); cause != nil && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)) {
 			err = errors.Join(cause, err)
 		}
 		err = explain(cfg, act, err)
-		if e := sqlerror.As(err); e != nil {
+		if e := sqlerror.As(err); e != nil && e.Code != sqlerror.CodeExternal {
 			return e.Final()
 		}
 		return err
@@ -62,7 +63,7 @@ func check(ctx context.Context, cfg connectors.SourceConfig) error {
 		return e.WithHint("the cluster has %d topics, none with a name like it", len(all))
 	}
 	if err != nil {
-		return final("ask the brokers for topic "+topic, err)
+		return explained("ask the brokers for topic "+topic, err)
 	}
 	if len(m.partitions) == 0 {
 		return nil
@@ -72,7 +73,7 @@ func check(ctx context.Context, cfg connectors.SourceConfig) error {
 		err = listed.Error()
 	}
 	if err != nil && !kerr.IsRetriable(err) {
-		return final("ask where topic "+topic+" begins", err)
+		return explained("ask where topic "+topic+" begins", err)
 	}
 	return nil
 }

@@ -1000,7 +1000,8 @@ func TestCheck(t *testing.T) {
 				}
 				return
 			}
-			if err == nil || !strings.Contains(err.Error(), want) || sqlerror.IsRetryable(err) || !strings.HasPrefix(err.Error(), "source trips: ") || strings.Contains(err.Error(), "secret") {
+			want, away := strings.CutPrefix(want, "away: ")
+			if err == nil || !strings.Contains(err.Error(), want) || sqlerror.IsRetryable(err) != away || !strings.HasPrefix(err.Error(), "source trips: ") || strings.Contains(err.Error(), "secret") {
 				t.Errorf("err=%v, want %q", err, want)
 			}
 		})
@@ -1010,9 +1011,9 @@ func TestCheck(t *testing.T) {
 	f("OneOfTwoBrokersAway", away+","+p, "")
 	f("MissingTopic", p, `topic trisp does not exist (did you mean "trips"?)`, "topic", "trisp")
 	f("MissingTopicUnlikeAny", p, "the cluster has 2 topics, none with a name like it", "topic", "zzzzzzzz")
-	f("Away", away, "connection refused")
-	f("Silent", silent.Addr().String(), "no answer in time")
-	f("UnknownHost", "no-such-host.invalid:9092", "cannot be resolved")
+	f("Away", away, "away: connection refused")
+	f("Silent", silent.Addr().String(), "away: no answer in time")
+	f("UnknownHost", "no-such-host.invalid:9092", "away: cannot be resolved")
 	f("BadStart", p, `"erliest" is no place to start (did you mean "earliest"?)`, "start", "erliest")
 	f("BadStartTime", p, "write 'earliest', 'latest', '2026-01-31T12:00:00Z'", "start", "2024-13-01")
 
@@ -1029,7 +1030,7 @@ func TestCheck(t *testing.T) {
 	f("UnknownAuthority", x, "give the authority's certificate as tls_ca", "security_protocol", "ssl")
 	f("WrongName", x, "the brokers' certificate is for another name", "security_protocol", "ssl", "tls_ca", ca, "tls_server_name", "other.example")
 	f("PlaintextToTLS", x, "they may expect TLS")
-	f("TLSToPlaintext", p, "security_protocol", "security_protocol", "ssl", "tls_skip_verify", "true")
+	f("TLSToPlaintext", p, "away: does it speak TLS on this port", "security_protocol", "ssl", "tls_skip_verify", "true")
 	f("NoCertificate", x, "tls_ca holds no certificate", "security_protocol", "ssl", "tls_ca", "-----BEGIN NOTHING")
 	f("MissingCA", x, "read tls_ca: open /nonexistent", "security_protocol", "ssl", "tls_ca", "/nonexistent")
 	f("KeyWithoutCert", x, "tls_cert and tls_key belong together", "security_protocol", "ssl", "tls_key", "x")

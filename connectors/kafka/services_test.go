@@ -89,6 +89,15 @@ func TestApacheKafka(t *testing.T) {
 		end(kgo.TryAbort, 0, 100)
 		end(kgo.TryCommit, 100, 200)
 		end(kgo.TryAbort, 200, 300)
+		for admin := kadm.NewClient(cl); ; { // the markers are written after the answer
+			listed, err := admin.ListCommittedOffsets(t.Context(), "tx")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if o, _ := listed.Lookup("tx", 0); o.Offset == 303 {
+				break
+			}
+		}
 		r := begin(t, "tx", nil, "stop", "latest")
 		defer r.close()
 		r.readAll()

@@ -14,9 +14,9 @@ var streamSpec = connectors.Spec{
 	{Name: "compression", Default: "zstd", Choices: []string{"zstd", "snappy", "gzip", "none"}, Doc: "Codec of the files' pages."},
 	{Name: "compression_level", Kind: connectors.OptionInt, Min: 1, Max: 22, Doc: "Level of the codec: 1 to 22 for zstd (default 1), 1 to 9 for gzip (default 1)."},
 	{Name: "commit_interval", Kind: connectors.OptionDuration, Default: "10s", Min: int64(10 * time.Millisecond), Max: int64(24 * time.Hour), Runtime: true, Doc: "How often rows become visible and durable."},
-	{Name: "commit_size", Kind: connectors.OptionSize, Default: "1GB", Min: 1 << 20, Max: 1 << 42, Runtime: true, Doc: "Commits earlier when so many bytes of files were written."},
-	{Name: "target_file_size", Kind: connectors.OptionSize, Default: "128MB", Min: 1 << 20, Max: 16 << 30, Runtime: true, Doc: "A file that reaches this size is finished within an epoch."},
-	{Name: "row_group_size", Kind: connectors.OptionSize, Default: "64MiB", Min: 1 << 20, Max: 1 << 30, Doc: "Bytes of a row group before compression."},
+	{Name: "commit_size", Kind: connectors.OptionSize, Default: "1GB", Min: 1e6, Max: 1 << 42, Runtime: true, Doc: "Commits earlier when so many bytes of files were written."},
+	{Name: "target_file_size", Kind: connectors.OptionSize, Default: "128MB", Min: 1e6, Max: 16 << 30, Runtime: true, Doc: "A file that reaches this size is finished within an epoch."},
+	{Name: "row_group_size", Kind: connectors.OptionSize, Default: "64MiB", Min: 1e6, Max: 1 << 30, Doc: "Bytes of a row group before compression."},
 	{Name: "snapshot_retention", Kind: connectors.OptionDuration, Default: "1h", Max: int64(3650 * 24 * time.Hour), Runtime: true, Doc: "How long old snapshots of the table can be read; 100 are always kept, 500 at most."},
 	{Name: "adopt", Kind: connectors.OptionBool, Default: "false", Doc: "Takes over table metadata that lies at the table's place and that the catalog does not know."},
 }

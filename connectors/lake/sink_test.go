@@ -169,7 +169,7 @@ func TestSink_S3(t *testing.T) {
 	})
 	dir := t.TempDir()
 	open := func() *lake.Sink {
-		s, err := openConnector(t, dir, "path", "s3://lake/ware house", "endpoint", endpoint, "access_key_id", "k", "secret_access_key", "s")
+		s, err := openConnector(t, dir, "path", "s3://lake/ware hoüse", "endpoint", endpoint, "access_key_id", "k", "secret_access_key", "s")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -191,7 +191,7 @@ func TestSink_S3(t *testing.T) {
 	mustEpoch(t, stream, &state, 60)
 	checkExactlyOnce(t, sink.Lake(), 60)
 	tbl, err := sink.Lake().Table(t.Context(), "trips")
-	if err != nil || tbl.Location() != "s3://lake/ware house/trips" {
+	if err != nil || tbl.Location() != "s3://lake/ware hoüse/trips" {
 		t.Errorf("location %s, %v", tbl.Location(), err)
 	}
 	if err := sink.Lake().DropTable(t.Context(), "trips"); err != nil {
@@ -251,7 +251,7 @@ func TestStream_ManyPartitions(t *testing.T) {
 	}
 	sink := openSink(t, t.TempDir(), nil)
 	spec := tripSpec("s1")
-	spec.Lanes, spec.MemoryBytes = 1, 16<<20
+	spec.Lanes, spec.MemoryBytes = 1, 5<<20
 	stream := openStream(t, sink, spec)
 	defer stream.Close()
 	state, _ := mustBegin(t, stream)
@@ -354,4 +354,3 @@ func TestStream_ManyCommits(t *testing.T) {
 		t.Errorf("%d rows landed, want %d", got, commits)
 	}
 }
-

@@ -56,6 +56,42 @@ func (q *selection) has(id logical.ColumnID) bool {
 	return false
 }
 
+// narrow keeps only the columns that exprs pass on, if that is all they do and
+// what the rows are sorted by stays among them.
+func (q *selection) narrow(exprs []logical.NamedExpr) bool {
+	if q.distinct {
+		return false
+	}
+	byID := make(map[logical.ColumnID]item, len(q.items))
+	for _, it := range q.items {
+		byID[it.id] = it
+	}
+	kept := make(map[logical.ColumnID]bool, len(exprs))
+	items := make([]item, len(exprs))
+	for i, e := range exprs {
+		c, ok := e.Expr.(*logical.Column)
+		if !ok || c.ID != e.Column.ID || function.DuckDBType(c.T) != function.DuckDBType(e.Column.Type) {
+			return false
+		}
+		if items[i], ok = byID[c.ID]; !ok {
+			return false // a column of an enclosing query
+		}
+		kept[c.ID] = true
+	}
+	for _, g := range q.order {
+		if q.computed && !kept[g.id] {
+			return false
+		}
+	}
+	for _, g := range q.groupBy {
+		if len(g) > 0 && !keepsGroup(q.items, items, g) {
+			return false
+		}
+	}
+	q.items = items
+	return true
+}
+
 // render is the SELECT.
 func (q *selection) render() string {
 	var b strings.Builder

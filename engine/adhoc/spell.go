@@ -149,6 +149,9 @@ func (s *speller) project(n *logical.Project, where []logical.Expr) (*selection,
 	if err != nil {
 		return nil, err
 	}
+	if q.narrow(n.Exprs) {
+		return q, nil
+	}
 	if q.computed || q.distinct || q.limited {
 		q = s.wrap(q)
 	}

@@ -32,6 +32,12 @@ func Cast(e Expr, to types.Type) Expr {
 		}
 		return Cast(e.Expr, to)
 	}
+	if sameValues(from, to) {
+		if c, ok := e.(*constant); ok {
+			return &constant{c.value, c.array, to}
+		}
+		return &retyped{e, to}
+	}
 	if f := castFunc(from, to); f != nil {
 		return fold(Call(f, to, e), from, to)
 	}
@@ -58,6 +64,25 @@ func Cast(e Expr, to types.Type) Expr {
 		return &failing{to, fmt.Errorf("no conversion from %s to %s", from, to)}
 	}
 	return Cast(Cast(e, via), to)
+}
+
+// sameValues reports whether every value of one type is one of the other as it
+// stands.
+func sameValues(from, to types.Type) bool {
+	if from.Kind != to.Kind {
+		return false
+	}
+	switch to.Kind {
+	case types.String:
+		return to.Length == 0 || from.Length > 0 && from.Length <= to.Length
+	case types.Binary:
+		return to.Name != "BINARY" && (to.Length == 0 || from.Length > 0 && from.Length <= to.Length)
+	case types.Time, types.DateTime, types.Timestamp:
+		return from.Fsp <= to.Fsp
+	case types.Decimal:
+		return from.Precision == to.Precision && from.Scale == to.Scale
+	}
+	return true
 }
 
 // failing is an expression that cannot be evaluated.

@@ -149,8 +149,6 @@ func castToJSON(from types.Type) Func {
 			}
 			return out.finish()
 		})
-	case types.JSON:
-		return FuncSame
 	}
 	put := jsonPrinter(from)
 	return propagate(func(f *frame, args []Vector) error {

@@ -10,12 +10,6 @@ import (
 // castToText prints values of a type; to is a String or Binary, perhaps of a
 // bounded length.
 func castToText(from, to types.Type) Func {
-	if from.Kind == types.String && to.Kind == types.String && to.Length == 0 {
-		return FuncSame
-	}
-	if from.Kind == types.Binary && to.Kind == types.Binary && to.Length == 0 {
-		return FuncSame
-	}
 	printing := printer(from)
 	return propagate(func(f *frame, args []Vector) error {
 		put := printing(f.ctx, args[0])

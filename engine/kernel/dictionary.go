@@ -4,6 +4,8 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
+
+	"github.com/leatdb/leat/sql/types"
 )
 
 // dictionaryType is the one dictionary type that columns have.
@@ -89,7 +91,7 @@ func (c *call) perDistinct(ctx *Context, in *Batch, args []Vector) (Vector, erro
 			return c.withNull(ctx, distinct, ofNull, indices, valid, errs)
 		}
 	}
-	arr, err := lookUp(ctx, distinct.Array, indices, valid)
+	arr, err := c.lookUp(ctx, distinct.Array, indices, valid)
 	return Vector{Array: arr, Errors: errs}, err
 }
 
@@ -114,14 +116,14 @@ func (c *call) withNull(ctx *Context, distinct, ofNull Vector, indices []int32, 
 			errs = errs.Set(i, failed)
 		}
 	}
-	arr, err := lookUp(ctx, all, to, bitmap{})
+	arr, err := c.lookUp(ctx, all, to, bitmap{})
 	return Vector{Array: arr, Errors: errs}, err
 }
 
 // lookUp gathers the rows' results from the results of distinct values. Text
 // stays a dictionary array, of values that are distinct again.
-func lookUp(ctx *Context, results arrow.Array, indices []int32, valid bitmap) (arrow.Array, error) {
-	if results.DataType().ID() != arrow.STRING {
+func (c *call) lookUp(ctx *Context, results arrow.Array, indices []int32, valid bitmap) (arrow.Array, error) {
+	if c.out.Kind != types.String {
 		return take(ctx.Alloc, results, indices, valid)
 	}
 	// codes are the results' places in the new dictionary, −1 for NULL.

@@ -29,9 +29,29 @@ func (c *column) Eval(_ *Context, in *Batch) (Vector, error) {
 	if arr.Len() != in.Rows {
 		return Vector{}, fmt.Errorf("column %d has %d rows in a batch of %d", c.index, arr.Len(), in.Rows)
 	}
+	if !holds(arr.DataType(), c.t) {
+		return Vector{}, fmt.Errorf("column %d is %s, want %s for %s", c.index, arr.DataType(), c.t.Arrow(), c.t)
+	}
 	arr.Retain()
 	return Vector{Array: arr}, nil
 }
+
+// holds reports whether arrays of an Arrow type hold a column's values: those of
+// text may be dictionaries.
+func holds(dt arrow.DataType, t types.Type) bool {
+	if d, ok := dt.(*arrow.DictionaryType); ok && t.Kind == types.String {
+		return d.IndexType.ID() == arrow.INT32 && d.ValueType.ID() == arrow.STRING
+	}
+	return arrow.TypeEqual(dt, t.Arrow())
+}
+
+// retyped is an expression of another type that has the same representation.
+type retyped struct {
+	Expr
+	t types.Type
+}
+
+func (r *retyped) Type() types.Type { return r.t }
 
 // constant is the same value in every row.
 type constant struct {
@@ -123,6 +143,8 @@ func isQuick(e Expr) bool {
 	case *interval:
 		return isQuick(e.Expr)
 	case *rounded:
+		return isQuick(e.Expr)
+	case *retyped:
 		return isQuick(e.Expr)
 	case *call:
 		return e.quick

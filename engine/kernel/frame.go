@@ -139,7 +139,7 @@ func (f *frame) warn(i int, err error) {
 // live goes through the rows that have a result and that somebody wants.
 func (f *frame) live(yield func(i int) bool) {
 	switch {
-	case f.ctx.sel != nil && f.rows > 1:
+	case f.ctx.sel != nil:
 		for _, i := range f.ctx.sel {
 			if f.isValid(int(i)) && !yield(int(i)) {
 				return

@@ -121,3 +121,22 @@ func errorText(err error) string {
 	}
 	return err.Error()
 }
+
+// TestFormsAgree evaluates what is pinned, not compared with the engine, for
+// every form that arguments may have.
+func TestFormsAgree(t *testing.T) {
+	file, err := os.ReadFile("testdata/pinned_functions.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	table := functiontest.Sample(4, sampleRows)
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text := range strings.Lines(string(file)) {
+		if text = strings.TrimSpace(text); text != "" {
+			t.Run(text, func(t *testing.T) { table.Check(t, text, berlin) })
+		}
+	}
+}

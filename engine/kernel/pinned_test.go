@@ -381,6 +381,8 @@ var pinned = [][2]string{
 	{"date_add('2024-02-29', interval 1 year)", "2025-02-28"},
 	{"date_add('2024-02-29', interval '1-2' `YEAR_MONTH`)", "2025-04-29"},
 	{"date_add('9999-12-31', interval 1 day)", "NULL"},
+	{"adddate('2008-01-02', 31)", "2008-02-02"},
+	{"subdate(date('2008-01-02'), 31)", "2007-12-02"},
 	{"date_add('2006-05-00', interval 1 day)", "NULL"},
 	{"date('2024-02-29') + interval 1.5 second", "2024-02-29 00:00:01.500000"},
 	{"date('2024-02-29') + interval 1.5 day", "2024-03-02"},

@@ -169,3 +169,23 @@ func TestExpand(t *testing.T) {
 	f("1.50", types.NewDecimal(5, 2))
 	f([]byte("b"), types.TypeBlob)
 }
+
+// A column of another Arrow type than its own is refused, not misread.
+func TestColumnOfAnotherType(t *testing.T) {
+	ctx := &kernel.Context{Alloc: memory.DefaultAllocator}
+	b := array.NewInt32Builder(memory.DefaultAllocator)
+	defer b.Release()
+	b.Append(1)
+	arr := b.NewArray()
+	defer arr.Release()
+	batch := &kernel.Batch{Columns: []arrow.Array{arr}, Rows: 1}
+	for _, e := range []kernel.Expr{kernel.Column(0, types.TypeInt64), kernel.Column(0, types.TypeText), kernel.Column(1, types.TypeInt64)} {
+		if _, err := e.Eval(ctx, batch); err == nil {
+			t.Errorf("no error for %s", e.Type())
+		}
+	}
+	batch.Rows = 2
+	if _, err := kernel.Column(0, types.Type{Kind: types.Int32}).Eval(ctx, batch); err == nil {
+		t.Error("no error for a batch of another length")
+	}
+}

@@ -1,8 +1,10 @@
 package kernel
 
 import (
+	"bytes"
 	"fmt"
 	"math"
+	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -42,9 +44,9 @@ func Value(arr arrow.Array, i int) any {
 	case *array.Decimal128:
 		return string(appendDecimal(nil, arr.Value(i), int(arr.DataType().(*arrow.Decimal128Type).Scale)))
 	case *array.String:
-		return string(append([]byte(nil), arr.Value(i)...))
+		return strings.Clone(arr.Value(i))
 	case *array.Binary:
-		return append([]byte{}, arr.Value(i)...)
+		return bytes.Clone(arr.Value(i))
 	case *array.Date32:
 		return int64(arr.Value(i))
 	case *array.Time64:
@@ -127,6 +129,14 @@ func AppendValue(b array.Builder, v any) error {
 		default:
 			return misfit()
 		}
+	case *array.BinaryDictionaryBuilder:
+		switch x := v.(type) {
+		case string:
+			return b.AppendString(x)
+		case []byte:
+			return b.Append(x)
+		}
+		return misfit()
 	case *array.BinaryBuilder:
 		switch x := v.(type) {
 		case string:

@@ -39,6 +39,9 @@ func appendNumber(dst, number []byte) ([]byte, error) {
 	if i, ok := normalInteger(number); ok {
 		return append(dst, i...), nil
 	}
+	if isNormalFixed(number) {
+		return append(dst, number...), nil
+	}
 	f, err := strconv.ParseFloat(text(number), 64)
 	if err != nil {
 		return dst, syntaxError(0, "number %s is too big for a double", shorten(number))
@@ -51,6 +54,26 @@ func appendNumber(dst, number []byte) ([]byte, error) {
 		}
 	}
 	return append(dst, '.', '0'), nil
+}
+
+// isNormalFixed reports whether a valid JSON number with a fraction is certainly
+// in normal form already: without an exponent, without zeros at its end, and of
+// no more than the 15 digits that every double keeps.
+func isNormalFixed(number []byte) bool {
+	if len(number) > 16 {
+		return false
+	}
+	last := len(number) - 1
+	point := -1
+	for i, c := range number {
+		switch {
+		case c|0x20 == 'e':
+			return false
+		case c == '.':
+			point = i
+		}
+	}
+	return point > 0 && (number[last] != '0' || last == point+1)
 }
 
 // normalInteger reports whether a valid JSON number is one that MySQL keeps as

@@ -25,7 +25,7 @@ type local struct {
 // OpenLocal is a store in a local folder, which is made when something is
 // written or by Check.
 func OpenLocal(uri string) (Store, error) {
-	l, err := ParseLocation(uri)
+	l, err := parseRoot(uri)
 	if err != nil {
 		return nil, err
 	}
@@ -45,7 +45,16 @@ func (s *local) URI(key string) string {
 
 func (s *local) Key(uri string) (string, error) { return keyOf(s.root, uri) }
 
-func (s *local) At(uri string) (Store, error) { return OpenLocal(uri) }
+func (s *local) At(uri string) (Store, error) {
+	l, err := ParseLocation(uri)
+	if err == nil && l.Scheme != "file" {
+		err = badLocation(uri, "is no local path")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &local{root: l}, nil
+}
 
 func (s *local) path(key string) (string, error) {
 	if err := CheckKey(key); err != nil {

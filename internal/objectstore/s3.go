@@ -48,7 +48,7 @@ type Config struct {
 // Open opens the store that the URI names. Nothing is contacted but, for the
 // SDK's configuration, local files and the machine's metadata service.
 func Open(ctx context.Context, cfg Config) (Store, error) {
-	l, err := ParseLocation(cfg.URI)
+	l, err := parseRoot(cfg.URI)
 	if err != nil {
 		return nil, err
 	}

@@ -151,7 +151,8 @@ func (l Location) String() string {
 }
 
 // ParseLocation reads s3://bucket/prefix (s3a and s3n too), file:///path or a
-// plain path, which is made absolute. Paths hold their bytes unescaped.
+// plain path, which is made absolute. Paths are taken as they are: a "%" means
+// itself.
 func ParseLocation(uri string) (Location, error) {
 	scheme, rest, ok := strings.Cut(uri, "://")
 	switch {
@@ -177,9 +178,6 @@ func ParseLocation(uri string) (Location, error) {
 			if err := CheckKey(key); err != nil {
 				return Location{}, err
 			}
-			if err := plainText(uri, key); err != nil {
-				return Location{}, err
-			}
 		}
 		return Location{Scheme: "s3", Bucket: bucket, Path: key}, nil
 	}
@@ -195,8 +193,8 @@ func localLocation(p string) (Location, error) {
 			return Location{}, badLocation(p, "leaves its folder by \"..\"")
 		}
 	}
-	if err := plainText(p, p); err != nil {
-		return Location{}, err
+	if strings.ContainsAny(p, "\x00\n\r") {
+		return Location{}, badLocation(p, "holds a control character")
 	}
 	abs, err := filepath.Abs(p)
 	if err != nil {
@@ -205,14 +203,16 @@ func localLocation(p string) (Location, error) {
 	return Location{Scheme: "file", Path: filepath.ToSlash(abs)}, nil
 }
 
-// plainText refuses the characters that readers of table metadata take for
-// parts of a URI: some unescape paths, some do not.
-func plainText(uri, p string) error {
-	if strings.ContainsAny(p, "%?#\x00\n\r") {
-		return badLocation(uri, "holds one of % ? # or a control character").
+// parseRoot is ParseLocation for a store's root, in which the characters are
+// refused that readers of table metadata take for parts of a URI: some unescape
+// paths, some do not.
+func parseRoot(uri string) (Location, error) {
+	l, err := ParseLocation(uri)
+	if err == nil && strings.ContainsAny(l.Path, "%?#") {
+		err = badLocation(uri, "holds one of % ? #").
 			WithHint("readers of table metadata disagree about them; choose another path")
 	}
-	return nil
+	return l, err
 }
 
 func badLocation(uri, what string) *sqlerror.Error {

@@ -476,6 +476,8 @@ func TestParseLocation(t *testing.T) {
 	f("s3://b/", "s3://b")
 	f("s3a://b/x/y/", "s3://b/x/y")
 	f("/x/y/", "file:///x/y")
+	f("/x/a=%2F?#/y", "file:///x/a=%2F?#/y")
+	f("s3://b/a=%2F", "s3://b/a=%2F")
 	f("file:///x/y", "file:///x/y")
 	f("file:/x/y", "file:///x/y")
 	f("file://localhost/x", "file:///x")

@@ -123,12 +123,12 @@ func intervalFsp(value Arg, u kernel.Unit) int {
 
 // bindDateAdd binds date ± INTERVAL value unit.
 func bindDateAdd(args []Arg) (Binding, error) {
-	if args[1].Unit == "" {
-		return Binding{}, errors.New("the second argument must be an INTERVAL")
-	}
-	u, err := kernel.ParseUnit(args[1].Unit)
-	if err != nil {
-		return Binding{}, err
+	u := kernel.Day // ADDDATE takes a number of days
+	if args[1].Unit != "" {
+		var err error
+		if u, err = kernel.ParseUnit(args[1].Unit); err != nil {
+			return Binding{}, err
+		}
 	}
 	fsp := intervalFsp(args[1], u)
 	b := Binding{Args: []types.Type{args[0].Type, intervalType(args[1], u)}, Nullable: true}
@@ -159,7 +159,7 @@ func buildDateAdd(subtract bool) func([]kernel.Expr, types.Type) (kernel.Expr, e
 	return func(args []kernel.Expr, out types.Type) (kernel.Expr, error) {
 		value, u, ok := kernel.IntervalUnit(args[1])
 		if !ok {
-			return nil, errors.New("the second argument must be an INTERVAL")
+			value, u = args[1], kernel.Day
 		}
 		return kernel.Call(kernel.FuncDateAdd(args[0].Type(), u, subtract), out, args[0], value), nil
 	}

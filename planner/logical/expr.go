@@ -162,7 +162,7 @@ func (e *Call) Binding() function.Binding {
 	b := function.Binding{Result: e.T, Nullable: e.Null, Args: make([]types.Type, len(e.Args)),
 		Literals: make([]any, len(e.Args)), Units: make([]string, len(e.Args)), Quotients: make([]bool, len(e.Args))}
 	for i, a := range e.Args {
-		b.Args[i], b.Quotients[i] = a.Type(), hasQuotient(a)
+		b.Args[i], b.Quotients[i] = a.Type(), HasQuotient(a)
 		if interval, ok := a.(*Interval); ok {
 			b.Units[i], a = interval.Unit, interval.Value
 		}
@@ -173,9 +173,9 @@ func (e *Call) Binding() function.Binding {
 	return b
 }
 
-// hasQuotient reports whether a DECIMAL is a quotient, or computed of one in a way
+// HasQuotient reports whether a DECIMAL is a quotient, or computed of one in a way
 // that keeps its digits.
-func hasQuotient(e Expr) bool {
+func HasQuotient(e Expr) bool {
 	if e.Type().Kind != types.Decimal {
 		return false
 	}
@@ -188,7 +188,7 @@ func hasQuotient(e Expr) bool {
 			return false
 		}
 	}
-	return slices.ContainsFunc(e.Children(), hasQuotient)
+	return slices.ContainsFunc(e.Children(), HasQuotient)
 }
 
 // WithChildren replaces the operand.

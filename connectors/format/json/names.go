@@ -1,9 +1,12 @@
 package json
 
+import "math/bits"
+
 // nameTable finds the slot of a member by its name's bytes: a hash table with
 // linear probing whose keys are compared by words.
 type nameTable struct {
-	entries []nameEntry // a power of two, at most half full
+	entries []nameEntry // a power of two, at most a quarter full
+	shift   int         // of a hash, so that its highest bits are an index
 	used    int
 }
 
@@ -14,19 +17,21 @@ type nameEntry struct {
 }
 
 // wordsOf takes a name of n bytes at i apart: its first eight bytes and its
-// last eight, or 0 for the latter in a shorter name.
+// last eight; of a shorter name both are all of it. It does not branch, since
+// lengths are hard to predict.
 func wordsOf(b bytesAt, i, n int) (first, last uint64) {
-	first = b.word(i)
-	if n < 8 {
-		return first & (1<<(8*n) - 1), 0
-	}
-	return first, b.word(i + n - 8)
+	mask := lowBytes[min(n, 8)]
+	return b.word(i) & mask, b.word(i+max(n-8, 0)) & mask
 }
 
-func hashName(first, last uint64, n int) uint64 {
-	h := (first ^ uint64(n)*0x9e3779b97f4a7c15) * 0xff51afd7ed558ccd
-	h ^= last * 0xc4ceb9fe1a85ec53
-	return h ^ h>>32
+// lowBytes selects so many bytes of a word.
+var lowBytes = [9]uint64{
+	0, 0xff, 0xffff, 0xffffff, 0xffffffff, 0xffffffffff, 0xffffffffffff, 0xffffffffffffff, 0xffffffffffffffff,
+}
+
+// slotOf is where in the table the search for a name begins.
+func (t *nameTable) slotOf(first, last uint64, n int) uint64 {
+	return (first*0x9e3779b97f4a7c15 + last*0xc2b2ae3d27d4eb4f + uint64(n)*0xd6e8feb86659fd93) >> t.shift
 }
 
 // lookup finds the name of n bytes at i, without escapes; nil if it is unknown.
@@ -35,14 +40,13 @@ func (t *nameTable) lookup(b bytesAt, i, n int) *slot {
 		return nil
 	}
 	first, last := wordsOf(b, i, n)
-	mask := uint64(len(t.entries) - 1)
-	for h := hashName(first, last, n) & mask; ; h = (h + 1) & mask {
-		e := &t.entries[h]
+	for h := t.slotOf(first, last, n); ; h++ {
+		e := &t.entries[h&uint64(len(t.entries)-1)]
+		if e.first == first && e.last == last && len(e.name) == n && (n <= 16 || equalMiddle(b, i, e.name)) && e.slot != nil {
+			return e.slot
+		}
 		if e.slot == nil {
 			return nil
-		}
-		if e.first == first && e.last == last && len(e.name) == n && (n <= 16 || equalMiddle(b, i, e.name)) {
-			return e.slot
 		}
 	}
 }
@@ -59,9 +63,10 @@ func equalMiddle(b bytesAt, i int, name string) bool {
 
 // add enters a name that is not in the table.
 func (t *nameTable) add(name string, s *slot) {
-	if 2*(t.used+1) > len(t.entries) {
+	if 4*(t.used+1) > len(t.entries) {
 		old := t.entries
-		t.entries = make([]nameEntry, max(16, 2*len(old)))
+		t.entries = make([]nameEntry, max(64, 2*len(old)))
+		t.shift = 64 - bits.TrailingZeros(uint(len(t.entries)))
 		for _, e := range old {
 			if e.slot != nil {
 				t.insert(e)
@@ -76,10 +81,9 @@ func (t *nameTable) add(name string, s *slot) {
 }
 
 func (t *nameTable) insert(e nameEntry) {
-	mask := uint64(len(t.entries) - 1)
-	h := hashName(e.first, e.last, len(e.name)) & mask
-	for t.entries[h].slot != nil {
-		h = (h + 1) & mask
+	h := t.slotOf(e.first, e.last, len(e.name))
+	for t.entries[h&uint64(len(t.entries)-1)].slot != nil {
+		h++
 	}
-	t.entries[h] = e
+	t.entries[h&uint64(len(t.entries)-1)] = e
 }

@@ -475,9 +475,9 @@ func (p *predictor) parseName(in *node, i int) (at int, to *slot) {
 	start := i + 1
 	b := p.text
 	m, more := controlBytes(b.word(start)), controlBytes(b.word(start+8))
-	n := bits.TrailingZeros64(m) >> 3
+	n, beyond := bits.TrailingZeros64(m)>>3, 8+bits.TrailingZeros64(more)>>3
 	if m == 0 {
-		n = 8 + bits.TrailingZeros64(more)>>3
+		n = beyond
 	}
 	end := start + n
 	for n == 16 {

@@ -141,9 +141,9 @@ func (p *predictor) skip(i int) int {
 func (p *predictor) skipString(i int) int {
 	b := p.text
 	m, more := controlBytes(b.word(i)), controlBytes(b.word(i+8))
-	n := bits.TrailingZeros64(m) >> 3
+	n, beyond := bits.TrailingZeros64(m)>>3, 8+bits.TrailingZeros64(more)>>3
 	if m == 0 {
-		n = 8 + bits.TrailingZeros64(more)>>3
+		n = beyond
 	}
 	if i += n; n < 16 && b.at(i) == '"' {
 		return i + 1
@@ -348,9 +348,9 @@ func (p *predictor) copyText(c *column, i, row int) int {
 	// Up to 15 characters are copied as two words, whatever their number.
 	x, y := b.word(i), b.word(i+8)
 	m, more := specialBytes(x), specialBytes(y)
-	n := bits.TrailingZeros64(m) >> 3
+	n, beyond := bits.TrailingZeros64(m)>>3, 8+bits.TrailingZeros64(more)>>3
 	if m == 0 {
-		n = 8 + bits.TrailingZeros64(more)>>3
+		n = beyond
 	}
 	if b.at(i+n) != '"' || n == 16 || n > c.limit || start+16 > len(c.content) || c.padded {
 		return p.copyLong(c, i, row)

@@ -41,13 +41,7 @@ func (t *Table) Batch(alloc memory.Allocator, dictionaries bool, before int) *ke
 			} else if len(t.Rows) > 0 {
 				v = t.Rows[(i*7)%len(t.Rows)][k]
 			}
-			var err error
-			if s, ok := v.(string); ok && dictionary {
-				err = b.(*array.BinaryDictionaryBuilder).AppendString(s)
-			} else {
-				err = kernel.AppendValue(b, v)
-			}
-			if err != nil {
+			if err := kernel.AppendValue(b, v); err != nil {
 				panic(fmt.Sprintf("column %s: %v", c.Name, err))
 			}
 		}

@@ -1,0 +1,95 @@
+package engine_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/leatdb/leat/engine"
+	"github.com/leatdb/leat/engine/kernel"
+)
+
+func open(t *testing.T, dir string) *engine.DB {
+	t.Helper()
+	db, err := engine.Open(t.Context(), engine.Config{Dir: dir, Threads: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+	return db
+}
+
+func exec(t *testing.T, db *engine.DB, text string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := db.Exec(ctx, text); err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+}
+
+// query is the rows of a SELECT, columns separated by |, as text.
+func query(t *testing.T, db *engine.DB, text string) []string {
+	t.Helper()
+	r, err := db.Query(t.Context(), text)
+	if err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+	defer r.Release()
+	var rows []string
+	for r.Next() {
+		b := r.RecordBatch()
+		for i := range int(b.NumRows()) {
+			var cells []string
+			for _, c := range b.Columns() {
+				v := kernel.Value(c, i)
+				if v == nil {
+					v = "NULL"
+				}
+				cells = append(cells, fmt.Sprint(v))
+			}
+			rows = append(rows, strings.Join(cells, "|"))
+		}
+	}
+	if err := r.Err(); err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+	return rows
+}
+
+func TestFilesLandAndAnswer(t *testing.T) {
+	dir := t.TempDir()
+	input := filepath.Join(dir, "in.ndjson")
+	var b strings.Builder
+	for i := range 1000 {
+		fmt.Fprintf(&b, `{"id":%d,"fare":%d.50,"at":"2026-07-%02dT10:00:00Z","rider":{"os":"%s"}}`+"\n", i, i%50, i%28+1, []string{"ios", "android"}[i%2])
+	}
+	b.WriteString("broken\n")
+	if err := os.WriteFile(input, []byte(b.String()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	db := open(t, filepath.Join(dir, "data"))
+	exec(t, db, fmt.Sprintf(`CREATE SOURCE trips (id BIGINT, fare DECIMAL(10,2), at TIMESTAMP(3), rider JSON)
+		WITH (connector = 'files', path = '%s', format = 'json', mode = 'once');
+		CREATE STREAM t PARTITIONED BY (os) AS SELECT id, fare * 2 AS twice, at, rider->>'$.os' AS os FROM trips WHERE fare > 10`, input))
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	if err := db.Wait(ctx); err != nil {
+		t.Fatalf("%v; %v", err, query(t, db, "SHOW STREAMS"))
+	}
+	t.Log(query(t, db, "SHOW STREAMS"))
+	t.Log(query(t, db, "SELECT os, COUNT(*), SUM(twice), MIN(at) FROM lake.t GROUP BY os ORDER BY os"))
+	t.Log(query(t, db, "SELECT source_position, error_class, error_message, raw FROM leat.dead_letters"))
+	t.Log(query(t, db, "SELECT * FROM leat.stream_metrics"))
+	t.Log(query(t, db, "SELECT * FROM leat.commits"))
+	t.Log(query(t, db, "DESCRIBE t"))
+	t.Log(query(t, db, "SELECT *, _file FROM trips LIMIT 2"))
+}
