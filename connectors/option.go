@@ -41,7 +41,7 @@ type OptionSpec struct {
 	Doc      string // one sentence, for the generated reference
 	Default  string // as a user would write it; empty means unset
 	Required bool
-	Secret   bool     // redacted in SHOW CREATE, never logged
+	Secret   bool // redacted in SHOW CREATE, never logged
 	// Choices are the only values allowed, if any. A value may be written in any
 	// case; Options hold it as it is spelled here.
 	Choices []string

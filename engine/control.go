@@ -312,9 +312,8 @@ func (db *DB) alterStream(ctx context.Context, stmt *sql.AlterStream) (*result, 
 	if err := db.store.Replace(ctx, o); err != nil {
 		return nil, fmt.Errorf("alter stream %s: %w", s.name, err)
 	}
-	options := sink.options.Over(own)
 	s.def = &changed
-	s.options.Store(&options)
+	s.limits.Store(newLimits(sink.options.Over(own)))
 	if run := s.running(); run != nil {
 		run.Wake()
 	}

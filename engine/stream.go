@@ -30,7 +30,7 @@ type stream struct {
 	table      string
 	sourceName string // as far as it could be planned
 
-	options atomic.Pointer[connectors.Options] // ALTER STREAM replaces them
+	limits atomic.Pointer[limits] // ALTER STREAM replaces them
 
 	mu     sync.Mutex
 	wanted bool // STOP survives a restart
@@ -48,6 +48,17 @@ var streamOptions = connectors.Spec{
 	{Name: "sql_mode", Default: "STRICT_TRANS_TABLES", Doc: "'' relaxes the evaluation: what does not fit becomes NULL or is cut, instead of a dead letter."},
 	{Name: "timezone", Default: "UTC", Doc: "The zone in which the stream turns instants into dates and text."},
 	{Name: "dead_letter_limit", Kind: connectors.OptionInt, Default: "0", Max: 1 << 40, Runtime: true, Doc: "The stream fails when more values than this are rejected within a minute; 0 is never."},
+}
+
+// limits are the options of a stream that can be changed while it runs.
+type limits struct {
+	commitInterval  time.Duration
+	commitSize      int64
+	deadLetterLimit int64
+}
+
+func newLimits(o connectors.Options) *limits {
+	return &limits{o.Duration("commit_interval"), o.Size("commit_size"), o.Int("dead_letter_limit")}
 }
 
 // planned is a stream definition with everything it refers to.
@@ -132,8 +143,7 @@ func (db *DB) streamSpec(s *stream, p *planned, retrying func(error)) connectors
 // on from. The caller holds no lock of the stream.
 func (s *stream) start(p *planned, first connectors.StreamSink, move func(context.Context, connectors.Source) (connectors.Positions, error)) {
 	db := s.db
-	options := p.options
-	s.options.Store(&options)
+	s.limits.Store(newLimits(p.options))
 	hidden := make([]types.Type, 0, len(p.plan.Source.Hidden))
 	for _, name := range p.plan.Source.Hidden {
 		i := slices.IndexFunc(p.source.connector.Hidden, func(h connectors.Hidden) bool { return strings.EqualFold(h.Name, name) })
@@ -165,12 +175,12 @@ func (s *stream) start(p *planned, first connectors.StreamSink, move func(contex
 		},
 		NewPipeline: func() (*operator.Pipeline, error) {
 			return newPipeline(p.plan, &kernel.Context{
-				Alloc: memory.DefaultAllocator, Location: p.location, Mode: kernel.Mode{Strict: options.String("sql_mode") != ""},
+				Alloc: memory.DefaultAllocator, Location: p.location, Mode: kernel.Mode{Strict: p.options.String("sql_mode") != ""},
 			})
 		},
-		CommitInterval:    func() time.Duration { return s.options.Load().Duration("commit_interval") },
-		CommitBytes:       func() int64 { return s.options.Load().Size("commit_size") },
-		DeadLetterLimit:   func() int64 { return s.options.Load().Int("dead_letter_limit") },
+		CommitInterval:    func() time.Duration { return s.limits.Load().commitInterval },
+		CommitBytes:       func() int64 { return s.limits.Load().commitSize },
+		DeadLetterLimit:   func() int64 { return s.limits.Load().deadLetterLimit },
 		DiscoveryInterval: p.source.options.Duration("discovery_interval"),
 		Scheduler:         db.scheduler, Logger: db.cfg.Logger,
 	}

@@ -28,7 +28,7 @@ func parseChoices(text string) ([]choice, error) {
 		if weight != nil {
 			w, err := strconv.ParseFloat(strings.TrimSpace(weight.String()), 64)
 			if err != nil || !(w >= 0) || math.IsInf(w, 0) {
-				return fmt.Errorf("%q is no weight of %q; a colon within a choice is written \\:", weight.String(), c.text)
+				return fmt.Errorf("%q is no weight of %q; a colon within a choice takes a backslash", weight.String(), c.text)
 			}
 			c.weight = w
 		}

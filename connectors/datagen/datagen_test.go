@@ -413,7 +413,7 @@ func TestCheck_Errors(t *testing.T) {
 	f("id BIGINT NOT NULL", "column id is NOT NULL", "fields.id.null_ratio", "0.5")
 	f("id BIGINT", "the column is declared as BIGINT", "fields.id.type", "TEXT")
 	f("id BIGINT", `"x" is no number`, "fields.id.choices", "1,x")
-	f("s TEXT", `a colon within a choice is written \:`, "fields.s.choices", "10:30 h")
+	f("s TEXT", "a colon within a choice takes a backslash", "fields.s.choices", "10:30 h")
 	f("s TEXT", "the weights must have a sum above 0", "fields.s.choices", "a:0")
 	f("s VARCHAR(5)", "6 is more than VARCHAR(5) holds", "fields.s.length", "6")
 	f("s TEXT", "is no length", "fields.s.length", "9-3")

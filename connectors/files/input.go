@@ -107,7 +107,7 @@ func openInput(ctx context.Context, name string, pos position, forced compressio
 
 // noEOF makes the end of a file before the first byte of a stream what it is.
 func noEOF(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}
 	return err
@@ -266,7 +266,7 @@ func (in *input) fill(c *connectors.Chunk, want int) (end bool, err error) {
 		c.Data = c.Data[:have+n]
 		in.err = err
 	}
-	return in.err == io.EOF, nil
+	return errors.Is(in.err, io.EOF), nil
 }
 
 // take hands out the first n bytes of c.Data and keeps the others.
@@ -302,7 +302,7 @@ func (in *input) done() (position, error) {
 		return pos, err
 	}
 	pos.Size = info.Size()
-	if in.err == io.EOF {
+	if errors.Is(in.err, io.EOF) {
 		pos.Size = in.raw.n // it may have grown since
 	}
 	window, err := readWindow(in.file, pos.Size)

@@ -204,7 +204,7 @@ func (r *reader) readUntilError() error {
 	}
 }
 
-// advance polls in the background until the flush that began now is reached.
+// flush polls until everything that the topic holds now is reached.
 func (r *reader) flush() {
 	r.t.Helper()
 	ends, err := r.src.Ends(r.t.Context())

@@ -31,22 +31,36 @@ func allColumns() []typedColumn {
 		{"BOOLEAN", func(b array.Builder) { b.(*array.BooleanBuilder).AppendValues([]bool{true, false, true}, nil) }, []string{"true", "false", "true"}, "BOOLEAN"},
 		{"TINYINT", func(b array.Builder) { b.(*array.Int8Builder).AppendValues([]int8{-128, 0, 127}, nil) }, []string{"-128", "0", "127"}, "INTEGER"},
 		{"SMALLINT UNSIGNED", func(b array.Builder) { b.(*array.Uint16Builder).AppendValues([]uint16{0, 1, 65535}, nil) }, []string{"0", "1", "65535"}, "INTEGER"},
-		{"INT", func(b array.Builder) { b.(*array.Int32Builder).AppendValues([]int32{math.MinInt32, 0, math.MaxInt32}, nil) }, []string{"-2147483648", "0", "2147483647"}, "INTEGER"},
+		{"INT", func(b array.Builder) {
+			b.(*array.Int32Builder).AppendValues([]int32{math.MinInt32, 0, math.MaxInt32}, nil)
+		}, []string{"-2147483648", "0", "2147483647"}, "INTEGER"},
 		{"INT UNSIGNED", func(b array.Builder) { b.(*array.Uint32Builder).AppendValues([]uint32{0, 1, math.MaxUint32}, nil) }, []string{"0", "1", "4294967295"}, "BIGINT"},
-		{"BIGINT", func(b array.Builder) { b.(*array.Int64Builder).AppendValues([]int64{math.MinInt64, 0, math.MaxInt64}, nil) }, []string{"-9223372036854775808", "0", "9223372036854775807"}, "BIGINT"},
-		{"BIGINT UNSIGNED", func(b array.Builder) { b.(*array.Uint64Builder).AppendValues([]uint64{0, 1 << 63, math.MaxUint64}, nil) }, []string{"0", "9223372036854775808", "18446744073709551615"}, "DECIMAL(20,0)"},
+		{"BIGINT", func(b array.Builder) {
+			b.(*array.Int64Builder).AppendValues([]int64{math.MinInt64, 0, math.MaxInt64}, nil)
+		}, []string{"-9223372036854775808", "0", "9223372036854775807"}, "BIGINT"},
+		{"BIGINT UNSIGNED", func(b array.Builder) {
+			b.(*array.Uint64Builder).AppendValues([]uint64{0, 1 << 63, math.MaxUint64}, nil)
+		}, []string{"0", "9223372036854775808", "18446744073709551615"}, "DECIMAL(20,0)"},
 		{"FLOAT", func(b array.Builder) { b.(*array.Float32Builder).AppendValues([]float32{-1.5, 0, 3.25}, nil) }, []string{"-1.5", "0.0", "3.25"}, "FLOAT"},
-		{"DOUBLE", func(b array.Builder) { b.(*array.Float64Builder).AppendValues([]float64{-1e300, math.Inf(1), math.NaN()}, nil) }, []string{"-1e+300", "inf", "nan"}, "DOUBLE"},
+		{"DOUBLE", func(b array.Builder) {
+			b.(*array.Float64Builder).AppendValues([]float64{-1e300, math.Inf(1), math.NaN()}, nil)
+		}, []string{"-1e+300", "inf", "nan"}, "DOUBLE"},
 		{"DECIMAL(9,2)", decimals(-12345, 0, 999999999), []string{"-123.45", "0.00", "9999999.99"}, "DECIMAL(9,2)"},
 		{"DECIMAL(18,4)", decimals(-12345, 0, 999999999999999999), []string{"-1.2345", "0.0000", "99999999999999.9999"}, "DECIMAL(18,4)"},
 		{"DECIMAL(38,6)", decimals(-12345, 0, math.MaxInt64), []string{"-0.012345", "0.000000", "9223372036854.775807"}, "DECIMAL(38,6)"},
 		{"VARCHAR(20)", func(b array.Builder) { b.(*array.StringBuilder).AppendValues([]string{"", "añb", "x'y\n"}, nil) }, []string{"", "añb", "x'y\n"}, "VARCHAR"},
 		{"JSON", func(b array.Builder) { b.(*array.StringBuilder).AppendValues([]string{`{"a": 1}`, "[]", "null"}, nil) }, []string{`{"a": 1}`, "[]", "null"}, "VARCHAR"},
-		{"BLOB", func(b array.Builder) { b.(*array.BinaryBuilder).AppendValues([][]byte{{}, {0, 255}, []byte("ab")}, nil) }, []string{"", `\x00\xFF`, "ab"}, "BLOB"},
+		{"BLOB", func(b array.Builder) {
+			b.(*array.BinaryBuilder).AppendValues([][]byte{{}, {0, 255}, []byte("ab")}, nil)
+		}, []string{"", `\x00\xFF`, "ab"}, "BLOB"},
 		{"DATE", func(b array.Builder) { b.(*array.Date32Builder).AppendValues([]arrow.Date32{-1, 0, 19723}, nil) }, []string{"1969-12-31", "1970-01-01", "2024-01-01"}, "DATE"},
 		{"TIME(6)", func(b array.Builder) { b.(*array.Time64Builder).AppendValues([]arrow.Time64{0, 1, 86399999999}, nil) }, []string{"00:00:00", "00:00:00.000001", "23:59:59.999999"}, "TIME"},
-		{"DATETIME(6)", func(b array.Builder) { b.(*array.TimestampBuilder).AppendValues([]arrow.Timestamp{-1, 0, 1704067200123456}, nil) }, []string{"1969-12-31 23:59:59.999999", "1970-01-01 00:00:00", "2024-01-01 00:00:00.123456"}, "TIMESTAMP"},
-		{"TIMESTAMP(3)", func(b array.Builder) { b.(*array.TimestampBuilder).AppendValues([]arrow.Timestamp{-1000, 0, 1704067200123000}, nil) }, []string{"1969-12-31 23:59:59.999+00", "1970-01-01 00:00:00+00", "2024-01-01 00:00:00.123+00"}, "TIMESTAMP WITH TIME ZONE"},
+		{"DATETIME(6)", func(b array.Builder) {
+			b.(*array.TimestampBuilder).AppendValues([]arrow.Timestamp{-1, 0, 1704067200123456}, nil)
+		}, []string{"1969-12-31 23:59:59.999999", "1970-01-01 00:00:00", "2024-01-01 00:00:00.123456"}, "TIMESTAMP"},
+		{"TIMESTAMP(3)", func(b array.Builder) {
+			b.(*array.TimestampBuilder).AppendValues([]arrow.Timestamp{-1000, 0, 1704067200123000}, nil)
+		}, []string{"1969-12-31 23:59:59.999+00", "1970-01-01 00:00:00+00", "2024-01-01 00:00:00.123+00"}, "TIMESTAMP WITH TIME ZONE"},
 	}
 }
 

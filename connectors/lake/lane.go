@@ -20,6 +20,9 @@ const (
 	// sliceRows is how many rows of a batch are spread at a time, so that pages
 	// do not become much larger than that.
 	sliceRows = 16 << 10
+	// fewRows a partition has in a batch when copying goes partition by partition
+	// instead of column by column.
+	fewRows = 64
 	// leastMemory is what a lane needs to work at all.
 	leastMemory = 4 << 20
 	// defaultMemory bounds a stream that does not say.
@@ -80,8 +83,7 @@ func newLaneWriter(s *streamSink, lane int) (*laneWriter, error) {
 		stream: s, lane: lane, limit: max(memory/int64(max(s.spec.Lanes, 1)), leastMemory),
 		append: parquetfile.NewAppender(s.schema), wake: make(chan struct{}, 1),
 	}
-	w.pool = &parquetfile.Pool{Most: w.limit / 8}
-	w.limit -= w.pool.Most
+	w.pool = &parquetfile.Pool{Most: w.limit / 2}
 	var err error
 	if w.encoder, err = parquetfile.NewEncoder(s.schema, w.pool, s.settings.Load().encoding); err != nil {
 		return nil, sqlerror.Userf(sqlerror.CodeBadOption, "%w", err)
@@ -198,9 +200,19 @@ func (w *laneWriter) spread(ctx context.Context, rows []int32) error {
 			w.open[g.part] = w.newFile(w.router.parts[g.part].path)
 		}
 	}
-	for column := range w.columns {
+	if len(rows) < fewRows*len(groups) {
+		// Many partitions with few rows each: the partitions' buffers are what
+		// misses the cache.
 		for _, g := range groups {
-			w.append.AppendColumn(w.open[g.part].rows, column, g.rows)
+			for column := range w.columns {
+				w.append.AppendColumn(w.open[g.part].rows, column, g.rows)
+			}
+		}
+	} else {
+		for column := range w.columns {
+			for _, g := range groups {
+				w.append.AppendColumn(w.open[g.part].rows, column, g.rows)
+			}
 		}
 	}
 	target := w.stream.settings.Load().targetFileSize
@@ -297,10 +309,14 @@ func (w *laneWriter) relieve(ctx context.Context) error {
 			return err
 		}
 	}
+	if over := w.held + w.letters.held + w.inFlight.Load() + w.pool.Held() - w.limit; over > 0 {
+		w.pool.Trim(over)
+	}
 	if w.held+w.letters.held+w.inFlight.Load() > w.limit {
 		if err := w.shrink(ctx); err != nil {
 			return err
 		}
+		w.pool.Trim(w.pool.Held())
 		for w.held+w.letters.held+w.inFlight.Load() > w.limit && w.inFlight.Load() > 0 {
 			select {
 			case <-w.wake:

@@ -291,11 +291,11 @@ func TestCommitted_IsTheLeastOfAllStreams(t *testing.T) {
 	}
 
 	// After a restart each stream gets what it lacks.
-	stateA, stateB := a.state, b.state
+	stateB := b.state
 	sendAt(t, hub, "s", 4)
 	a.want("s:4=4")
 	a.commit()
-	stateA = a.state
+	stateA := a.state
 	hub = push.NewHub(0)
 	src := open(t, hub, "b")
 	a = begin(t, hub, "a", stateA)

@@ -2,7 +2,6 @@ package adhoc
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/leatdb/leat/planner/function"
@@ -71,7 +70,9 @@ func (a *aggregateCall) of(function, arg string) string {
 }
 
 // as spells a conversion to the declared type of the result.
-func (a *aggregateCall) as(sql string) string { return "CAST(" + sql + " AS " + function.DuckDBType(a.out) + ")" }
+func (a *aggregateCall) as(sql string) string {
+	return "CAST(" + sql + " AS " + function.DuckDBType(a.out) + ")"
+}
 
 // aggregateNames are MySQL's synonyms.
 var aggregateNames = map[string]string{
@@ -209,6 +210,9 @@ func (s *speller) groupConcat(a *aggregateCall) (string, error) {
 	if a.over != "" || len(a.args) == 0 {
 		return "", unsupported("GROUP_CONCAT is used in a way that MySQL does not have")
 	}
+	if a.distinct && len(a.args) == 1 && a.args[0].Type().Kind != types.String {
+		return s.concatDistinct(a)
+	}
 	parts := make([]string, len(a.args))
 	for i, e := range a.args {
 		sql, err := s.typed(e, types.TypeText)
@@ -240,11 +244,45 @@ func (s *speller) groupConcat(a *aggregateCall) (string, error) {
 	if len(keys) > 0 {
 		sql += " ORDER BY " + strings.Join(keys, ", ")
 	}
+	return s.cut(a.of("string_agg", sql)), nil
+}
+
+// concatDistinct is a GROUP_CONCAT of distinct values that are no text: they are
+// sorted, if at all, by their value.
+func (s *speller) concatDistinct(a *aggregateCall) (string, error) {
+	arg, err := s.expr(a.args[0])
+	if err != nil {
+		return "", err
+	}
+	text, ok := s.plainText("x", a.args[0].Type(), types.TypeText)
+	if !ok {
+		return "", unsupported("a DISTINCT GROUP_CONCAT has values of type %s", a.args[0].Type())
+	}
+	sql := arg
+	for i, k := range a.order {
+		key, err := s.sortKey(k)
+		if err != nil {
+			return "", err
+		}
+		if i > 0 || key.sql != arg {
+			return "", unsupported("a DISTINCT GROUP_CONCAT sorts by something else")
+		}
+		sql += " ORDER BY " + key.sql + key.suffix
+	}
+	separator, err := textLiteral(a.separator)
+	if err != nil {
+		return "", err
+	}
+	return s.cut(fmt.Sprintf("array_to_string(list_transform(%s FILTER (WHERE %s IS NOT NULL), lambda x: %s), %s)", a.of("list", sql), arg, text, separator)), nil
+}
+
+// cut shortens a text to group_concat_max_len.
+func (s *speller) cut(sql string) string {
 	limit := s.session.GroupConcatMaxLen
 	if limit == 0 {
 		limit = defaultGroupConcatMaxLen
 	}
-	return fmt.Sprintf("leat_cut(%s, %d)", a.of("string_agg", sql), limit), nil
+	return fmt.Sprintf("leat_cut(%s, %d)", sql, limit)
 }
 
 // cutMacro shortens a text to at most n bytes, at the end of a character: no
@@ -252,103 +290,3 @@ func (s *speller) groupConcat(a *aggregateCall) (string, error) {
 const cutMacro = `CREATE MACRO leat_cut(s, n) AS CASE WHEN strlen(s) <= n THEN s ELSE decode(encode(s)[1:CASE ` +
 	`WHEN hex(encode(s)[n + 1:n + 1]) NOT BETWEEN '80' AND 'BF' THEN n WHEN hex(encode(s)[n:n]) NOT BETWEEN '80' AND 'BF' THEN n - 1 ` +
 	`WHEN hex(encode(s)[n - 1:n - 1]) NOT BETWEEN '80' AND 'BF' THEN n - 2 ELSE n - 3 END]) END`
-
-func (s *speller) window(n *logical.Window) (*selection, error) {
-	q, err := s.node(n.Input, nil)
-	if err != nil {
-		return nil, err
-	}
-	if q.computed || q.distinct || q.limited {
-		q = s.wrap(q)
-	}
-	for _, e := range n.Exprs {
-		sql, err := s.windowCall(e)
-		if err != nil {
-			return nil, err
-		}
-		q.items = append(q.items, item{id: e.Column.ID, sql: sql})
-	}
-	q.computed = true
-	return q, nil
-}
-
-// rowFrame matches the frames that mean the same in DuckDB: those that count
-// rows, or peers from one end to the other or to the current row.
-var rowFrame = regexp.MustCompile(`^(?:ROWS (?:UNBOUNDED PRECEDING|CURRENT ROW|\d+ PRECEDING)` +
-	`|ROWS BETWEEN (?:UNBOUNDED PRECEDING|CURRENT ROW|\d+ (?:PRECEDING|FOLLOWING)) AND (?:UNBOUNDED FOLLOWING|CURRENT ROW|\d+ (?:PRECEDING|FOLLOWING))` +
-	`|RANGE (?:UNBOUNDED PRECEDING|CURRENT ROW)` +
-	`|RANGE BETWEEN (?:UNBOUNDED PRECEDING|CURRENT ROW) AND (?:UNBOUNDED FOLLOWING|CURRENT ROW))$`)
-
-func (s *speller) windowCall(e logical.WindowExpr) (string, error) {
-	var clauses []string
-	for i, p := range e.PartitionBy {
-		if p.Type().Kind == types.JSON {
-			return "", unsupported("PARTITION BY compares JSON documents")
-		}
-		sql, err := s.expr(p)
-		if err != nil {
-			return "", err
-		}
-		if i == 0 {
-			sql = "PARTITION BY " + sql
-		} else {
-			clauses[0] += ", " + sql
-			continue
-		}
-		clauses = append(clauses, sql)
-	}
-	var keys []string
-	for _, k := range e.OrderBy {
-		key, err := s.sortKey(k)
-		if err != nil {
-			return "", err
-		}
-		keys = append(keys, key.sql+key.suffix)
-	}
-	if len(keys) > 0 {
-		clauses = append(clauses, "ORDER BY "+strings.Join(keys, ", "))
-	}
-	if frame := strings.ToUpper(strings.Join(strings.Fields(e.Frame), " ")); frame != "" {
-		if !rowFrame.MatchString(frame) {
-			return "", unsupported("the window frame is %s", e.Frame)
-		}
-		clauses = append(clauses, frame)
-	}
-	over := " OVER (" + strings.Join(clauses, " ") + ")"
-	a := &aggregateCall{name: strings.ToLower(e.Name), args: e.Args, distinct: e.Distinct, out: e.Column.Type, over: over}
-
-	args := make([]string, len(e.Args))
-	switch a.name {
-	case "row_number", "rank", "dense_rank", "percent_rank", "cume_dist":
-		if len(e.Args) != 0 {
-			return "", unsupported("%s has arguments", a.name)
-		}
-	case "ntile":
-		if len(e.Args) != 1 {
-			return "", unsupported("%s has %d arguments", a.name, len(e.Args))
-		}
-		sql, err := s.typed(e.Args[0], types.TypeInt64)
-		if err != nil {
-			return "", err
-		}
-		args[0] = sql
-	case "lag", "lead", "first_value", "last_value", "nth_value":
-		if len(e.Args) == 0 {
-			return "", unsupported("%s has no argument", a.name)
-		}
-		for i, arg := range e.Args {
-			t := e.Column.Type
-			if i == 1 {
-				t = types.TypeInt64
-			}
-			sql, err := s.typed(arg, t)
-			if err != nil {
-				return "", err
-			}
-			args[i] = sql
-		}
-	default:
-		return s.aggregateCall(a)
-	}
-	return a.as(a.name + "(" + strings.Join(args, ", ") + ")" + over), nil
-}

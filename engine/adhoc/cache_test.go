@@ -16,6 +16,7 @@ import (
 
 	"github.com/leatdb/leat/catalog"
 	"github.com/leatdb/leat/engine/adhoc"
+	"github.com/leatdb/leat/planner/logical"
 	"github.com/leatdb/leat/sql/sqlerror"
 )
 
@@ -364,6 +365,42 @@ func TestCache_ManyQueriesInLittleSpace(t *testing.T) {
 	done.Wait()
 	if size, unfinished := cacheSize(t, dir); size > 4*r.size || unfinished != 0 {
 		t.Errorf("the cache holds %d bytes and %d unfinished files, at most %d are allowed", size, unfinished, 4*r.size)
+	}
+}
+
+// Each query takes all its files at once: two that need both halves of the cache
+// do not wait for each other.
+func TestCache_JoinsDoNotWaitForEachOther(t *testing.T) {
+	r := newRemote(t, 4)
+	e := openEngine(t, adhoc.Config{CacheDir: t.TempDir(), CacheBytes: 2 * r.size})
+	var done sync.WaitGroup
+	for i := range 8 {
+		done.Go(func() {
+			for k := range 5 {
+				p := &plans{}
+				a, b := p.scan(r.table((i+k)%4)), p.scan(r.table((i+k+1+i%3)%4))
+				cross := &logical.Join{Kind: logical.JoinCross, Left: a, Right: b}
+				equalRows(t, run(t, e, p.aggregate(cross, nil, agg("count", "BIGINT"))), "1")
+			}
+		})
+	}
+	done.Wait()
+}
+
+func TestOpen_RemovesSpilledData(t *testing.T) {
+	dir := t.TempDir()
+	left, other := filepath.Join(dir, "duckdb_temp_storage_DEFAULT-0.tmp"), filepath.Join(dir, "other")
+	for _, path := range []string{left, other} {
+		if err := os.WriteFile(path, []byte("x"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	openEngine(t, adhoc.Config{TempDir: dir})
+	if _, err := os.Stat(left); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("spilled data is still there: %v", err)
+	}
+	if _, err := os.Stat(other); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -61,7 +61,6 @@ func (s *speller) plainCast(sql string, from, to types.Type) (string, bool) {
 		return as()
 	case f == types.Timestamp && (t == types.Date || t == types.DateTime && to.Fsp >= from.Fsp):
 		if _, ok := zoneName(s.session.Location); ok {
-			s.usesZone = true
 			return as()
 		}
 	case f == types.String && t == types.Binary && to.Length == 0:

@@ -246,12 +246,12 @@ func (s *stream) start(c *connection, sql string) error {
 	defer duckdb.DestroyExtracted(&statements)
 	if n != 1 {
 		if message := duckdb.ExtractStatementsError(statements); message != "" {
-			return &prepareError{parseError(message)}
+			return &prepareError{sql, parseError(message)}
 		}
-		return &prepareError{fmt.Errorf("%d statements where one is due", n)}
+		return &prepareError{sql, fmt.Errorf("%d statements where one is due", n)}
 	}
 	if duckdb.PrepareExtractedStatement(c.conn, statements, 0, &s.statement) == duckdb.StateError {
-		return &prepareError{parseError(duckdb.PrepareError(s.statement))}
+		return &prepareError{sql, parseError(duckdb.PrepareError(s.statement))}
 	}
 	var pending duckdb.PendingResult
 	state := duckdb.PendingPreparedStreaming(s.statement, &pending)

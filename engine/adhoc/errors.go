@@ -30,7 +30,10 @@ type duckError struct {
 func (e *duckError) Error() string { return "duckdb: " + e.message }
 
 // prepareError is a statement that DuckDB does not take.
-type prepareError struct{ err error }
+type prepareError struct {
+	sql string
+	err error
+}
 
 func (e *prepareError) Error() string { return e.err.Error() }
 func (e *prepareError) Unwrap() error { return e.err }

@@ -68,9 +68,6 @@ func (s *speller) call(e *logical.Call) (string, error) {
 		}
 		args[i] = sql
 	}
-	if isZoned(e) {
-		s.usesZone = true
-	}
 	sql := e.Func.DuckDB(args, e.Binding())
 	if sql == "" {
 		return s.kernel(e)
@@ -93,23 +90,24 @@ func (s *speller) hasSpelling(e *logical.Call) bool {
 	return true
 }
 
-// unzoned are the functions that mean the same in every time zone.
+// unzoned are the functions of dates and times that mean the same in every time
+// zone.
 var unzoned = map[string]bool{
 	"=": true, "<>": true, "!=": true, "<": true, "<=": true, ">": true, ">=": true, "<=>": true, "in": true, "between": true,
 	"not in": true, "not between": true, "is null": true, "is not null": true, "isnull": true,
 	"if": true, "ifnull": true, "nullif": true, "coalesce": true, "greatest": true, "least": true,
 }
 
-// isZoned reports whether the session's time zone decides what a call gives.
+// isZoned reports whether the session's time zone may decide what a call gives.
 func isZoned(e *logical.Call) bool {
-	if e.Func == nil || unzoned[e.Func.Name] {
+	if unzoned[e.Func.Name] {
 		return false
 	}
-	if e.T.Kind == types.Timestamp {
+	if e.T.Kind.IsTemporal() {
 		return true
 	}
 	for _, a := range e.Args {
-		if a.Type().Kind == types.Timestamp {
+		if a.Type().Kind.IsTemporal() {
 			return true
 		}
 	}
@@ -196,9 +194,7 @@ func (s *speller) cast(e *logical.Cast) (string, error) {
 }
 
 func (s *speller) castsPlainly(e *logical.Cast) bool {
-	zone := s.usesZone
 	_, ok := s.plainCast("", e.Arg.Type(), e.T)
-	s.usesZone = zone
 	return ok
 }
 

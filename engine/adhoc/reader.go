@@ -7,7 +7,6 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
-	"github.com/apache/arrow-go/v18/arrow/memory"
 )
 
 // reader is a result: batches of a running query as their declared types.
@@ -15,7 +14,6 @@ type reader struct {
 	ctx    context.Context
 	schema *arrow.Schema
 	stream *stream
-	alloc  memory.Allocator
 	// free ends the query and gives back what it used.
 	free func()
 
@@ -28,7 +26,7 @@ type reader struct {
 var _ array.RecordReader = (*reader)(nil)
 
 // newReader checks that the stream's columns hold what schema declares.
-func newReader(ctx context.Context, s *stream, schema *arrow.Schema, alloc memory.Allocator, free func()) (*reader, error) {
+func newReader(ctx context.Context, s *stream, schema *arrow.Schema, free func()) (*reader, error) {
 	if s.schema.NumFields() < schema.NumFields() {
 		return nil, fmt.Errorf("duckdb gives %d columns, %d are declared", s.schema.NumFields(), schema.NumFields())
 	}
@@ -37,7 +35,7 @@ func newReader(ctx context.Context, s *stream, schema *arrow.Schema, alloc memor
 			return nil, unsupported("column %s comes as %s where %s is declared", f.Name, got, f.Type)
 		}
 	}
-	r := &reader{ctx: ctx, schema: schema, stream: s, alloc: alloc, free: free}
+	r := &reader{ctx: ctx, schema: schema, stream: s, free: free}
 	r.refs.Store(1)
 	return r, nil
 }

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/leatdb/leat/planner/function"
 	"github.com/leatdb/leat/planner/logical"
 )
 
@@ -57,7 +58,7 @@ func (q *selection) has(id logical.ColumnID) bool {
 }
 
 // narrow keeps only the columns that exprs pass on, if that is all they do and
-// what the rows are sorted by stays among them.
+// what the rows are sorted and grouped by stays among them.
 func (q *selection) narrow(exprs []logical.NamedExpr) bool {
 	if q.distinct {
 		return false
@@ -66,7 +67,7 @@ func (q *selection) narrow(exprs []logical.NamedExpr) bool {
 	for _, it := range q.items {
 		byID[it.id] = it
 	}
-	kept := make(map[logical.ColumnID]bool, len(exprs))
+	kept := make(map[string]bool, len(exprs))
 	items := make([]item, len(exprs))
 	for i, e := range exprs {
 		c, ok := e.Expr.(*logical.Column)
@@ -76,15 +77,16 @@ func (q *selection) narrow(exprs []logical.NamedExpr) bool {
 		if items[i], ok = byID[c.ID]; !ok {
 			return false // a column of an enclosing query
 		}
-		kept[c.ID] = true
+		kept[columnName(c.ID)] = true
 	}
-	for _, g := range q.order {
-		if q.computed && !kept[g.id] {
+	// ORDER BY and GROUP BY name computed columns by their aliases.
+	for _, k := range q.order {
+		if q.computed && !kept[columnName(k.id)] {
 			return false
 		}
 	}
 	for _, g := range q.groupBy {
-		if len(g) > 0 && !keepsGroup(q.items, items, g) {
+		if !kept[g] {
 			return false
 		}
 	}

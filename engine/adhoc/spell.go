@@ -32,8 +32,6 @@ type Statement struct {
 	SQL string
 	// Relations are the tables that are read, one for each Scan of the plan.
 	Relations []Relation
-	// UsesZone is set when the result depends on the session's time zone.
-	UsesZone bool
 
 	kernels []bridged
 	columns []logical.OutputColumn
@@ -65,7 +63,7 @@ func spell(plan logical.Node, session Session, group int64) (*Statement, error) 
 	if len(sql) > maxStatement {
 		return nil, unsupported("its spelling is too long (%d bytes)", len(sql))
 	}
-	return &Statement{SQL: sql, Relations: s.relations, UsesZone: s.usesZone, kernels: s.kernels, columns: plan.Output()}, nil
+	return &Statement{SQL: sql, Relations: s.relations, kernels: s.kernels, columns: plan.Output()}, nil
 }
 
 func unsupported(format string, args ...any) error {
@@ -79,7 +77,6 @@ type speller struct {
 	relations []Relation
 	kernels   []bridged
 	derived   int // names of derived tables given out
-	usesZone  bool
 }
 
 func columnName(id logical.ColumnID) string { return "c" + strconv.Itoa(int(id)) }

@@ -153,21 +153,21 @@ func TestSpell_Zones(t *testing.T) {
 	p := &plans{}
 	s := p.scan(trips())
 	plain, zoned := p.project(s, ref(s, "at")), p.project(s, &logical.Cast{Arg: ref(s, "at"), T: parseType("DATETIME(6)")})
-	f := func(loc *time.Location, plan logical.Node, usesZone bool, kernel bool) {
+	f := func(loc *time.Location, plan logical.Node, kernel bool) {
 		t.Helper()
 		got, err := adhoc.Spell(plan, adhoc.Session{Location: loc})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got.UsesZone != usesZone || strings.Contains(got.SQL, "leat_eval") != kernel {
-			t.Errorf("%s: uses zone %v: %s", loc, got.UsesZone, got.SQL)
+		if strings.Contains(got.SQL, "leat_eval") != kernel {
+			t.Errorf("%s: %s", loc, got.SQL)
 		}
 	}
-	f(time.UTC, plain, false, false)
-	f(time.UTC, zoned, true, false)
-	f(nil, zoned, true, false)
-	f(time.FixedZone("+05:00", 5*3600), zoned, true, false)
-	f(time.FixedZone("+05:30", 5*3600+1800), zoned, false, true) // DuckDB has no such zone
+	f(time.UTC, plain, false)
+	f(time.UTC, zoned, false)
+	f(nil, zoned, false)
+	f(time.FixedZone("+05:00", 5*3600), zoned, false)
+	f(time.FixedZone("+05:30", 5*3600+1800), zoned, true) // DuckDB has no such zone
 }
 
 func TestSpell_Unsupported(t *testing.T) {
@@ -193,7 +193,9 @@ func TestSpell_Unsupported(t *testing.T) {
 	f("sort by JSON", func(_ *plans, s *logical.Scan) logical.Node {
 		return &logical.Sort{Input: s, Keys: []logical.SortKey{asc(ref(s, "j"))}}
 	})
-	f("distinct JSON", func(p *plans, s *logical.Scan) logical.Node { return &logical.Distinct{Input: p.project(s, ref(s, "j"))} })
+	f("distinct JSON", func(p *plans, s *logical.Scan) logical.Node {
+		return &logical.Distinct{Input: p.project(s, ref(s, "j"))}
+	})
 	f("json_arrayagg", func(p *plans, s *logical.Scan) logical.Node {
 		return p.aggregate(s, nil, agg("json_arrayagg", "JSON", ref(s, "id")))
 	})
@@ -232,7 +234,9 @@ func TestQuery_PushesPredicatesToPlan(t *testing.T) {
 	}
 	and := func(args ...logical.Expr) logical.Expr { return infix("and", "BOOLEAN", args...) }
 	cmp := func(op string, args ...logical.Expr) logical.Expr { return infix(op, "BOOLEAN", args...) }
-	cast := func(e logical.Expr, typ string) logical.Expr { return &logical.Cast{Arg: e, T: parseType(typ), Implicit: true} }
+	cast := func(e logical.Expr, typ string) logical.Expr {
+		return &logical.Cast{Arg: e, T: parseType(typ), Implicit: true}
+	}
 	f("id = int64 [5]", func(_ *plans, s *logical.Scan) logical.Expr { return cmp("=", ref(s, "id"), lit(int64(5), "BIGINT")) })
 	f("id > int64 [5]; os = string [x]", func(_ *plans, s *logical.Scan) logical.Expr {
 		return and(cmp("<", lit(int64(5), "BIGINT"), ref(s, "id")), cmp("=", ref(s, "os"), lit("x", "VARCHAR(1)")))
@@ -243,7 +247,9 @@ func TestQuery_PushesPredicatesToPlan(t *testing.T) {
 	f("", func(_ *plans, s *logical.Scan) logical.Expr { // no INT
 		return cmp("<=", cast(ref(s, "place"), "BIGINT"), lit(int64(1)<<40, "BIGINT"))
 	})
-	f("fare = string [2.50]", func(_ *plans, s *logical.Scan) logical.Expr { return cmp("=", ref(s, "fare"), lit("2.5", "DECIMAL(2,1)")) })
+	f("fare = string [2.50]", func(_ *plans, s *logical.Scan) logical.Expr {
+		return cmp("=", ref(s, "fare"), lit("2.5", "DECIMAL(2,1)"))
+	})
 	f("", func(_ *plans, s *logical.Scan) logical.Expr {
 		return cmp("=", cast(ref(s, "fare"), "DECIMAL(12,3)"), lit("2.505", "DECIMAL(4,3)"))
 	})
@@ -258,7 +264,9 @@ func TestQuery_PushesPredicatesToPlan(t *testing.T) {
 	f("day >= int64 [19723]", func(_ *plans, s *logical.Scan) logical.Expr {
 		return cmp(">=", cast(ref(s, "day"), "DATETIME"), lit(int64(19723*86400e6), "DATETIME"))
 	})
-	f("at = int64 [1]", func(_ *plans, s *logical.Scan) logical.Expr { return cmp("=", ref(s, "at"), lit(int64(1), "TIMESTAMP(6)")) })
+	f("at = int64 [1]", func(_ *plans, s *logical.Scan) logical.Expr {
+		return cmp("=", ref(s, "at"), lit(int64(1), "TIMESTAMP(6)"))
+	})
 	f("", func(_ *plans, s *logical.Scan) logical.Expr { // a wall clock of some zone
 		return cmp("=", cast(ref(s, "at"), "DATETIME(6)"), lit(int64(1), "DATETIME(6)"))
 	})

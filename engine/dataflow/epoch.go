@@ -18,7 +18,10 @@ const flushPoll = 20 * time.Millisecond
 // coordinate decides when epochs end. It returns nil when the stream is
 // finished or was asked to stop and everything is committed.
 func (s *Stream) coordinate(ctx context.Context, src connectors.Source) error {
-	discovery := s.cfg.Scheduler.Now().Add(s.cfg.DiscoveryInterval)
+	var discovery time.Time // when new splits are looked for next; zero is never
+	if s.cfg.DiscoveryInterval > 0 && !src.Bounded() {
+		discovery = s.cfg.Scheduler.Now().Add(s.cfg.DiscoveryInterval)
+	}
 	s.m.Lock()
 	defer s.m.Unlock()
 	for {
@@ -36,7 +39,7 @@ func (s *Stream) coordinate(ctx context.Context, src connectors.Source) error {
 		case s.committing:
 			// Epochs commit strictly in order: nothing is sealed before the outcome
 			// of the last one is known.
-			s.waitFor(time.Time{}, discovery)
+			s.m.Wait()
 		case s.stopping || s.atEnd():
 			done, err := s.commitLast(ctx, src, dirty)
 			if done || err != nil {
@@ -45,7 +48,9 @@ func (s *Stream) coordinate(ctx context.Context, src connectors.Source) error {
 		case s.flushNeedsEnds():
 			s.askEnds(ctx, src)
 		case s.flushReached(src):
-			if !dirty {
+			// A chunk that a lane has polled and not yet finished shows in the
+			// positions only; sealing waits for it.
+			if !dirty && s.isCommitted(src) {
 				s.finishFlushes(nil)
 				continue
 			}
@@ -58,7 +63,7 @@ func (s *Stream) coordinate(ctx context.Context, src connectors.Source) error {
 				return err
 			}
 			s.commit(ctx)
-		case s.cfg.DiscoveryInterval > 0 && !now.Before(discovery) && !src.Bounded():
+		case !discovery.IsZero() && !now.Before(discovery):
 			discovery = now.Add(s.cfg.DiscoveryInterval)
 			if err := s.discover(ctx, src); err != nil {
 				return err
@@ -74,29 +79,22 @@ func (s *Stream) coordinate(ctx context.Context, src connectors.Source) error {
 
 // waitFor waits for news, or for the earlier of two times (zero: none).
 func (s *Stream) waitFor(due, discovery time.Time) {
-	if s.cfg.DiscoveryInterval > 0 && (due.IsZero() || discovery.Before(due)) {
+	if !discovery.IsZero() && (due.IsZero() || discovery.Before(due)) {
 		due = discovery
 	}
-	if len(s.flushes) > 0 && !s.committing {
+	if len(s.flushes) > 0 {
 		if soon := s.cfg.Scheduler.Now().Add(flushPoll); due.IsZero() || soon.Before(due) {
 			due = soon
 		}
 	}
-	if s.committing {
-		due = time.Time{}
-	}
 	s.m.WaitUntil(due)
 }
 
+// commitDue is when the epoch has to end: at once when it is full or the source
+// asks for it, else when its interval is over.
 func (s *Stream) commitDue() time.Time {
-	if limit := s.cfg.CommitBytes(); limit > 0 {
-		var written int64
-		for _, l := range s.lanes {
-			written += l.writer.Written()
-		}
-		if written >= limit {
-			return time.Time{}
-		}
+	if s.overfull() {
+		return time.Time{}
 	}
 	return s.epochStart.Add(s.cfg.CommitInterval())
 }
@@ -113,10 +111,15 @@ func (s *Stream) lanesAtEnd() int {
 
 func (s *Stream) atEnd() bool { return len(s.lanes) > 0 && s.lanesAtEnd() == len(s.lanes) }
 
+// isCommitted reports whether nothing was polled since the last commit.
+func (s *Stream) isCommitted(src connectors.Source) bool {
+	return maps.Equal(src.Positions(), s.committed.Positions[s.cfg.SourceName])
+}
+
 // commitLast commits what there is before the stream ends; done is true when
 // everything has been committed.
 func (s *Stream) commitLast(ctx context.Context, src connectors.Source, dirty bool) (done bool, err error) {
-	if !dirty && maps.Equal(src.Positions(), s.committed.Positions[s.cfg.SourceName]) {
+	if !dirty && s.isCommitted(src) {
 		if s.atEnd() {
 			s.finishFlushes(nil)
 		}

@@ -183,9 +183,12 @@ func (l *lane) process(ctx context.Context) error {
 	return nil
 }
 
-// overfull reports whether the epoch has to end by size. The caller holds the
-// lock.
+// overfull reports whether the epoch has to end by size, or because the source
+// cannot go on without a commit. The caller holds the lock.
 func (s *Stream) overfull() bool {
+	if r, ok := s.source.(connectors.CommitRequester); ok && r.CommitWanted() {
+		return true
+	}
 	limit := s.cfg.CommitBytes()
 	if limit <= 0 {
 		return false

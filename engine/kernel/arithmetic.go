@@ -312,7 +312,7 @@ func checkFloats(f *frame, out []float64) {
 		return
 	}
 	for i := range f.live {
-		if math.Float64bits(out[i])&exponentMask == exponentMask {
+		if !finite(out[i]) {
 			f.fail(i, errDouble)
 		}
 	}
@@ -403,6 +403,9 @@ const floatScale = 15
 // floatQuotient is the whole part of |x/y|, at most 2¹²⁸−1.
 func floatQuotient(x, y float64) u128 {
 	x, y = math.Abs(x), math.Abs(y)
+	if !finite(x) || !finite(y) {
+		return u128{math.MaxUint64, math.MaxUint64}
+	}
 	if x < 1e15 && y < 1e15 && y >= 1 {
 		a, _ := decimalFromFloat(x, types.MaxDecimalPrecision, floatScale)
 		b, _ := decimalFromFloat(y, types.MaxDecimalPrecision, floatScale)

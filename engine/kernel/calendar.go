@@ -17,8 +17,9 @@ var (
 	maxMicros = (int64(maxDay)+1)*microsPerDay - 1
 )
 
-// maxTimestamp is the last instant of a TIMESTAMP, 2038-01-19 03:14:07.999999
-// in MySQL; UNIX_TIMESTAMP and FROM_UNIXTIME reach to 3001-01-18 23:59:59.999999.
+// maxUnixSeconds is as far as UNIX_TIMESTAMP and FROM_UNIXTIME reach,
+// 3001-01-18 23:59:59. (A TIMESTAMP may be later: MySQL's end in 2038 comes from
+// how it stores them.)
 const maxUnixSeconds = 32536771199
 
 // daysFromCivil counts days since 1970-01-01 in the proleptic Gregorian

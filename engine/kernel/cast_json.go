@@ -182,8 +182,11 @@ func jsonPrinter(from types.Type) func(ctx *Context, v Vector) func(dst []byte, 
 				begin := len(dst)
 				dst, _ = text(dst, i)
 				for _, c := range dst[begin:] {
-					if c == '.' || c == 'e' {
+					switch c {
+					case '.', 'e':
 						return dst
+					case 'n': // JSON has no nan and no inf
+						return append(dst[:begin], "null"...)
 					}
 				}
 				return append(dst, ".0"...) // it stays to be told from an integer

@@ -3,6 +3,7 @@ package kernel_test
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 
@@ -235,5 +236,26 @@ func TestErrors(t *testing.T) {
 	e := none.Set(7, first).Set(7, second).Set(2, second)
 	if e.Len() != 2 || e.Row(7) != first || fmt.Sprint(e.Rows()) != "[2 7]" || e.Row(0) != nil {
 		t.Errorf("%v", e)
+	}
+}
+
+// Doubles that SQL has not may come from other systems: they are no numbers,
+// but nothing breaks.
+func TestDoublesThatAreNoNumbers(t *testing.T) {
+	table := &functiontest.Table{
+		Schema: types.Schema{{Name: "f", Type: types.TypeFloat64}, {Name: "h", Type: types.Type{Kind: types.Float32}}},
+		Rows:   [][]any{{math.NaN(), math.NaN()}, {math.Inf(1), math.Inf(1)}, {math.Inf(-1), math.Inf(-1)}},
+	}
+	for text, want := range map[string]string{
+		"f + 1": "! ! !", "f div 2": "! ! !", "2 div f": "! ! !", "cast(f as signed)": "! ! !", "cast(f as decimal(10,2))": "! ! !",
+		"cast(f as char)": "nan inf -inf", "cast(h as char)": "nan inf -inf", "cast(f as json)": "null null null", "cast(f as date)": "! ! !",
+		"sqrt(f)": "NULL ! NULL", "f = f": "0 1 1",
+	} {
+		if got := evaluateRows(t, table, text, nil); got != want {
+			t.Errorf("%s: %s, want %s", text, got, want)
+		}
+	}
+	for _, text := range []string{"round(f, 2)", "truncate(f, -1)", "ceil(f)", "f % 3", "from_unixtime(f)", "cast(f as datetime)", "f > 1", "greatest(f, 1e0)", "sec_to_time(f)", "hex(f)"} {
+		evaluateRows(t, table, text, nil)
 	}
 }

@@ -173,6 +173,9 @@ func maxDecimal(precision int, negative bool) decimal128.Num {
 
 // decimalFromFloat is the decimal nearest to the digits that f prints as.
 func decimalFromFloat(f float64, precision, scale int) (d decimal128.Num, fits bool) {
+	if !finite(f) {
+		return maxDecimal(precision, f < 0), false
+	}
 	var buf [32]byte
 	n, _ := scanNumber(strconv.AppendFloat(buf[:0], f, 'e', -1, 64))
 	d, _, fits = n.decimal(precision, scale)

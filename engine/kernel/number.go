@@ -170,6 +170,10 @@ func scanInteger(b []byte) (magnitude uint64, negative bool, end int, overflow b
 	return magnitude, negative, i, overflow
 }
 
+// finite reports whether f is a number of SQL; other systems' data may hold
+// doubles that are not.
+func finite(f float64) bool { return math.Float64bits(f)&exponentMask != exponentMask }
+
 // appendDouble prints a double as MySQL does: the shortest digits that read
 // back as the same number, with an exponent from 1e15 up and below 1e-15.
 func appendDouble(dst []byte, f float64) []byte { return appendShortest(dst, f, -1) }
@@ -178,7 +182,7 @@ func appendDouble(dst []byte, f float64) []byte { return appendShortest(dst, f, 
 func appendFloat(dst []byte, f float32) []byte {
 	// Six digits may be more than it takes to tell the number apart.
 	short := strconv.FormatFloat(float64(f), 'e', -1, 32)
-	if len(short) <= len("d.ddddde+dd") {
+	if finite(float64(f)) && len(short) <= len("d.ddddde+dd") {
 		v, _ := strconv.ParseFloat(short, 64)
 		return appendShortest(dst, v, -1)
 	}
@@ -188,7 +192,14 @@ func appendFloat(dst []byte, f float32) []byte {
 // appendShortest prints f with so many digits after the first, −1 for as many as
 // it takes.
 func appendShortest(dst []byte, f float64, digits int) []byte {
-	if f == 0 {
+	switch {
+	case math.IsNaN(f):
+		return append(dst, "nan"...)
+	case math.IsInf(f, 1):
+		return append(dst, "inf"...)
+	case math.IsInf(f, -1):
+		return append(dst, "-inf"...)
+	case f == 0:
 		// MySQL prints the sign of a negative zero.
 		if math.Signbit(f) {
 			return append(dst, "-0"...)

@@ -190,11 +190,14 @@ type localWriter struct {
 func (w *localWriter) Buffered() int64 { return int64(cap(w.buf)) }
 
 func (w *localWriter) Write(ctx context.Context, p []byte) error {
-	w.buf = append(w.buf, p...)
-	if len(w.buf) < flushBytes {
+	if len(w.buf)+len(p) < flushBytes {
+		w.buf = append(w.buf, p...)
 		return nil
 	}
-	return w.retry(ctx, w.flush)
+	if err := w.retry(ctx, w.flush); err != nil {
+		return err
+	}
+	return w.retry(ctx, func() error { return w.write(p) })
 }
 
 func (w *localWriter) retry(ctx context.Context, op func() error) error {
@@ -210,9 +213,18 @@ func (w *localWriter) retry(ctx context.Context, op func() error) error {
 	return Retry(ctx, w.retrying, run)
 }
 
-// flush moves the buffer to the temporary file. Repeated after a failure it
-// writes the same bytes to the same place.
+// flush moves the buffer to the temporary file.
 func (w *localWriter) flush() error {
+	err := w.write(w.buf)
+	if err == nil {
+		w.buf = w.buf[:0]
+	}
+	return err
+}
+
+// write appends to the temporary file. Repeated after a failure it writes the
+// same bytes to the same place.
+func (w *localWriter) write(p []byte) error {
 	if w.temp == nil {
 		temp, err := createTemp(w.name)
 		if err != nil {
@@ -220,11 +232,10 @@ func (w *localWriter) flush() error {
 		}
 		w.temp = temp
 	}
-	if _, err := w.temp.WriteAt(w.buf, w.written); err != nil {
+	if _, err := w.temp.WriteAt(p, w.written); err != nil {
 		return err
 	}
-	w.written += int64(len(w.buf))
-	w.buf = w.buf[:0]
+	w.written += int64(len(p))
 	return nil
 }
 

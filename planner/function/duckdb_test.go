@@ -42,10 +42,25 @@ func TestDuckDBSpellsWithMySQLsMeaning(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	table := functiontest.Sample(2, 120)
-	db := load(t, table)
 	used := map[string]bool{}
-	for _, text := range append(strings.Split(strings.TrimSpace(string(file)), "\n"), spelled...) {
+	expressions := append(strings.Split(strings.TrimSpace(string(file)), "\n"), spelled...)
+	compareSpellings(t, functiontest.Sample(2, 120), time.UTC, expressions, used)
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	compareSpellings(t, functiontest.Sample(3, 40), berlin, expressions, used)
+	for _, f := range function.All() {
+		if f.DuckDB != nil && !used[f.Name] {
+			t.Errorf("no spelling of %s was tried", f.Name)
+		}
+	}
+}
+
+func compareSpellings(t *testing.T, table *functiontest.Table, zone *time.Location, expressions []string, used map[string]bool) {
+	t.Helper()
+	db := load(t, table, zone)
+	for _, text := range expressions {
 		e, err := functiontest.Bind(text, table.Schema)
 		if err != nil {
 			continue // said in another test
@@ -54,8 +69,8 @@ func TestDuckDBSpellsWithMySQLsMeaning(t *testing.T) {
 		if !ok {
 			continue
 		}
-		t.Run(text, func(t *testing.T) {
-			_, want := table.Check(t, text, time.UTC)
+		t.Run(zone.String()+"/"+text, func(t *testing.T) {
+			_, want := table.Check(t, text, zone)
 			for i, got := range ask(t, db, query, e.Type, len(table.Rows)) {
 				same := functiontest.Same(got.Text, want[i].Text, e.Type)
 				if (got.Err != nil) != (want[i].Err != nil) || got.Err == nil && !same {
@@ -65,15 +80,10 @@ func TestDuckDBSpellsWithMySQLsMeaning(t *testing.T) {
 			}
 		})
 	}
-	for _, f := range function.All() {
-		if f.DuckDB != nil && !used[f.Name] {
-			t.Errorf("no spelling of %s was tried", f.Name)
-		}
-	}
 }
 
 // load puts the table into DuckDB.
-func load(t *testing.T, table *functiontest.Table) *sql.DB {
+func load(t *testing.T, table *functiontest.Table, zone *time.Location) *sql.DB {
 	t.Helper()
 	db, err := sql.Open("duckdb", "")
 	if err != nil {
@@ -89,12 +99,16 @@ func load(t *testing.T, table *functiontest.Table) *sql.DB {
 	for i, row := range table.Rows {
 		values := []string{fmt.Sprint(i)}
 		for k, v := range row {
-			values = append(values, functiontest.DuckDBLiteral(v, table.Schema[k].Type))
+			value := functiontest.DuckDBLiteral(v, table.Schema[k].Type)
+			if table.Schema[k].Type.Kind == types.Timestamp && v != nil {
+				value = strings.Replace(value, "' AS", "+00' AS", 1)
+			}
+			values = append(values, value)
 		}
 		tuples = append(tuples, "("+strings.Join(values, ", ")+")")
 	}
 	for _, statement := range []string{
-		"SET TimeZone = 'UTC'", "CREATE TABLE t (" + strings.Join(columns, ", ") + ")",
+		"SET TimeZone = '" + zone.String() + "'", "CREATE TABLE t (" + strings.Join(columns, ", ") + ")",
 		"INSERT INTO t VALUES " + strings.Join(tuples, ", "),
 	} {
 		if _, err := db.Exec(statement); err != nil {

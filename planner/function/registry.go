@@ -13,14 +13,14 @@ import (
 var (
 	registry = make(map[string]*Function)
 	aliases  = map[string]string{
-		"!=": "<>", "==": "=", "mod": "%", "&&": "and", "||": "or", "!": "not", "-unary": "neg",
+		"!=": "<>", "==": "=", "mod": "%", "&&": "and", "||": "or", "!": "not",
 		"isnull": "is null", "rlike": "regexp_like", "regexp": "regexp_like",
 		"substr": "substring", "mid": "substring", "lcase": "lower", "ucase": "upper",
 		"character_length": "char_length", "octet_length": "length", "position": "locate",
 		"ceiling": "ceil", "power": "pow", "sha": "sha1",
 		"day": "dayofmonth", "adddate": "date_add", "subdate": "date_sub",
 		"current_timestamp": "now", "localtime": "now", "localtimestamp": "now",
-		"current_date": "curdate", "current_time": "curtime", "ltrim_space": "ltrim",
+		"current_date": "curdate", "current_time": "curtime",
 	}
 )
 

@@ -7,16 +7,12 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
-	"sync/atomic"
-	"time"
 
 	"github.com/dolthub/go-mysql-server/server"
 	gms "github.com/dolthub/go-mysql-server/sql"
 	"github.com/dolthub/vitess/go/mysql"
-	"github.com/sirupsen/logrus"
 
 	"github.com/leatdb/leat/engine"
 	"github.com/leatdb/leat/sql"
@@ -27,97 +23,92 @@ import (
 // MySQL's in it.
 const Version = "8.0.40-leat"
 
+const defaultMaxConnections = 512
+
 // Config says how to listen.
 type Config struct {
 	// Addr is host:port; an empty host means localhost. Port 0 takes a free one.
 	Addr string
-	// TLS is offered to clients when it is set. Passwords of accounts with
-	// caching_sha2_password travel only over TLS, except on the loopback
-	// interface.
+	// TLS is offered to clients when it is set. Accounts with
+	// caching_sha2_password can log in without it only over the loopback
+	// interface, since their password travels in full.
 	TLS *tls.Config
 	// RequireTLS refuses connections without it.
 	RequireTLS bool
-	// MaxConnections at a time; default 512.
-	MaxConnections uint64
-	Logger         *slog.Logger
+	// MaxConnections at a time; those beyond get MySQL's error 1040. Default 512.
+	MaxConnections int
+	// Logger takes what the server has to say; default none.
+	Logger *slog.Logger
 }
 
 // Server is a running MySQL port.
 type Server struct {
+	db       *engine.DB
+	logger   *slog.Logger
 	server   *server.Server
-	listener net.Listener
-	done     chan struct{}
+	listener *listener
 	metrics  *Metrics
-}
+	loopback bool // only this machine can connect
+	tlsOnly  bool
 
-// Metrics count what the server has done.
-type Metrics struct {
-	Connections atomic.Int64 // open now
-	Connects    atomic.Int64
-	Statements  atomic.Int64
-	Failed      atomic.Int64
-	Nanoseconds atomic.Int64 // spent in statements
-}
-
-// ClientConnected implements server.ServerEventListener.
-func (m *Metrics) ClientConnected() { m.Connections.Add(1); m.Connects.Add(1) }
-
-// ClientDisconnected implements server.ServerEventListener.
-func (m *Metrics) ClientDisconnected() { m.Connections.Add(-1) }
-
-// QueryStarted implements server.ServerEventListener.
-func (m *Metrics) QueryStarted() { m.Statements.Add(1) }
-
-// QueryCompleted implements server.ServerEventListener.
-func (m *Metrics) QueryCompleted(success bool, duration time.Duration) {
-	if !success {
-		m.Failed.Add(1)
-	}
-	m.Nanoseconds.Add(int64(duration))
+	ctx    context.Context // ends the statements that run
+	cancel context.CancelFunc
+	done   chan struct{}
 }
 
 // Start listens and serves until Close. An address that is not on the loopback
-// interface is refused while an account has no password.
+// interface is refused while an account has no password; accounts that lose
+// theirs later can log in over the loopback interface only.
 func Start(db *engine.DB, cfg Config) (*Server, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	if cfg.MaxConnections == 0 {
-		cfg.MaxConnections = 512
+	if cfg.MaxConnections <= 0 {
+		cfg.MaxConnections = defaultMaxConnections
 	}
 	host, port, err := net.SplitHostPort(cfg.Addr)
 	if err != nil {
 		return nil, sqlerror.Userf(sqlerror.CodeBadOption, "MySQL address %q: %w", cfg.Addr, err).WithHint("write host:port, as in 127.0.0.1:3306")
 	}
+	if cfg.RequireTLS && cfg.TLS == nil {
+		return nil, sqlerror.Userf(sqlerror.CodeBadOption, "TLS is required of MySQL clients, and there is no certificate").WithHint("give one with --tls-cert and --tls-key")
+	}
 	if host == "" {
 		host = "127.0.0.1"
 	}
 	loopback := isLoopback(host)
-	if !loopback {
-		if user, ok := db.AccountWithoutPassword(); ok {
-			return nil, sqlerror.Userf(sqlerror.CodeAuth, "MySQL address %s can be reached from other machines, and account %s has no password", cfg.Addr, user).
-				WithHint("give it one with --password-file or LEAT_PASSWORD, or listen on 127.0.0.1")
-		}
+	if user, ok := db.AccountWithoutPassword(); ok && !loopback {
+		return nil, sqlerror.Userf(sqlerror.CodeAuth, "MySQL address %s can be reached from other machines, and account %s has no password", cfg.Addr, user).
+			WithHint("give it one with --password-file or LEAT_PASSWORD, or listen on 127.0.0.1")
 	}
-	quietLibraryLog(cfg.Logger)
-	listener, err := net.Listen("tcp", net.JoinHostPort(host, port))
+	tcp, err := net.Listen("tcp", net.JoinHostPort(host, port))
 	if err != nil {
 		return nil, fmt.Errorf("listen for MySQL clients: %w", err)
 	}
-	s := &Server{listener: listener, done: make(chan struct{}), metrics: &Metrics{}}
-	s.server, err = server.NewServer(server.Config{
-		Listener: listener, Protocol: "tcp", Address: listener.Addr().String(), Version: Version,
-		TLSConfig: cfg.TLS, RequireSecureTransport: cfg.RequireTLS, MaxConnections: cfg.MaxConnections,
+	adoptLibraryLog(cfg.Logger)
+	if err := setServerVariables(); err != nil {
+		return nil, errors.Join(err, tcp.Close())
+	}
+	s := &Server{
+		db: db, logger: cfg.Logger, metrics: &Metrics{},
+		loopback: loopback, tlsOnly: cfg.RequireTLS, done: make(chan struct{}),
+	}
+	s.listener = newListener(tcp, cfg.MaxConnections, func() { s.metrics.Refused.Add(1) })
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.server, err = server.NewServerWithHandler(server.Config{
+		Listener: s.listener, Protocol: "tcp", Address: s.Addr(), Version: Version,
+		TLSConfig: cfg.TLS, RequireSecureTransport: cfg.RequireTLS,
 		AllowClearTextWithoutTLS: loopback, MaxLoggedQueryLen: -1,
-	}, db.MySQL(), gms.NewContext, newSession, s.metrics)
+	}, db.MySQL(), gms.NewContext, newSession, nil, func(h mysql.Handler) (mysql.Handler, error) {
+		return &handler{Handler: h, server: s}, nil
+	})
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("start MySQL server: %w", err), listener.Close())
+		s.cancel()
+		return nil, errors.Join(fmt.Errorf("start MySQL server: %w", err), tcp.Close())
 	}
 	go func() {
 		defer close(s.done)
-		if err := s.server.Start(); err != nil {
-			cfg.Logger.Error("MySQL server ended", "error", err)
-		}
+		s.server.Listener.Accept()
 	}()
 	cfg.Logger.Info("listening for MySQL clients", "address", s.Addr())
 	return s, nil
@@ -129,6 +120,19 @@ func isLoopback(host string) bool {
 	}
 	ip := net.ParseIP(host)
 	return ip != nil && ip.IsLoopback()
+}
+
+// setServerVariables replaces what the protocol library says of itself. Its
+// variables are the process's. Nothing is a folder from which or into which SQL
+// may read and write files of the server.
+func setServerVariables() error {
+	err := gms.SystemVariables.AssignValues(map[string]any{
+		"version": Version, "version_comment": "Leat", "secure_file_priv": "/dev/null",
+	})
+	if err != nil {
+		return fmt.Errorf("set server variables: %w", err)
+	}
+	return nil
 }
 
 // newSession begins a connection's session in database lake.
@@ -147,33 +151,12 @@ func (s *Server) Addr() string { return s.listener.Addr().String() }
 // Metrics of the server.
 func (s *Server) Metrics() *Metrics { return s.metrics }
 
-// Close stops listening, ends the connections and waits.
+// Close stops listening, cancels the statements that run, ends the connections
+// and waits for them.
 func (s *Server) Close() error {
-	err := s.server.Close()
+	s.server.Listener.Close()
 	<-s.done
-	if err != nil {
-		return fmt.Errorf("close MySQL server: %w", err)
-	}
-	return nil
-}
-
-// quietLibraryLog sends the protocol library's warnings to our log, and nothing
-// else to nowhere.
-func quietLibraryLog(logger *slog.Logger) {
-	logrus.SetOutput(io.Discard)
-	logrus.StandardLogger().ReplaceHooks(logrus.LevelHooks{})
-	logrus.AddHook(logHook{logger})
-}
-
-type logHook struct{ logger *slog.Logger }
-
-// Levels implements logrus.Hook.
-func (logHook) Levels() []logrus.Level {
-	return []logrus.Level{logrus.PanicLevel, logrus.FatalLevel, logrus.ErrorLevel, logrus.WarnLevel}
-}
-
-// Fire implements logrus.Hook.
-func (h logHook) Fire(e *logrus.Entry) error {
-	h.logger.Debug(e.Message, "from", "mysql protocol", "level", e.Level.String())
+	s.cancel()
+	s.listener.endConnections()
 	return nil
 }

@@ -1,7 +1,6 @@
 package json
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 
@@ -31,15 +30,8 @@ type Decoder struct {
 	// generic turns the fast path off, for tests and comparisons.
 	generic bool
 
-	chunk     *connectors.Chunk
-	data      []byte // the chunk's bytes, padded
-	copied    []byte // where a source has left no padding
-	record    int    // index of the current payload in chunk.Records
-	inPayload bool
-	pos       int // where the next value is looked for
-	limit     int // the end of the payload
-	lineStart int // the beginning of the payload, or of the current line
-	values    int // that the payload, or the current line, has had
+	frames framer
+	copied []byte // the chunk's bytes where a source has left no padding
 
 	out    connectors.Decoded
 	nulls  []bool // by column: the row's value is NULL
@@ -49,7 +41,7 @@ type Decoder struct {
 // NewDecoder makes a decoder of JSON objects. It fails for fields that have no
 // path or a type that nothing converts to. With validation 'projected' and
 // framing 'lines' a line is left after the last wanted value; what follows is
-// only searched for the beginning of another value.
+// only searched for the beginning of another object.
 func NewDecoder(config connectors.DecoderConfig) (*Decoder, error) {
 	if config.Alloc == nil {
 		config.Alloc = memory.DefaultAllocator
@@ -83,25 +75,23 @@ func NewDecoder(config connectors.DecoderConfig) (*Decoder, error) {
 			d.walker.wanted++
 		}
 	}
-	d.fast.init(root, nodes, &config, &d.walker.scratch)
+	d.frames.framing = config.Framing
+	d.fast.init(root, nodes, &config, &d.walker.scratch, &d.frames)
 	d.nulls = make([]bool, len(d.columns))
 	return d, nil
 }
 
 // Reset begins a new chunk.
 func (d *Decoder) Reset(c *connectors.Chunk) {
-	d.chunk, d.data = c, c.Data
-	if cap(d.data)-len(d.data) < connectors.Padding {
-		d.copied = connectors.Grow(d.copied[:0], len(d.data))
-		copy(d.copied, d.data)
-		d.data = d.copied
+	data := c.Data
+	if cap(data)-len(data) < connectors.Padding {
+		d.copied = connectors.Grow(d.copied[:0], len(data))
+		copy(d.copied, data)
+		data = d.copied
 	}
-	d.fast.reset(d.data)
-	d.record, d.inPayload, d.pos, d.limit = -1, false, 0, 0
+	d.frames.reset(c, data)
+	d.fast.reset(data)
 }
-
-// byteOrderMark may begin a file; RFC 8259 lets readers ignore it.
-var byteOrderMark = []byte("\ufeff")
 
 // Close frees the buffers.
 func (d *Decoder) Close() {
@@ -132,13 +122,14 @@ func (d *Decoder) Next(maxRows int) (*connectors.Decoded, error) {
 	for _, c := range d.columns {
 		c.begin(maxRows)
 	}
-	begin := d.pos
-	for len(d.out.Values) < maxRows && len(d.out.Rejected) < maxRows && d.pos-begin < maxBatchBytes {
-		if !d.nextValue() {
+	begin := d.frames.pos
+	for len(d.out.Values) < maxRows && len(d.out.Rejected) < maxRows && d.frames.pos-begin < maxBatchBytes {
+		if !d.frames.next() {
 			break
 		}
 		d.decodeValue()
 	}
+	d.out.Empty, d.frames.empty = d.frames.empty, 0
 	if len(d.out.Values) == 0 && len(d.out.Rejected) == 0 && d.out.Empty == 0 {
 		return nil, nil
 	}
@@ -154,115 +145,50 @@ func (d *Decoder) Next(maxRows int) (*connectors.Decoded, error) {
 	return &d.out, nil
 }
 
-// nextValue moves to where the next value begins; false at the end of the
-// chunk. It counts the lines and payloads without a value that it passes.
-func (d *Decoder) nextValue() bool {
-	lines := d.config.Framing == connectors.FramingLines
-	for {
-		for ; d.pos < d.limit; d.pos++ {
-			c := d.data[d.pos]
-			if !isSpace(c) {
-				return true
-			}
-			if c == '\n' && lines {
-				d.endFrame()
-				d.lineStart = d.pos + 1
-			}
-		}
-		// What is behind the last line break of a payload is a line too, unless
-		// it is nothing.
-		if d.inPayload && (!lines || d.lineStart < d.limit) {
-			d.endFrame()
-		}
-		if !d.nextPayload() {
-			return false
-		}
-	}
-}
-
-// nextPayload enters the next payload that is not empty.
-func (d *Decoder) nextPayload() bool {
-	d.inPayload = false
-	if d.chunk == nil {
-		return false
-	}
-	for {
-		d.record++
-		switch records := d.chunk.Records; {
-		case len(records) == 0 && d.record == 0 && len(d.data) > 0:
-			d.pos, d.limit = 0, len(d.data)
-			if d.chunk.Base == 0 && bytes.HasPrefix(d.data, byteOrderMark) {
-				d.pos = len(byteOrderMark)
-			}
-		case d.record >= len(records):
-			d.chunk = nil
-			return false
-		case records[d.record].Null || records[d.record].Start == records[d.record].End:
-			d.out.Empty++
-			continue
-		default:
-			d.pos, d.limit = int(records[d.record].Start), int(records[d.record].End)
-		}
-		d.inPayload, d.lineStart, d.values = true, d.pos, 0
-		return true
-	}
-}
-
-// endFrame ends a line or a payload.
-func (d *Decoder) endFrame() {
-	if d.values == 0 {
-		d.out.Empty++
-	}
-	d.values = 0
-}
-
-// decodeValue decodes the value that begins at d.pos and moves behind it.
+// decodeValue decodes the value at which the framer stands and moves behind it.
 func (d *Decoder) decodeValue() {
-	d.values++
-	start, row := d.pos, len(d.out.Values)
-	if !d.generic && d.data[start] == '{' {
-		if end, ok := d.fast.decode(start, d.limit, row); ok && end-start <= d.config.MaxRecordBytes {
-			if d.fast.finish(row) {
-				d.accept(start, end)
-				return
-			}
+	start, row := d.frames.pos, len(d.out.Values)
+	if !d.generic && d.frames.data[start] == '{' {
+		end, ok := d.fast.decode(start, d.frames.limit, row)
+		if ok && end-start <= d.config.MaxRecordBytes && d.fast.finish(row) {
+			d.accept(start, end)
+			return
 		}
 	}
 	d.decodeGeneric(start, row)
 }
 
 func (d *Decoder) accept(start, end int) {
-	d.out.Values = append(d.out.Values, connectors.Value{Start: int32(start), End: int32(end), Record: int32(d.record)})
-	d.pos = end
+	d.out.Values = append(d.out.Values, d.frames.value(start, end))
+	d.frames.pos = end
 }
 
 func (d *Decoder) reject(start, end int, class connectors.ErrorClass, message string) {
-	d.out.Rejected = append(d.out.Rejected, connectors.Rejection{
-		Value: connectors.Value{Start: int32(start), End: int32(end), Record: int32(d.record)}, Class: class, Message: message,
-	})
-	d.pos = end
+	d.out.Rejected = append(d.out.Rejected, connectors.Rejection{Value: d.frames.value(start, end), Class: class, Message: message})
+	d.frames.pos = end
 }
 
 // decodeGeneric decodes the value at start with the walker.
 func (d *Decoder) decodeGeneric(start, row int) {
-	limit := d.limit
-	if d.config.Framing == connectors.FramingLines {
-		limit = d.lineEnd(start)
-	}
-	doc := d.data[:limit]
+	doc := d.frames.data[:d.frames.bound(start)]
 	var end int
 	var err error
 	isObject := doc[start] == '{'
 	if isObject {
 		if end, err = d.walker.walk(doc, start); errors.Is(err, errEnough) {
-			end, err = d.leaveLine(start, end, limit)
+			end, err = d.leaveLine(doc, start, end)
 		}
 	} else {
 		end, err = d.walker.pass(doc, start)
 	}
 	switch {
 	case err != nil:
-		d.rejectBroken(start, limit, err)
+		end, message := d.frames.brokenOff(start, err)
+		class := connectors.ClassDecode
+		if end-start > d.config.MaxRecordBytes {
+			class = connectors.ClassTooLarge
+		}
+		d.reject(start, end, class, message)
 	case end-start > d.config.MaxRecordBytes:
 		d.reject(start, end, connectors.ClassTooLarge,
 			fmt.Sprintf("the value has %d bytes, more than the limit of %d", end-start, d.config.MaxRecordBytes))
@@ -285,71 +211,13 @@ func (d *Decoder) decodeGeneric(start, row int) {
 
 // leaveLine ends a record of which everything wanted lies before i: at the end
 // of the line, unless another value seems to follow on it.
-func (d *Decoder) leaveLine(start, i, limit int) (end int, err error) {
-	if end, ok := lineRest(d.data, i, limit); ok {
+func (d *Decoder) leaveLine(doc []byte, start, i int) (end int, err error) {
+	if end, ok := lineRest(doc, i); ok {
 		return end, nil
 	}
 	d.walker.alone = false
 	defer func() { d.walker.alone = true }()
-	return d.walker.walk(d.data[:limit], start)
-}
-
-// lineRest is where the text of a line ends that goes on at i; false where an
-// object seems to begin behind another one.
-func lineRest(data []byte, i, limit int) (end int, ok bool) {
-	for at := i; ; {
-		n := bytes.IndexByte(data[at:limit], '{')
-		if n < 0 {
-			break
-		}
-		at += n + 1
-		before := at - 2
-		for before >= i && isSpace(data[before]) {
-			before--
-		}
-		if before >= i && data[before] == '}' {
-			return 0, false
-		}
-	}
-	for limit > i && isSpace(data[limit-1]) {
-		limit--
-	}
-	return limit, true
-}
-
-// rejectBroken rejects what begins at start and breaks off: up to the end of
-// the line on which it does.
-func (d *Decoder) rejectBroken(start, limit int, err error) {
-	at := limit
-	var syntax *mysqljson.SyntaxError
-	message := err.Error()
-	if errors.As(err, &syntax) {
-		at = max(start, min(syntax.Offset, limit))
-		message = (&mysqljson.SyntaxError{Offset: syntax.Offset - start, Reason: syntax.Reason}).Error()
-	}
-	end := at
-	if i := bytes.IndexByte(d.data[at:limit], '\n'); i >= 0 {
-		end += i
-	} else {
-		end = limit
-	}
-	for end > start && isSpace(d.data[end-1]) {
-		end--
-	}
-	class := connectors.ClassDecode
-	if end-start > d.config.MaxRecordBytes {
-		class = connectors.ClassTooLarge
-	}
-	d.reject(start, end, class, message)
-}
-
-func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
-
-func (d *Decoder) lineEnd(i int) int {
-	if n := bytes.IndexByte(d.data[i:d.limit], '\n'); n >= 0 {
-		return i + n
-	}
-	return d.limit
+	return d.walker.walk(doc, start)
 }
 
 // convert writes the row from what the walker found. It returns the class and

@@ -402,6 +402,35 @@ func TestDecoder_ManyColumns(t *testing.T) {
 	})
 }
 
+// TestDecoder_NoColumns counts rows, as COUNT(*) does.
+func TestDecoder_NoColumns(t *testing.T) {
+	both(t, func(t *testing.T, generic bool) {
+		for _, v := range []connectors.Validation{connectors.ValidationStructure, connectors.ValidationFull, connectors.ValidationProjected} {
+			c := chunkOf([]byte("{}\n{\"a\":{\"b\":1}} {\"a\":2}\n{\"a\"\n"))
+			outcomes, _ := decodeAll(t, connectors.DecoderConfig{Validation: v}, c, 10, generic)
+			if len(outcomes) != 4 || outcomes[3].class != connectors.ClassDecode {
+				t.Errorf("got %v", outcomes)
+			}
+		}
+	})
+}
+
+// TestDecoder_ManyValuesOnALine takes long when the work grows with the square
+// of the line's length.
+func TestDecoder_ManyValuesOnALine(t *testing.T) {
+	both(t, func(t *testing.T, generic bool) {
+		// Left after its last wanted value, a line does not show a number at its end.
+		for v, want := range map[connectors.Validation]int{connectors.ValidationStructure: 200_000, connectors.ValidationProjected: 199_999} {
+			config := connectors.DecoderConfig{Fields: []connectors.Field{column("a", "INT")}, Validation: v}
+			c := chunkOf([]byte(strings.Repeat(`{"a":1,"b":{"a":1},"a":2}7 `, 100_000)))
+			outcomes, _ := decodeAll(t, config, c, 8192, generic)
+			if len(outcomes) != want {
+				t.Errorf("%d values, want %d", len(outcomes), want)
+			}
+		}
+	})
+}
+
 // TestDecoder_Drift changes the shape of records again and again, so that
 // predictions are learned, given up and learned anew.
 func TestDecoder_Drift(t *testing.T) {

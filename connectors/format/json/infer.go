@@ -20,26 +20,16 @@ const maxInferred = 2000
 // passed over. It fails when the samples hold no record.
 func Infer(chunks []*connectors.Chunk, framing connectors.Framing) (types.Schema, error) {
 	in := inference{index: map[string]int{}}
+	frames := framer{framing: framing}
 	for _, c := range chunks {
-		d := Decoder{config: connectors.DecoderConfig{Framing: framing}}
-		d.walker = walker{root: &node{}}
-		d.chunk, d.data, d.record = c, c.Data, -1
-		for d.nextValue() {
-			limit := d.limit
-			if framing == connectors.FramingLines {
-				limit = d.lineEnd(d.pos)
-			}
-			end, err := d.walker.pass(d.data[:limit], d.pos)
-			if err == nil && mysqljson.Valid(d.data[d.pos:end]) != nil {
-				err = errNoScalar
-			}
+		frames.reset(c, c.Data)
+		for frames.next() {
+			start := frames.pos
+			end, err := in.add(frames.data[:frames.bound(start)], start)
 			if err != nil {
-				d.rejectBroken(d.pos, limit, err)
-				continue
+				end, _ = frames.brokenOff(start, err)
 			}
-			in.add(d.data[d.pos:end])
-			d.values++
-			d.pos = end
+			frames.pos = end
 		}
 	}
 	return in.schema()
@@ -72,10 +62,14 @@ const (
 	traitContainer
 )
 
-func (in *inference) add(record []byte) {
-	members, err := mysqljson.Members(record)
+// add looks at the value at doc[start] and returns where it ends.
+func (in *inference) add(doc []byte, start int) (end int, err error) {
+	if end, err = mysqljson.Scan(doc, start); err != nil || doc[start] != '{' {
+		return end, err
+	}
+	members, err := mysqljson.Members(doc[start:end])
 	if err != nil {
-		return
+		return 0, err
 	}
 	in.records++
 	for _, m := range members {
@@ -91,6 +85,7 @@ func (in *inference) add(record []byte) {
 		}
 		in.members[i].traits |= traitsOf(m.Value)
 	}
+	return end, nil
 }
 
 func traitsOf(value []byte) trait {

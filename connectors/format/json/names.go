@@ -36,18 +36,17 @@ func (t *nameTable) slotOf(first, last uint64, n int) uint64 {
 
 // lookup finds the name of n bytes at i, without escapes; nil if it is unknown.
 func (t *nameTable) lookup(b bytesAt, i, n int) *slot {
-	if len(t.entries) == 0 {
-		return nil
-	}
 	first, last := wordsOf(b, i, n)
-	for h := t.slotOf(first, last, n); ; h++ {
+	h := t.slotOf(first, last, n)
+	for {
 		e := &t.entries[h&uint64(len(t.entries)-1)]
-		if e.first == first && e.last == last && len(e.name) == n && (n <= 16 || equalMiddle(b, i, e.name)) && e.slot != nil {
+		if e.first == first && e.last == last && len(e.name) == n && (n <= 16 || equalMiddle(b, i, e.name)) {
 			return e.slot
 		}
 		if e.slot == nil {
 			return nil
 		}
+		h++
 	}
 }
 
@@ -64,20 +63,25 @@ func equalMiddle(b bytesAt, i int, name string) bool {
 // add enters a name that is not in the table.
 func (t *nameTable) add(name string, s *slot) {
 	if 4*(t.used+1) > len(t.entries) {
-		old := t.entries
-		t.entries = make([]nameEntry, max(64, 2*len(old)))
-		t.shift = 64 - bits.TrailingZeros(uint(len(t.entries)))
-		for _, e := range old {
-			if e.slot != nil {
-				t.insert(e)
-			}
-		}
+		t.grow(2 * len(t.entries))
 	}
 	padded := make([]byte, len(name)+8)
 	copy(padded, name)
 	first, last := wordsOf(bytesAt{unsafeData(padded)}, 0, len(name))
 	t.insert(nameEntry{first, last, name, s})
 	t.used++
+}
+
+// grow gives the table room for size entries, a power of two.
+func (t *nameTable) grow(size int) {
+	old := t.entries
+	t.entries = make([]nameEntry, size)
+	t.shift = 64 - bits.TrailingZeros(uint(size))
+	for _, e := range old {
+		if e.slot != nil {
+			t.insert(e)
+		}
+	}
 }
 
 func (t *nameTable) insert(e nameEntry) {

@@ -27,13 +27,15 @@ type predictor struct {
 	full    bool // everything is validated
 	alone   bool // as walker.alone
 	scratch *scratch
+	frames  *framer
 
 	text  bytesAt
 	data  []byte
 	limit int // the record ends here or before
 
-	// Sets of nodes by id: seen in this record; of those the ones whose columns
-	// are NULL; that have columns; that have a NOT NULL column.
+	// Sets of nodes by id. Of the record: those that it has, and among them those
+	// whose columns are NULL. Of all nodes: those with columns, and with NOT NULL
+	// ones.
 	present, nulls, wanted, notNull []uint64
 
 	records int64 // decoded so far
@@ -106,7 +108,8 @@ const (
 	maxUnknown    = 512     // members without a column that an object remembers
 )
 
-// shape is the part of a node that the fast path has learned.
+// shape is the part of a node with members, and of the root, that the fast path
+// has learned.
 type shape struct {
 	inside  *slot // behind the object's '{'
 	unknown *slot // a member that nobody wants and that is not remembered
@@ -114,12 +117,12 @@ type shape struct {
 	learned int // members without a column in names
 }
 
-func (p *predictor) init(root *node, nodes []*node, c *connectors.DecoderConfig, s *scratch) {
+func (p *predictor) init(root *node, nodes []*node, c *connectors.DecoderConfig, s *scratch, f *framer) {
 	p.nodes = nodes
 	p.lines = c.Framing == connectors.FramingLines
 	p.full = c.Validation == connectors.ValidationFull
 	p.alone = p.lines && c.Validation == connectors.ValidationProjected
-	p.scratch = s
+	p.scratch, p.frames = s, f
 	words := len(nodes)/64 + 1
 	for _, set := range []*[]uint64{&p.present, &p.nulls, &p.wanted, &p.notNull} {
 		*set = make([]uint64, words)
@@ -127,8 +130,11 @@ func (p *predictor) init(root *node, nodes []*node, c *connectors.DecoderConfig,
 	p.nowhere.present = &p.present[0]
 	p.end = p.newSlot(slot{op: opEnd})
 	for _, n := range nodes {
-		n.inside = p.newSlot(slot{opens: true, in: n})
-		n.unknown = p.newSlot(slot{op: opSkip, in: n})
+		if len(n.members) > 0 || n == root {
+			n.names.grow(64)
+			n.inside = p.newSlot(slot{opens: true, in: n})
+			n.unknown = p.newSlot(slot{op: opSkip, in: n})
+		}
 		for _, c := range n.columns {
 			p.wanted[n.id>>6] |= 1 << (n.id & 63)
 			if c.field.Column.NotNull {
@@ -311,11 +317,7 @@ func (p *predictor) leaveLine(i int) (end int, ok bool) {
 	if i > p.limit {
 		return 0, false
 	}
-	limit := p.limit
-	if n := bytes.IndexByte(p.data[i:limit], '\n'); n >= 0 {
-		limit = i + n
-	}
-	return lineRest(p.data, i, limit)
+	return lineRest(p.data[:p.frames.lineEnd(i)], i)
 }
 
 // finish sets to NULL what the decoded record does not have. It reports false,
@@ -348,6 +350,14 @@ func (p *predictor) matchesRest(t *transition, i int) bool {
 // step finds the way on from a slot where the hot transition does not fit: by
 // another that was learned, or by parsing. It returns nil to give up.
 func (p *predictor) step(s *slot, i int) *transition {
+	if p.records < s.quiet && p.text.half(i)&0xffff == commaQuote && !s.opens {
+		at, to := p.parseName(s.in, i+1)
+		if to == nil {
+			return nil
+		}
+		p.unkept.length, p.unkept.to = at-i, to
+		return &p.unkept
+	}
 	for k, t := range s.others {
 		if t.matches(p.text, i) && (t.rest == nil || p.matchesRest(t, i)) {
 			if t.hits++; t.hits < 8 {
@@ -408,6 +418,8 @@ func (t *transition) set(literal []byte) {
 	}
 }
 
+const commaQuote = ',' | '"'<<8
+
 // space passes white space; −1 where the record cannot go on.
 func (p *predictor) space(i int) int {
 	for ; i < p.limit; i++ {
@@ -428,7 +440,7 @@ func (p *predictor) space(i int) int {
 // where that begins and its slot; nil to give up.
 func (p *predictor) parse(s *slot, i int) (at int, to *slot) {
 	in := s.in
-	if p.text.half(i)&0xffff == ','|'"'<<8 && !s.opens {
+	if p.text.half(i)&0xffff == commaQuote && !s.opens {
 		return p.parseName(in, i+1) // as nearly always
 	}
 	if s.opens {
@@ -507,8 +519,7 @@ func (p *predictor) parseName(in *node, i int) (at int, to *slot) {
 			return 0, nil
 		}
 	}
-	to = in.names.lookup(p.text, start, end-start)
-	if to == nil {
+	if to = in.names.lookup(b, start, end-start); to == nil {
 		to = p.learnName(in, string(p.data[start:end]))
 	}
 	return at, to

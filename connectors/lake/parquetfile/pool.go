@@ -20,6 +20,23 @@ const (
 
 func class(n int) int { return max(bits.Len(uint(n-1)), minClass) }
 
+// Held is how many bytes lie unused.
+func (p *Pool) Held() int64 { return p.held }
+
+// Trim gives up to n unused bytes, or a little more, to the garbage collector,
+// the largest slices first.
+func (p *Pool) Trim(n int64) {
+	for c := maxClass; c >= minClass && n > 0; c-- {
+		for free := p.classes[c]; len(free) > 0 && n > 0; free = p.classes[c] {
+			size := int64(cap(free[len(free)-1]))
+			free[len(free)-1] = nil
+			p.classes[c] = free[:len(free)-1]
+			p.held -= size
+			n -= size
+		}
+	}
+}
+
 // get is an empty slice with room for at least n bytes.
 func (p *Pool) get(n int) []byte {
 	c := class(n)

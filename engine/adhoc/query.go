@@ -1,0 +1,256 @@
+package adhoc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/apache/arrow-go/v18/arrow"
+
+	"github.com/leatdb/leat/catalog"
+	"github.com/leatdb/leat/planner/function"
+)
+
+// query is one run of a statement with all that it holds.
+type query struct {
+	engine  *Engine
+	ctx     context.Context
+	session Session
+	conn    *connection
+	cleanup []func() // run in reverse
+}
+
+func (e *Engine) begin(ctx context.Context, session Session) *query {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(e.ctx, func() { cancel(errClosed) })
+	q := &query{engine: e, ctx: ctx, session: session}
+	q.atEnd(func() { stop(); cancel(nil) })
+	return q
+}
+
+func (q *query) atEnd(f func()) { q.cleanup = append(q.cleanup, f) }
+
+// end frees everything, the last thing first.
+func (q *query) end() {
+	for i := len(q.cleanup) - 1; i >= 0; i-- {
+		q.cleanup[i]()
+	}
+	q.cleanup = nil
+}
+
+// explain is the error to show. What DuckDB does not take is no fault of the
+// user: the MySQL engine may.
+func (q *query) explain(err error) error {
+	var refused *prepareError
+	var d *duckError
+	if errors.As(err, &refused) && errors.As(err, &d) && q.ctx.Err() == nil {
+		switch d.kind {
+		case "Binder", "Not implemented", "Catalog", "Parser":
+			if q.engine.logger != nil {
+				q.engine.logger.Debug("duckdb refuses the spelling of a query", "error", d, "sql", refused.sql)
+			}
+			return unsupported("%s", d.message)
+		}
+	}
+	return explain(q.ctx, err)
+}
+
+func (q *query) connect() error {
+	c, err := q.engine.db.connect()
+	if err != nil {
+		return err
+	}
+	q.conn = c
+	q.atEnd(func() { q.engine.db.release(c) })
+	zone, ok := zoneName(q.session.Location)
+	if !ok {
+		zone = "UTC" // what depends on the zone is left to kernels
+	}
+	if err := c.setZone(zone); err != nil {
+		return unsupported("time zone %s: %v", zone, err)
+	}
+	return nil
+}
+
+// source is a relation on its way to DuckDB.
+type source struct {
+	name    string
+	table   catalog.Table
+	columns []tableColumn
+	where   []catalog.Predicate
+
+	files []catalog.DataFile
+	paths []string // of files, as DuckDB reads them
+	// scanned selects the rows that the table itself has read, empty if files are
+	// to be read.
+	scanned string
+}
+
+func (q *query) run(s *Statement, group int64, schema *arrow.Schema) (*reader, error) {
+	sources := make([]*source, len(s.Relations))
+	for i := range s.Relations {
+		r := &s.Relations[i]
+		t, ok := r.Scan.Handle.(catalog.Table)
+		if !ok {
+			return nil, unsupported("%s.%s is not a table of a lake", r.Scan.Database, r.Scan.Name)
+		}
+		columns, err := r.resolve(t)
+		if err != nil {
+			return nil, err
+		}
+		sources[i] = &source{name: r.Name, table: t, columns: columns, where: r.tablePredicates(t)}
+	}
+	if err := q.connect(); err != nil {
+		return nil, err
+	}
+	relations, err := q.relations(sources)
+	if err != nil {
+		return nil, err
+	}
+	if err := q.engine.db.registerKernels(s.kernels); err != nil {
+		return nil, err
+	}
+	q.atEnd(startKernels(q.conn, s.kernels, group, q.session, q.engine.alloc))
+	return q.start(relations+s.SQL, schema)
+}
+
+func (q *query) scan(s *source, sql string, schema *arrow.Schema) (*reader, error) {
+	if err := q.connect(); err != nil {
+		return nil, err
+	}
+	relations, err := q.relations([]*source{s})
+	if err != nil {
+		return nil, err
+	}
+	return q.start(relations+sql, schema)
+}
+
+func (q *query) start(sql string, schema *arrow.Schema) (*reader, error) {
+	s, err := q.conn.stream(q.ctx, sql)
+	if err != nil {
+		return nil, err
+	}
+	q.atEnd(s.close)
+	return newReader(q.ctx, s, schema, q.end)
+}
+
+// relations is the WITH clause that defines the sources. Their files are held
+// until the query's end.
+func (q *query) relations(sources []*source) (string, error) {
+	for _, s := range sources {
+		if err := q.plan(s); err != nil {
+			return "", err
+		}
+	}
+	// All files are asked for at once, so that no query waits for space while it
+	// holds some itself.
+	if err := q.locate(sources); err != nil {
+		return "", err
+	}
+	parts := make([]string, len(sources))
+	for i, s := range sources {
+		sql := s.scanned
+		if sql == "" {
+			var err error
+			if sql, err = readFiles(s.table, s.columns, s.paths); err != nil {
+				return "", err
+			}
+		}
+		parts[i] = s.name + " AS NOT MATERIALIZED (" + sql + ")"
+	}
+	if len(parts) == 0 {
+		return "", nil
+	}
+	return "WITH " + strings.Join(parts, ", ") + " ", nil
+}
+
+// plan finds the files of a source, or reads it where they cannot be read
+// plainly.
+func (q *query) plan(s *source) error {
+	files, err := s.table.Plan(q.ctx, s.where)
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		if f.Deletes {
+			return q.readItself(s)
+		}
+		if f.Format != "" && !strings.EqualFold(f.Format, "parquet") {
+			return unsupported("data file %s of table %s is %s", f.Path, s.table.Name(), f.Format)
+		}
+	}
+	s.files = files
+	return nil
+}
+
+// locate finds the local path of each file; those that are elsewhere are
+// fetched.
+func (q *query) locate(sources []*source) error {
+	var remote []object
+	var places []*string
+	for _, s := range sources {
+		s.paths = make([]string, len(s.files))
+		for i, f := range s.files {
+			path, local, err := localPath(f.Path)
+			if err != nil {
+				return err
+			}
+			if local {
+				s.paths[i] = path
+				continue
+			}
+			remote = append(remote, object{
+				key: s.table.Location() + "\n" + f.Path, bytes: f.Bytes, path: f.Path,
+				open: func(ctx context.Context) (catalog.File, error) { return s.table.Open(ctx, f.Path) },
+			})
+			places = append(places, &s.paths[i])
+		}
+	}
+	if len(remote) == 0 {
+		return nil
+	}
+	if q.engine.cache == nil {
+		return fmt.Errorf("read %s: files that are not local need an object cache, and there is none", remote[0].path)
+	}
+	fetched, release, err := q.engine.cache.acquire(q.ctx, remote)
+	if err != nil {
+		return err
+	}
+	q.atEnd(release)
+	for i, place := range places {
+		*place = fetched[i]
+	}
+	return nil
+}
+
+// readItself has a table read its rows into a temporary table: DuckDB can read
+// an Arrow stream once only, and a statement may name a relation several times.
+func (q *query) readItself(s *source) error {
+	scanner, ok := s.table.(ArrowScanner)
+	if !ok {
+		return unsupported("table %s has row-level deletes", s.table.Name())
+	}
+	indices := make([]int, len(s.columns))
+	items := make([]string, len(s.columns))
+	for i, c := range s.columns {
+		indices[i] = c.index
+		items[i] = fmt.Sprintf("CAST(#%d AS %s) AS %s", i+1, function.DuckDBType(s.table.Schema()[c.index].Type), c.name)
+	}
+	if len(s.columns) == 0 {
+		indices, items = []int{0}, []string{"1 AS nothing"}
+	}
+	r, err := scanner.ScanArrow(q.ctx, indices)
+	if err != nil {
+		return fmt.Errorf("scan %s: %w", s.table.Name(), err)
+	}
+	defer r.Release()
+	name := fmt.Sprintf("%s_%d", s.name, q.engine.groups.Add(1))
+	drop, err := q.conn.load(q.ctx, name, strings.Join(items, ", "), r)
+	if err != nil {
+		return fmt.Errorf("scan %s: %w", s.table.Name(), err)
+	}
+	q.atEnd(drop)
+	s.scanned = "SELECT * FROM " + name
+	return nil
+}
