@@ -152,9 +152,9 @@ func (p *parser) ParseWithOptions(ctx context.Context, query string, delimiter r
 		return nil, parsed, remainder, edgeError(ctx, err)
 	}
 	if isCompound(parsed) {
-		stmt, _, remainder, err = p.mysql.ParseWithOptions(ctx, query, delimiter, multi, options)
+		stmt, remainder, err = p.parseMySQL(ctx, query, delimiter, multi, options)
 	} else {
-		stmt, _, _, err = p.mysql.ParseWithOptions(ctx, rewritten, delimiter, false, options)
+		stmt, _, err = p.parseMySQL(ctx, rewritten, delimiter, false, options)
 	}
 	if err != nil {
 		if errors.Is(err, sqlparser.ErrEmpty) {
@@ -163,6 +163,18 @@ func (p *parser) ParseWithOptions(ctx context.Context, query string, delimiter r
 		return nil, parsed, remainder, edgeError(ctx, planner.SyntaxError(err, rewritten, positions, at))
 	}
 	return stmt, parsed, remainder, p.db.prepareSelect(ctx, stmt)
+}
+
+// parseMySQL guards against texts at which MySQL's parser panics, such as
+// SELECT''.
+func (p *parser) parseMySQL(ctx context.Context, query string, delimiter rune, multi bool, options sqlparser.ParserOptions) (stmt sqlparser.Statement, remainder string, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = sqlerror.Userf(sqlerror.CodeSyntax, "the statement cannot be parsed: %v", r)
+		}
+	}()
+	stmt, _, remainder, err = p.mysql.ParseWithOptions(ctx, query, delimiter, multi, options)
+	return stmt, remainder, err
 }
 
 // isCompound reports statements that contain semicolons of their own.

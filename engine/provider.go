@@ -43,9 +43,10 @@ func (p *provider) HasDatabase(ctx *gms.Context, name string) bool {
 	return err == nil
 }
 
-// AllDatabases implements gms.DatabaseProvider.
+// AllDatabases implements gms.DatabaseProvider. The catalog adds
+// information_schema.
 func (p *provider) AllDatabases(*gms.Context) []gms.Database {
-	all := []gms.Database{information_schema.NewInformationSchemaDatabase(), systemDB{p.db}}
+	all := []gms.Database{systemDB{p.db}}
 	for _, s := range p.db.allSinks() {
 		all = append(all, &lakeDB{p.db, s})
 	}
@@ -136,9 +137,24 @@ func (d *lakeDB) AllViews(ctx *gms.Context) ([]gms.ViewDefinition, error) {
 	return definitions, nil
 }
 
+// GetTriggers implements gms.TriggerDatabase: there are none, but DROP TABLE
+// asks.
+func (d *lakeDB) GetTriggers(*gms.Context) ([]gms.TriggerDefinition, error) { return nil, nil }
+
+// CreateTrigger implements gms.TriggerDatabase.
+func (d *lakeDB) CreateTrigger(*gms.Context, gms.TriggerDefinition) error {
+	return gms.ErrTriggersNotSupported.New(d.sink.name)
+}
+
+// DropTrigger implements gms.TriggerDatabase.
+func (d *lakeDB) DropTrigger(_ *gms.Context, name string) error {
+	return gms.ErrTriggerDoesNotExist.New(name)
+}
+
 var (
-	_ gms.TableDropper = (*lakeDB)(nil)
-	_ gms.ViewDatabase = (*lakeDB)(nil)
+	_ gms.TableDropper    = (*lakeDB)(nil)
+	_ gms.TriggerDatabase = (*lakeDB)(nil)
+	_ gms.ViewDatabase    = (*lakeDB)(nil)
 )
 
 // relationTable is what the MySQL engine sees of a lake table or a source.

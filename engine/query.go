@@ -2,7 +2,9 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"runtime/debug"
 
 	"github.com/apache/arrow-go/v18/arrow/array"
 	gms "github.com/dolthub/go-mysql-server/sql"
@@ -81,7 +83,12 @@ func (s *Session) query(ctx context.Context, text string, at sqlerror.Position) 
 }
 
 // queryBound is query with values for the placeholders.
-func (s *Session) queryBound(ctx context.Context, text string, at sqlerror.Position, bindings map[string]sqlparser.Expr) (array.RecordReader, error) {
+func (s *Session) queryBound(ctx context.Context, text string, at sqlerror.Position, bindings map[string]sqlparser.Expr) (_ array.RecordReader, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = &sqlerror.Error{Code: sqlerror.CodeInternal, Object: "statement", Pos: at, Message: fmt.Sprintf("panic: %v\n%s", r, debug.Stack())}
+		}
+	}()
 	if err := s.db.ctx.Err(); err != nil {
 		return nil, sqlerror.Userf(sqlerror.CodeState, "the database is closed").About("data directory " + s.db.dir)
 	}
@@ -122,6 +129,9 @@ func (s *Session) queryBound(ctx context.Context, text string, at sqlerror.Posit
 // bound: the MySQL engine says why.
 func (db *DB) queryLake(ctx *gms.Context, text string, bindings map[string]sqlparser.Expr) (array.RecordReader, error) {
 	stmt, _, _, err := db.mysql.Parser.Parse(ctx, text, false)
+	if sqlerror.As(err) != nil {
+		return nil, err
+	}
 	if err != nil {
 		return nil, nil
 	}
@@ -140,10 +150,15 @@ func (db *DB) queryLake(ctx *gms.Context, text string, bindings map[string]sqlpa
 	if err != nil {
 		return nil, err
 	}
-	if n, ok := node.(*adhocNode); ok {
-		return db.queries.Query(ctx, n.plan, adhoc.Session{Location: sessionLocation(ctx)})
+	n, ok := node.(*adhocNode)
+	if !ok {
+		return nil, nil
 	}
-	return nil, nil
+	r, err := db.queries.Query(ctx, n.plan, adhoc.Session{Location: sessionLocation(ctx)})
+	if unsupported := (*adhoc.Unsupported)(nil); errors.As(err, &unsupported) {
+		return nil, nil
+	}
+	return r, err
 }
 
 // isOK reports the schema by which the MySQL engine says "OK, n rows affected".
@@ -178,7 +193,7 @@ const adhocRule analyzer.RuleId = 1 << 20
 // executes. What has no form in DuckDB stays as it is, and the MySQL engine
 // evaluates it row by row.
 func (db *DB) lowerAdhoc(ctx *gms.Context, _ *analyzer.Analyzer, n gms.Node, scope *plan.Scope, _ analyzer.RuleSelector, _ *gms.QueryFlags) (gms.Node, transform.TreeIdentity, error) {
-	if !scope.IsEmpty() || !isSelect(n) || !readsLake(ctx, n) {
+	if ctx.Value(rowByRowKey{}) != nil || !scope.IsEmpty() || !isSelect(n) || !readsLake(ctx, n) {
 		return n, transform.SameTree, nil
 	}
 	lowered, err := planner.Lower(ctx, n)
@@ -189,12 +204,15 @@ func (db *DB) lowerAdhoc(ctx *gms.Context, _ *analyzer.Analyzer, n gms.Node, sco
 		db.cfg.Logger.Debug("query goes row by row", "reason", err)
 		return n, transform.SameTree, nil
 	}
-	node, err := newAdhocNode(db, lowered)
+	node, err := newAdhocNode(db, lowered, n)
 	if err != nil {
 		return nil, transform.SameTree, err
 	}
 	return node, transform.NewTree, nil
 }
+
+// rowByRowKey marks the context of a query that DuckDB has refused.
+type rowByRowKey struct{}
 
 // isSelect reports whether the root of a plan is that of a query.
 func isSelect(n gms.Node) bool {
@@ -233,10 +251,11 @@ type adhocNode struct {
 	db     *DB
 	plan   logical.Node
 	schema gms.Schema
+	bound  gms.Node // what the MySQL engine evaluates if DuckDB does not
 }
 
-func newAdhocNode(db *DB, lowered logical.Node) (*adhocNode, error) {
-	n := &adhocNode{db: db, plan: lowered}
+func newAdhocNode(db *DB, lowered logical.Node, bound gms.Node) (*adhocNode, error) {
+	n := &adhocNode{db: db, plan: lowered, bound: bound}
 	for _, c := range lowered.Output() {
 		t, err := planner.GMSType(c.Type)
 		if err != nil {
@@ -268,8 +287,22 @@ func (n *adhocNode) WithChildren(*gms.Context, ...gms.Node) (gms.Node, error) { 
 // RowIter implements gms.ExecSourceRel.
 func (n *adhocNode) RowIter(ctx *gms.Context, _ gms.Row) (gms.RowIter, error) {
 	reader, err := n.db.queries.Query(ctx, n.plan, adhoc.Session{Location: sessionLocation(ctx)})
+	if unsupported := (*adhoc.Unsupported)(nil); errors.As(err, &unsupported) {
+		n.db.cfg.Logger.Debug("query goes row by row", "reason", err)
+		return n.rowByRow(ctx)
+	}
 	if err != nil {
 		return nil, edgeError(ctx, err)
 	}
 	return newReaderIter(ctx, reader)
+}
+
+// rowByRow lets the MySQL engine evaluate the query.
+func (n *adhocNode) rowByRow(ctx *gms.Context) (gms.RowIter, error) {
+	ctx = ctx.WithContext(context.WithValue(ctx.Context, rowByRowKey{}, true))
+	analyzed, err := n.db.mysql.Analyzer.Analyze(ctx, n.bound, nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	return n.db.mysql.Analyzer.ExecBuilder.Build(ctx, analyzed, nil)
 }

@@ -162,6 +162,11 @@ var gmsKinds = map[query.Type]types.Type{
 	sqltypes.Float32: {Kind: types.Float32},
 	sqltypes.Float64: types.TypeFloat64,
 	sqltypes.Year:    {Kind: types.Int16},
+	// System variables have types of their own, which are none of the above.
+	sqltypes.VarChar: types.TypeText,
+	sqltypes.Text:    types.TypeText,
+	sqltypes.Enum:    types.TypeText,
+	sqltypes.Set:     types.TypeText,
 }
 
 func fromGMSString(t gmstypes.StringType) types.Type {

@@ -20,8 +20,9 @@ import (
 //     adds one of the name ordinality.
 //   - What that parser reads otherwise than MySQL is spelled apart: 1--1 and
 //     a//b, which it takes for comments; \% and \_ in strings, whose backslash
-//     it drops; names with $ or letters beyond ASCII, which it wants in
-//     backquotes.
+//     it drops; names with $ or letters beyond ASCII, some words that are no
+//     keywords (shared, plan), and compound units (HOUR_MINUTE), which it wants
+//     in backquotes.
 //
 // Everything else, comments too, stays as it is. Windows (TUMBLE, HOP, SESSION)
 // are refused with CodeUnsupported. Positions, of errors too, count from
@@ -157,8 +158,27 @@ func (r *rewriter) word(t Token, frame *rewriteFrame, table bool) error {
 			return sqlerror.Userf(sqlerror.CodeUnsupported, "windows are not available yet in continuous queries").At(t.Pos).About(word)
 		}
 	}
+	if frame.selects && misreserved[word] && !isCall(r.lex) || compoundUnits[word] {
+		r.inBackquotes(t)
+		return nil
+	}
 	r.quote(t)
 	return nil
+}
+
+// misreserved are the words that the engine's MySQL parser takes for keywords
+// and MySQL for names, where no bracket follows.
+var misreserved = map[string]bool{
+	"COPY": true, "ENCRYPTED": true, "EXCLUSIVE": true, "INPLACE": true, "NEXT": true, "NOW": true, "OFF": true, "PLAN": true,
+	"SHARED": true, "STD": true, "STDDEV": true, "STDDEV_POP": true, "STDDEV_SAMP": true, "SUBSTR": true, "SUBSTRING": true,
+	"SYSTEM_TIME": true, "TRANSACTIONAL": true, "VARIANCE": true, "VAR_POP": true, "VAR_SAMP": true, "VECTOR": true, "YES": true,
+}
+
+// compoundUnits are the units of INTERVAL that it wants in backquotes.
+var compoundUnits = map[string]bool{
+	"SECOND_MICROSECOND": true, "MINUTE_MICROSECOND": true, "MINUTE_SECOND": true, "HOUR_MICROSECOND": true,
+	"HOUR_SECOND": true, "HOUR_MINUTE": true, "DAY_MICROSECOND": true, "DAY_SECOND": true, "DAY_MINUTE": true,
+	"DAY_HOUR": true, "YEAR_MONTH": true,
 }
 
 // flatten begins a JSON_TABLE in place of UNNEST or FLATTEN.
@@ -424,12 +444,16 @@ func (r *rewriter) quote(t Token) {
 		if c := t.Text[i]; c != '$' && c < utf8.RuneSelf {
 			continue
 		}
-		r.copy(t.Offset)
-		r.insert("`", t.Offset)
-		r.copy(t.End())
-		r.insert("`", t.End())
+		r.inBackquotes(t)
 		return
 	}
+}
+
+func (r *rewriter) inBackquotes(t Token) {
+	r.copy(t.Offset)
+	r.insert("`", t.Offset)
+	r.copy(t.End())
+	r.insert("`", t.End())
 }
 
 // copy writes the text from where it was left to end.

@@ -108,6 +108,8 @@ func TestRewriteQuery_MySQLReading(t *testing.T) {
 	f("SELECT 6//2", "SELECT 6/ /2", "")
 	f(`SELECT a LIKE '10\%' FROM t`, `SELECT a LIKE '10\\%' FROM t`, `select a like '10\\%' from t`)
 	f(`SELECT a LIKE "a\_b\\%\n" FROM t`, `SELECT a LIKE "a\\_b\\%\n" FROM t`, `select a like 'a\\_b\\%\n' from t`)
+	f("SELECT shared, plan, substr(a, 1) FROM t", "SELECT `shared`, `plan`, substr(a, 1) FROM t", "select `shared`, `plan`, substr(a, 1) from t")
+	f("SELECT a + INTERVAL '1:30' HOUR_MINUTE FROM t", "SELECT a + INTERVAL '1:30' `HOUR_MINUTE` FROM t", "select a + interval '1:30' HOUR_MINUTE from t")
 	f("SELECT a$b, t.naïve FROM größe", "SELECT `a$b`, t.`naïve` FROM `größe`", "select `a$b`, t.`naïve` from `größe`")
 }
 

@@ -162,17 +162,6 @@ func (l *Lake) tryDefine(ctx context.Context, d Definition) (*table.Table, error
 	return l.evolve(ctx, t, d)
 }
 
-// Unknown reports metadata that lies at a table's place although the catalog
-// has no such table.
-func (l *Lake) Unknown(ctx context.Context, name string) (bool, error) {
-	_, err := l.load(ctx, name)
-	if e := sqlerror.As(err); e == nil || e.Code != sqlerror.CodeUnknownObject || e.Kind != sqlerror.User {
-		return false, err
-	}
-	found, err := l.newestMetadata(ctx, name)
-	return found != "", err
-}
-
 // newestMetadata is the URI of the newest metadata file at a table's place, or
 // "": the one with the highest version number, of several the last written.
 func (l *Lake) newestMetadata(ctx context.Context, name string) (string, error) {

@@ -254,12 +254,6 @@ func TestDefine_UnknownMetadata(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer other.Close()
-	if unknown, err := other.Unknown(t.Context(), "t"); err != nil || !unknown {
-		t.Errorf("Unknown = %v, %v", unknown, err)
-	}
-	if unknown, err := l.Unknown(t.Context(), "t"); err != nil || unknown {
-		t.Errorf("Unknown of a known table = %v, %v", unknown, err)
-	}
 	d := iceberg.Definition{Name: "t", Schema: schema("a INT")}
 	if _, err := other.Define(t.Context(), d); code(err) != sqlerror.CodeConflict || !strings.Contains(err.Error(), "adopt") {
 		t.Errorf("Define over unknown metadata: %v", err)
@@ -326,6 +320,16 @@ func add(n int, set map[string]string) *iceberg.Change {
 		c.Files = append(c.Files, iceberg.DataFile{Path: fmt.Sprintf("file:///x/%d.parquet", written.Add(1)), Rows: 10, Bytes: 100})
 	}
 	return c
+}
+
+// commit commits a change whatever the table holds.
+func commit(c *iceberg.Committer, change *iceberg.Change) (iceberg.Version, error) {
+	return c.Update(context.Background(), false, func(iceberg.Version) (*iceberg.Change, error) { return change, nil })
+}
+
+// definition is a table with one column.
+func definition(name string) iceberg.Definition {
+	return iceberg.Definition{Name: name, Schema: schema("a INT")}
 }
 
 func TestUpdate_CommitsAll(t *testing.T) {

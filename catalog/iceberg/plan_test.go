@@ -137,8 +137,11 @@ func matches(c planColumn, p catalog.Predicate, v any) bool {
 // for random predicates with the rows: no file with a matching row may be
 // missing, and most others should be.
 func TestPlan(t *testing.T) {
-	for _, transform := range []string{"", "identity", "bucket[4]", "truncate[3]", "day", "hour"} {
-		for _, c := range planColumns {
+	for i, transform := range []string{"", "identity", "bucket[4]", "truncate[3]", "day", "hour"} {
+		for k, c := range planColumns {
+			if testing.Short() && (i+k)%3 != 0 {
+				continue
+			}
 			spec, err := icebergTransform(transform, c)
 			if err != nil {
 				continue

@@ -3,6 +3,7 @@ package iceberg
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
@@ -183,6 +184,9 @@ func (v *tableVersion) Commits(ctx context.Context) ([]catalog.Commit, error) {
 			Files: number(SummaryFiles), Bytes: number(SummaryBytes),
 			Positions: p[SummaryPositions], DataLoss: p[SummaryDataLoss], SnapshotID: s.SnapshotID,
 		}
+		if c.Positions == "" {
+			c.Positions = v.newestPositions(c.Stream, c.Epoch)
+		}
 		if p[SummaryPending] == "" {
 			c.CompletedAt = c.CommittedAt
 		} else {
@@ -199,6 +203,20 @@ func (v *tableVersion) Commits(ctx context.Context) ([]catalog.Commit, error) {
 		return cmp.Or(b.CommittedAt.Compare(a.CommittedAt), cmp.Compare(b.Epoch, a.Epoch), cmp.Compare(b.Generation, a.Generation))
 	})
 	return commits, nil
+}
+
+// newestPositions are the positions of a stream's last epoch, which its state
+// keeps where they are too long for every snapshot; "" for other epochs.
+func (v *tableVersion) newestPositions(stream string, epoch int64) string {
+	var state struct {
+		Epoch     int64           `json:"epoch"`
+		Positions json.RawMessage `json:"positions"`
+	}
+	text := v.table.Properties()["leat.stream."+stream]
+	if json.Unmarshal([]byte(text), &state) != nil || state.Epoch != epoch {
+		return ""
+	}
+	return string(state.Positions)
 }
 
 // complete finds out when pending output was published. That of an epoch is,

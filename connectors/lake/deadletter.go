@@ -3,6 +3,7 @@ package lake
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/leatdb/leat/catalog/iceberg"
 	"github.com/leatdb/leat/connectors"
@@ -28,21 +29,21 @@ const (
 // deadLetterDefinition is the table that takes what could not be landed, one
 // for all streams of a sink.
 func deadLetterDefinition(adopt bool) iceberg.Definition {
-	text := types.TypeText
+	str := types.TypeText
 	return iceberg.Definition{
 		Name: iceberg.DeadLetterTable,
 		Schema: types.Schema{
-			letterStream:     {Name: "stream", Type: text},
-			letterSource:     {Name: "source", Type: text},
-			letterPosition:   {Name: "source_position", Type: text},
+			letterStream:     {Name: "stream", Type: str},
+			letterSource:     {Name: "source", Type: str},
+			letterPosition:   {Name: "source_position", Type: str},
 			letterArrived:    {Name: "arrived_at", Type: types.Type{Kind: types.Timestamp, Fsp: 6}},
-			letterClass:      {Name: "error_class", Type: text},
-			letterMessage:    {Name: "error_message", Type: text},
+			letterClass:      {Name: "error_class", Type: str},
+			letterMessage:    {Name: "error_message", Type: str},
 			letterRaw:        {Name: "raw", Type: types.TypeBlob},
 			letterAttempt:    {Name: "attempt", Type: types.Type{Kind: types.Int32}},
 			letterGeneration: {Name: "generation", Type: types.TypeInt64},
 			letterEpoch:      {Name: "epoch", Type: types.TypeInt64},
-			letterTable:      {Name: "target_table", Type: text},
+			letterTable:      {Name: "target_table", Type: str},
 		},
 		Partition: []iceberg.PartitionField{{Name: "stream", Column: letterStream, Transform: "identity"}},
 		Adopt:     adopt,
@@ -81,15 +82,15 @@ func (l *letterWriter) write(ctx context.Context, letters []connectors.DeadLette
 	s := l.lane.stream
 	for _, d := range letters {
 		l.rows.AppendBytes(letterStream, []byte(s.spec.Stream))
-		l.rows.AppendBytes(letterSource, []byte(d.Source))
-		l.rows.AppendBytes(letterPosition, []byte(d.Position))
+		l.rows.AppendBytes(letterSource, text(d.Source))
+		l.rows.AppendBytes(letterPosition, text(d.Position))
 		if d.Arrived.IsZero() {
 			l.rows.AppendNull(letterArrived)
 		} else {
 			l.rows.AppendInt(letterArrived, d.Arrived.UnixMicro())
 		}
 		l.rows.AppendBytes(letterClass, []byte(d.Class))
-		l.rows.AppendBytes(letterMessage, []byte(d.Message))
+		l.rows.AppendBytes(letterMessage, text(d.Message))
 		l.rows.AppendBytes(letterRaw, d.Raw)
 		l.rows.AppendInt(letterAttempt, int64(max(d.Attempt, 1)))
 		l.rows.AppendInt(letterGeneration, l.lane.generation)
@@ -112,6 +113,10 @@ func (l *letterWriter) write(ctx context.Context, letters []connectors.DeadLette
 	l.account()
 	return nil
 }
+
+// text is a string that every reader of the file accepts: a message may quote
+// what could not be decoded.
+func text(s string) []byte { return []byte(strings.ToValidUTF8(s, "\uFFFD")) }
 
 func (l *letterWriter) account() {
 	l.held = l.rows.Held()

@@ -1,6 +1,7 @@
 package lake_test
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -247,7 +248,7 @@ func TestStream_FileSizes(t *testing.T) {
 func TestStream_ManyPartitions(t *testing.T) {
 	partitions, rowsEach := 5000, 60
 	if testing.Short() {
-		partitions = 1000
+		partitions, rowsEach = 1000, 300
 	}
 	sink := openSink(t, t.TempDir(), nil)
 	spec := tripSpec("s1")
@@ -352,5 +353,43 @@ func TestStream_ManyCommits(t *testing.T) {
 	}
 	if got := len(readColumn(t, sink.Lake(), "trips", 0)); got != commits {
 		t.Errorf("%d rows landed, want %d", got, commits)
+	}
+}
+
+// TestStream_DeadLettersAreKeptWhole writes letters that are long, empty and no
+// text.
+func TestStream_DeadLettersAreKeptWhole(t *testing.T) {
+	sink := openSink(t, t.TempDir(), nil)
+	spec := tripSpec("s1")
+	spec.Lanes = 1
+	stream := openStream(t, sink, spec)
+	defer stream.Close()
+	state, _ := mustBegin(t, stream)
+	long := bytes.Repeat([]byte{'x', 0, 0xff}, 20<<20/3)
+	letters := []connectors.DeadLetter{
+		{Source: "s", Position: "0/1", Class: connectors.ClassTooLarge, Message: "too large", Raw: long},
+		{Class: connectors.ClassDecode, Message: "found \xff\xfe"},
+		{Source: "s", Raw: []byte("{"), Attempt: 3},
+	}
+	if err := stream.Writer(0).DeadLetter(t.Context(), letters); err != nil {
+		t.Fatal(err)
+	}
+	one, err := stream.Writer(0).Seal(t.Context())
+	if err != nil || one.Rows() != 0 {
+		t.Fatal(one, err)
+	}
+	state.Epoch++
+	if _, err := stream.Commit(t.Context(), state, []connectors.Sealed{one}, connectors.CommitInfo{}); err != nil {
+		t.Fatal(err)
+	}
+	raw := readColumn(t, sink.Lake(), "_dead_letters", 6)
+	if len(raw) != 3 || raw[0] != string(long) || raw[1] != "" || raw[2] != "{" {
+		t.Errorf("%d letters came back", len(raw))
+	}
+	if got := readColumn(t, sink.Lake(), "_dead_letters", 5); !slices.Equal(got, []string{"too large", "found \uFFFD", ""}) {
+		t.Errorf("messages %q", got)
+	}
+	if got := readColumn(t, sink.Lake(), "_dead_letters", 7); !slices.Equal(got, []string{"1", "1", "3"}) {
+		t.Errorf("attempts %q", got)
 	}
 }

@@ -258,7 +258,7 @@ func (c *cache) reserve(ctx context.Context, objects []object) ([]*cached, error
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		case <-c.ctx.Done():
-			return nil, errClosed
+			return nil, closedError()
 		case <-timeout.C:
 			e := sqlerror.Externalf(sqlerror.CodeResources, "other queries have been using the whole object cache for %s", cacheWait)
 			return nil, e.WithHint("Try again, or give the cache more bytes.")

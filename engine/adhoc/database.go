@@ -82,7 +82,7 @@ func (d *database) connect() (*connection, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.closed {
-		return nil, errClosed
+		return nil, closedError()
 	}
 	if n := len(d.idle); n > 0 {
 		c := d.idle[n-1]

@@ -137,7 +137,7 @@ func clearTemp(dir string) error {
 // Close ends the engine. Running queries are interrupted: their readers give an
 // error, and still have to be released.
 func (e *Engine) Close() error {
-	e.cancel(errClosed)
+	e.cancel(closedError())
 	if e.cache != nil {
 		e.cache.close()
 	}

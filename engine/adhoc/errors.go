@@ -9,8 +9,10 @@ import (
 	"github.com/leatdb/leat/sql/sqlerror"
 )
 
-// errClosed is what an Engine answers after Close.
-var errClosed = &sqlerror.Error{Code: sqlerror.CodeState, Message: "the ad hoc engine is closed"}
+// closedError is what an Engine answers after Close.
+func closedError() error {
+	return &sqlerror.Error{Code: sqlerror.CodeState, Message: "the ad hoc engine is closed"}
+}
 
 // Unsupported says that DuckDB cannot answer a query with exactly MySQL's
 // result. It is no failure: the MySQL engine evaluates the query then, over

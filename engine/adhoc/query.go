@@ -23,7 +23,7 @@ type query struct {
 
 func (e *Engine) begin(ctx context.Context, session Session) *query {
 	ctx, cancel := context.WithCancelCause(ctx)
-	stop := context.AfterFunc(e.ctx, func() { cancel(errClosed) })
+	stop := context.AfterFunc(e.ctx, func() { cancel(closedError()) })
 	q := &query{engine: e, ctx: ctx, session: session}
 	q.atEnd(func() { stop(); cancel(nil) })
 	return q

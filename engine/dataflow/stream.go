@@ -12,7 +12,6 @@ package dataflow
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -201,28 +200,30 @@ func (s *Stream) endedError(err error) error {
 }
 
 func (s *Stream) run(ctx context.Context) error {
-	for attempt := 0; ; attempt++ {
-		err := s.begin(ctx)
-		if err == nil {
-			break
-		}
-		if stop, err := s.pause(ctx, "start", err, attempt); stop {
-			return err
-		}
-	}
+	begun := false
 	for attempt := 0; ; attempt++ {
 		before := s.commitCount()
-		err := s.generation(ctx)
-		if err == nil {
-			return nil
+		var err error
+		if !begun {
+			err = s.begin(ctx)
+			begun = err == nil
+		}
+		if begun {
+			if err = s.generation(ctx); err == nil {
+				return nil
+			}
+			// What was not committed is read again. Where the sink cannot throw it
+			// away, because the outcome of a commit is unknown, the next generation
+			// finds out.
+			if sqlerror.IsRetryable(err) && ctx.Err() == nil {
+				if abortErr := s.sink.Abort(ctx); abortErr != nil {
+					s.cfg.Logger.Warn("cannot throw away uncommitted output, beginning again", "stream", s.cfg.Stream, "error", abortErr)
+					begun = false
+				}
+			}
 		}
 		if s.commitCount() != before {
 			attempt = 0
-		}
-		if sqlerror.IsRetryable(err) && ctx.Err() == nil {
-			if abortErr := s.sink.Abort(ctx); abortErr != nil {
-				err = errors.Join(err, fmt.Errorf("throw away uncommitted output: %w", abortErr))
-			}
 		}
 		if stop, err := s.pause(ctx, "start", err, attempt); stop {
 			return err

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/leatdb/leat/sql/sqlerror"
@@ -174,6 +175,9 @@ func (s *local) create(key string, retrying func(error)) (*localWriter, error) {
 // object that stays smaller needs no open file until it is committed.
 const flushBytes = 1 << 20
 
+// buffers are those of writers that are done.
+var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 64<<10); return &b }}
+
 type localWriter struct {
 	store     *local
 	key, name string
@@ -191,6 +195,9 @@ func (w *localWriter) Buffered() int64 { return int64(cap(w.buf)) }
 
 func (w *localWriter) Write(ctx context.Context, p []byte) error {
 	if len(w.buf)+len(p) < flushBytes {
+		if w.buf == nil {
+			w.buf = *buffers.Get().(*[]byte)
+		}
 		w.buf = append(w.buf, p...)
 		return nil
 	}
@@ -300,7 +307,12 @@ func (w *localWriter) publish() error {
 }
 
 func (w *localWriter) Abort() {
-	w.done, w.buf = true, nil
+	w.done = true
+	if w.buf != nil {
+		b := w.buf[:0]
+		w.buf = nil
+		buffers.Put(&b)
+	}
 	if w.temp != nil {
 		w.temp.Close()
 		if !w.named || w.exclusive {

@@ -3,24 +3,26 @@ package mysqlserver
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
-	"runtime/debug"
 	"strings"
 	"time"
 
+	sqle "github.com/dolthub/go-mysql-server"
+	"github.com/dolthub/go-mysql-server/server"
 	"github.com/dolthub/vitess/go/mysql"
 	"github.com/dolthub/vitess/go/sqltypes"
 	querypb "github.com/dolthub/vitess/go/vt/proto/query"
 	"github.com/dolthub/vitess/go/vt/sqlparser"
 )
 
-// handler stands between the protocol library and the MySQL engine's handler. It
-// ends statements whose client is gone, makes panics into errors of the one
-// statement, and counts.
+// handler answers the protocol's commands. Connections and sessions are kept by
+// the MySQL engine's own handler; statements are run here, under watch: they end
+// when their client is gone, and a panic is an error of the one statement.
 type handler struct {
 	mysql.Handler
-	server *Server
+	server   *Server
+	engine   *sqle.Engine
+	sessions *server.SessionManager
 }
 
 var (
@@ -52,6 +54,9 @@ func (h *handler) ConnectionClosed(c *mysql.Conn) {
 // ConnectionAborted implements mysql.Handler.
 func (h *handler) ConnectionAborted(c *mysql.Conn, reason string) error {
 	h.server.metrics.LoginErrors.Add(1)
+	if !c.TLSEnabled() && strings.HasPrefix(reason, "No authentication methods") {
+		reason = "the account uses caching_sha2_password, which needs TLS"
+	}
 	h.server.logger.Warn("MySQL client refused", "address", c.RemoteAddr().String(), "reason", reason)
 	return h.Handler.ConnectionAborted(c, reason)
 }
@@ -65,7 +70,7 @@ func (h *handler) ConnectionAuthenticated(c *mysql.Conn) error {
 	}
 	host, _, err := net.SplitHostPort(c.RemoteAddr().String())
 	if err != nil {
-		return mysql.NewSQLError(mysql.ERAccessDeniedError, mysql.SSAccessDeniedError, "Access denied for user '%s'", c.User)
+		return accessDenied(c.User)
 	}
 	if !isLoopback(host) && !h.hasPassword(c.User, host) {
 		return mysql.NewSQLError(mysql.ERAccessDeniedError, mysql.SSAccessDeniedError, "Access denied for user '%s'@'%s' (an account without a password can be used on the server's own machine only)", c.User, host)
@@ -92,40 +97,46 @@ func (h *handler) ComInitDB(c *mysql.Conn, database string) error {
 }
 
 // ComQuery implements mysql.Handler.
-func (h *handler) ComQuery(ctx context.Context, c *mysql.Conn, query string, callback mysql.ResultSpoolFn) error {
-	return h.statement(ctx, c, query, func(ctx context.Context) error {
-		return h.Handler.ComQuery(ctx, c, query, callback)
+func (h *handler) ComQuery(ctx context.Context, c *mysql.Conn, text string, callback mysql.ResultSpoolFn) error {
+	return h.statement(ctx, c, text, func(ctx context.Context) error {
+		_, err := h.run(ctx, c, query{text: text, send: callback})
+		return err
 	})
 }
 
 // ComMultiQuery implements mysql.Handler. The first statement that fails ends
 // the text, as in MySQL.
-func (h *handler) ComMultiQuery(ctx context.Context, c *mysql.Conn, query string, callback mysql.ResultSpoolFn) (remainder string, err error) {
-	err = h.statement(ctx, c, query, func(ctx context.Context) (err error) {
-		remainder, err = h.Handler.ComMultiQuery(ctx, c, query, callback)
+func (h *handler) ComMultiQuery(ctx context.Context, c *mysql.Conn, text string, callback mysql.ResultSpoolFn) (remainder string, err error) {
+	err = h.statement(ctx, c, text, func(ctx context.Context) (err error) {
+		remainder, err = h.run(ctx, c, query{text: text, several: true, send: callback})
 		return err
 	})
-	if err != nil {
-		return "", err
-	}
-	return remainder, nil
+	return remainder, err
 }
 
 // ComPrepare implements mysql.Handler.
-func (h *handler) ComPrepare(ctx context.Context, c *mysql.Conn, query string, prepare *mysql.PrepareData) (fields []*querypb.Field, err error) {
+func (h *handler) ComPrepare(ctx context.Context, c *mysql.Conn, text string, _ *mysql.PrepareData) (columns []*querypb.Field, err error) {
 	ctx, end := h.watch(ctx, c)
 	defer end()
-	err = h.guard(query, func() (err error) {
-		fields, err = h.Handler.ComPrepare(ctx, c, query, prepare)
+	err = h.guard(text, func() (err error) {
+		columns, err = h.prepare(ctx, c, text)
 		return err
 	})
-	return fields, err
+	return columns, err
 }
 
 // ComStmtExecute implements mysql.Handler.
 func (h *handler) ComStmtExecute(ctx context.Context, c *mysql.Conn, prepare *mysql.PrepareData, callback func(*sqltypes.Result) error) error {
 	return h.statement(ctx, c, prepare.PrepareStmt, func(ctx context.Context) error {
-		return h.Handler.ComStmtExecute(ctx, c, prepare, callback)
+		bindings := prepare.BindVars
+		if bindings == nil {
+			bindings = map[string]*querypb.BindVariable{}
+		}
+		_, err := h.run(ctx, c, query{
+			text: prepare.PrepareStmt, bindings: bindings, kept: true,
+			send: func(r *sqltypes.Result, _ bool) error { return callback(r) },
+		})
+		return err
 	})
 }
 
@@ -156,12 +167,12 @@ func (h *handler) ComBinlogDumpGTID(*mysql.Conn, string, uint64, mysql.GTIDSet) 
 }
 
 // statement runs one statement under watch, and counts it.
-func (h *handler) statement(ctx context.Context, c *mysql.Conn, query string, run func(context.Context) error) error {
+func (h *handler) statement(ctx context.Context, c *mysql.Conn, text string, run func(context.Context) error) error {
 	m := h.server.metrics
 	begun := time.Now()
 	m.Running.Add(1)
 	ctx, end := h.watch(ctx, c)
-	err := h.guard(query, func() error { return run(ctx) })
+	err := h.guard(text, func() error { return run(ctx) })
 	end()
 	m.Running.Add(-1)
 	m.Statements.Add(1)
@@ -170,53 +181,6 @@ func (h *handler) statement(ctx context.Context, c *mysql.Conn, query string, ru
 		m.Failed.Add(1)
 	}
 	return err
-}
-
-// guard runs a part of the library and makes a panic an error of it.
-func (h *handler) guard(query string, run func() error) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = h.fault(query, fmt.Sprint(p), string(debug.Stack()))
-		}
-	}()
-	return h.clientError(query, run())
-}
-
-// fault logs a panic and is the error that the client gets for it.
-func (h *handler) fault(query, reason, stack string) error {
-	h.server.metrics.Panics.Add(1)
-	h.server.logger.Error("statement failed by a fault of the server", "statement", shorten(query), "panic", reason, "stack", stack)
-	return mysql.NewSQLError(mysql.ERUnknownError, mysql.SSUnknownSQLState, "internal error, the server's log has the details: %s", reason)
-}
-
-// recovered is how the library reports panics of the goroutines that it starts
-// for a statement: the reason, then the stack.
-const recovered = "panic recovered: "
-
-// clientError is an error as the client shall see it.
-func (h *handler) clientError(query string, err error) error {
-	if err == nil {
-		return nil
-	}
-	var e *mysql.SQLError
-	if !errors.As(err, &e) {
-		e = mysql.NewSQLErrorFromError(err).(*mysql.SQLError) //nolint:errorlint // it makes exactly this type
-	}
-	if reason, stack, ok := strings.Cut(e.Message, "\n"); ok && strings.HasPrefix(reason, recovered) {
-		return h.fault(query, strings.TrimPrefix(reason, recovered), stack)
-	}
-	if e.Num == mysql.ERUnknownError && strings.HasSuffix(e.Message, context.Canceled.Error()) {
-		return mysql.NewSQLError(mysql.ERQueryInterrupted, "70100", "Query execution was interrupted")
-	}
-	return e
-}
-
-func shorten(query string) string {
-	const most = 300
-	if len(query) > most {
-		return strings.ToValidUTF8(query[:most], "") + "…"
-	}
-	return query
 }
 
 // hangUpInterval is how often a client is looked after while it waits for its

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 
+	sqle "github.com/dolthub/go-mysql-server"
 	"github.com/dolthub/go-mysql-server/server"
 	gms "github.com/dolthub/go-mysql-server/sql"
 	"github.com/dolthub/vitess/go/mysql"
@@ -29,9 +30,8 @@ const defaultMaxConnections = 512
 type Config struct {
 	// Addr is host:port; an empty host means localhost. Port 0 takes a free one.
 	Addr string
-	// TLS is offered to clients when it is set. Accounts with
-	// caching_sha2_password can log in without it only over the loopback
-	// interface, since their password travels in full.
+	// TLS is offered to clients when it is set. Accounts made with
+	// caching_sha2_password need it, since their password travels in full.
 	TLS *tls.Config
 	// RequireTLS refuses connections without it.
 	RequireTLS bool
@@ -48,7 +48,6 @@ type Server struct {
 	server   *server.Server
 	listener *listener
 	metrics  *Metrics
-	loopback bool // only this machine can connect
 	tlsOnly  bool
 
 	ctx    context.Context // ends the statements that run
@@ -76,8 +75,7 @@ func Start(db *engine.DB, cfg Config) (*Server, error) {
 	if host == "" {
 		host = "127.0.0.1"
 	}
-	loopback := isLoopback(host)
-	if user, ok := db.AccountWithoutPassword(); ok && !loopback {
+	if user, ok := db.AccountWithoutPassword(); ok && !isLoopback(host) {
 		return nil, sqlerror.Userf(sqlerror.CodeAuth, "MySQL address %s can be reached from other machines, and account %s has no password", cfg.Addr, user).
 			WithHint("give it one with --password-file or LEAT_PASSWORD, or listen on 127.0.0.1")
 	}
@@ -91,17 +89,21 @@ func Start(db *engine.DB, cfg Config) (*Server, error) {
 	}
 	s := &Server{
 		db: db, logger: cfg.Logger, metrics: &Metrics{},
-		loopback: loopback, tlsOnly: cfg.RequireTLS, done: make(chan struct{}),
+		tlsOnly: cfg.RequireTLS, done: make(chan struct{}),
 	}
 	s.listener = newListener(tcp, cfg.MaxConnections, func() { s.metrics.Refused.Add(1) })
 	s.ctx, s.cancel = context.WithCancel(context.Background())
-	s.server, err = server.NewServerWithHandler(server.Config{
+	s.server, err = server.NewServer(server.Config{
 		Listener: s.listener, Protocol: "tcp", Address: s.Addr(), Version: Version,
-		TLSConfig: cfg.TLS, RequireSecureTransport: cfg.RequireTLS,
-		AllowClearTextWithoutTLS: loopback, MaxLoggedQueryLen: -1,
-	}, db.MySQL(), gms.NewContext, newSession, nil, func(h mysql.Handler) (mysql.Handler, error) {
-		return &handler{Handler: h, server: s}, nil
-	})
+		TLSConfig: cfg.TLS, RequireSecureTransport: cfg.RequireTLS, MaxLoggedQueryLen: -1,
+		ProtocolListenerFactory: func(cfg server.Config, l mysql.ListenerConfig, events server.ServerEventListener) (server.ProtocolListener, error) {
+			l.AuthServer = newLogins(db.MySQL().Analyzer.Catalog.MySQLDb)
+			return server.MySQLProtocolListenerFactory(cfg, l, events)
+		},
+		Options: []server.Option{func(e *sqle.Engine, sessions *server.SessionManager, h mysql.Handler) (*sqle.Engine, *server.SessionManager, mysql.Handler) {
+			return e, sessions, &handler{Handler: h, server: s, engine: e, sessions: sessions}
+		}},
+	}, db.MySQL(), gms.NewContext, newSession, nil)
 	if err != nil {
 		s.cancel()
 		return nil, errors.Join(fmt.Errorf("start MySQL server: %w", err), tcp.Close())

@@ -3,10 +3,13 @@ package parquetfile_test
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -543,3 +546,71 @@ var errSink = errors.New("sink is full")
 type failing struct{}
 
 func (failing) Write(context.Context, []byte) error { return errSink }
+
+// FuzzNumbers writes the bytes of its input as numbers and NULLs, in pages of
+// any size, and reads them with Arrow's reader.
+func FuzzNumbers(f *testing.F) {
+	f.Add([]byte("0123456789abcdef"), uint8(3), uint8(0))
+	f.Add(bytes.Repeat([]byte{1, 0, 0, 0, 0, 0, 0, 0}, 300), uint8(200), uint8(5))
+	f.Add(bytes.Repeat([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f, 0, 0, 0, 0, 0, 0, 0, 0x80}, 100), uint8(255), uint8(0))
+	f.Fuzz(func(t *testing.T, data []byte, page, nulls uint8) {
+		columns := []parquetfile.Column{
+			{Name: "long", ID: 1, Type: parquetfile.Long}, {Name: "int", ID: 2, Type: parquetfile.Int}, {Name: "text", ID: 3, Type: parquetfile.Binary},
+		}
+		schema, err := parquetfile.NewSchema(columns)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pool := &parquetfile.Pool{Most: 1 << 20}
+		encoder, err := parquetfile.NewEncoder(schema, pool, parquetfile.Options{RowGroupBytes: 4000})
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows := parquetfile.NewRows(schema, pool)
+		var out sink
+		w := encoder.NewFile(&out)
+		var want [3][]string
+		for i := 0; i+8 <= len(data); i += 8 {
+			v := int64(binary.LittleEndian.Uint64(data[i:]))
+			for column := range columns {
+				if nulls > 0 && (i/8+column)%int(nulls) == 0 {
+					rows.AppendNull(column)
+					want[column] = append(want[column], "NULL")
+					continue
+				}
+				switch column {
+				case 0:
+					rows.AppendInt(0, v)
+					want[0] = append(want[0], fmt.Sprint(v))
+				case 1:
+					rows.AppendInt(1, int64(int32(v)))
+					want[1] = append(want[1], fmt.Sprint(int32(v)))
+				case 2:
+					text := data[i : i+1+int(data[i]%8)]
+					rows.AppendBytes(2, text)
+					want[2] = append(want[2], base64.StdEncoding.EncodeToString(text))
+				}
+			}
+			rows.EndRow()
+			if rows.Len() > int(page)*4 {
+				if err := w.WriteRows(t.Context(), rows); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if err := w.WriteRows(t.Context(), rows); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Finish(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if len(want[0]) == 0 {
+			return
+		}
+		for column, got := range readBack(t, out.Bytes()) {
+			if !slices.Equal(got, want[column]) {
+				t.Errorf("column %s is %q, want %q", columns[column].Name, got, want[column])
+			}
+		}
+	})
+}

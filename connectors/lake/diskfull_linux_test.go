@@ -1,0 +1,72 @@
+package lake_test
+
+import (
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+
+	"github.com/leatdb/leat/connectors"
+)
+
+// TestFault_DiskFull fills a small file system and makes room when the sink
+// complains.
+func TestFault_DiskFull(t *testing.T) {
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=6m"); err != nil {
+		t.Skipf("no file system can be mounted here: %v", err)
+	}
+	t.Cleanup(func() { syscall.Unmount(dir, syscall.MNT_DETACH) })
+	ballast := filepath.Join(dir, "ballast")
+	if err := os.WriteFile(ballast, make([]byte, 4<<20), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	sink := openSink(t, dir, nil)
+	spec := tripSpec("s1")
+	spec.Lanes, spec.Partition = 1, nil
+	var full atomic.Pointer[error]
+	spec.Retrying = func(err error) {
+		if err != nil && full.CompareAndSwap(nil, &err) {
+			os.Remove(ballast)
+		}
+	}
+	stream := openStream(t, sink, spec)
+	defer stream.Close()
+	state, _ := mustBegin(t, stream)
+	const rows = 40_000
+	landed := 0
+	for full.Load() == nil {
+		if state.Epoch > 30 {
+			t.Fatal("the disk does not become full")
+		}
+		d := trips(memory.DefaultAllocator, 1, rows)
+		ids := d.Batch.Column(0).(*array.Int64).Int64Values()
+		for i := range ids {
+			ids[i] = int64(rand.Uint64())
+		}
+		if err := stream.Writer(0).Write(t.Context(), d); err != nil {
+			t.Fatal(err)
+		}
+		one, err := stream.Writer(0).Seal(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		state.Epoch++
+		if _, err := stream.Commit(t.Context(), state, []connectors.Sealed{one}, connectors.CommitInfo{}); err != nil {
+			t.Fatal(err)
+		}
+		landed += rows
+	}
+	if err := *full.Load(); !strings.Contains(err.Error(), "disk is full") {
+		t.Errorf("a full disk: %v", err)
+	}
+	if got := len(readColumn(t, sink.Lake(), "trips", 0)); got != landed {
+		t.Errorf("%d rows landed, want %d", got, landed)
+	}
+}

@@ -1,0 +1,102 @@
+package mysqlserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"runtime/debug"
+	"strconv"
+	"strings"
+
+	gms "github.com/dolthub/go-mysql-server/sql"
+	"github.com/dolthub/vitess/go/mysql"
+
+	"github.com/leatdb/leat/sql/sqlerror"
+)
+
+// guard runs a part of the library and makes a panic an error of it.
+func (h *handler) guard(text string, run func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = h.fault(text, fmt.Sprint(p), string(debug.Stack()))
+		}
+	}()
+	return clientError(run())
+}
+
+// fault logs a panic and is the error that the client gets for it.
+func (h *handler) fault(text, reason, stack string) error {
+	h.server.metrics.Panics.Add(1)
+	h.server.logger.Error("statement failed by a fault of the server", "statement", shorten(text), "panic", reason, "stack", stack)
+	return mysql.NewSQLError(mysql.ERUnknownError, mysql.SSUnknownSQLState, "internal error, the server's log has the details: %s", reason)
+}
+
+func shorten(query string) string {
+	const most = 300
+	if len(query) > most {
+		return strings.ToValidUTF8(query[:most], "") + "…"
+	}
+	return query
+}
+
+// embedded is what an error of the protocol says of itself when another wraps
+// it: its number and state, which are lost otherwise.
+var embedded = regexp.MustCompile(` \(errno (\d+)\) \(sqlstate ([0-9A-Z]{5})\)$`)
+
+// clientError is an error as the client shall see it: ours by their codes, those
+// of the MySQL engine by its own numbers.
+func clientError(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, context.Canceled):
+		return mysql.NewSQLError(mysql.ERQueryInterrupted, "70100", "Query execution was interrupted")
+	}
+	if ours := sqlerror.As(err); ours != nil {
+		number, state := ours.Code.MySQL()
+		return mysql.NewSQLError(number, state, "%s", err.Error())
+	}
+	e := gms.CastSQLError(err)
+	number, state, message := e.Num, e.State, e.Message
+	if m := embedded.FindStringSubmatchIndex(message); number == mysql.ERUnknownError && m != nil {
+		if n, err := strconv.Atoi(message[m[2]:m[3]]); err == nil {
+			number, state, message = n, message[m[4]:m[5]], message[:m[0]]
+		}
+	}
+	if number == mysql.ERUnknownError {
+		number = numberOf(err)
+	}
+	if s, ok := states[number]; ok && (state == "" || state == mysql.SSUnknownSQLState) {
+		state = s
+	}
+	return mysql.NewSQLError(number, state, "%s", message)
+}
+
+// numberOf is MySQL's number for those errors of the MySQL engine that it has
+// none for.
+func numberOf(err error) int {
+	switch {
+	case gms.ErrColumnNotFound.Is(err), gms.ErrTableColumnNotFound.Is(err), gms.ErrUnknownColumn.Is(err):
+		return mysql.ERBadFieldError
+	case gms.ErrAmbiguousColumnName.Is(err):
+		return mysql.ERNonUniq
+	case gms.ErrSyntaxError.Is(err):
+		return mysql.ERParseError
+	case gms.ErrFunctionNotFound.Is(err):
+		return 1305 // ER_SP_DOES_NOT_EXIST, which MySQL says of functions too
+	case gms.ErrDatabaseAccessDeniedForUser.Is(err):
+		return 1044 // ER_DBACCESS_DENIED_ERROR
+	case gms.ErrPrivilegeCheckFailed.Is(err):
+		return 1227 // ER_SPECIFIC_ACCESS_DENIED_ERROR
+	case gms.ErrUnsupportedFeature.Is(err), gms.ErrUnsupportedSyntax.Is(err):
+		return mysql.ERNotSupportedYet
+	}
+	return mysql.ERUnknownError
+}
+
+// states are the SQL states of error numbers that the MySQL engine gives without.
+var states = map[int]string{
+	mysql.ERParseError: "42000", mysql.ERNotSupportedYet: "42000", mysql.ERBadDb: "42000", 1044: "42000", 1227: "42000", 1305: "42000",
+	mysql.ERNoSuchTable: "42S02", mysql.ERBadFieldError: "42S22", mysql.ERNonUniq: "23000",
+}

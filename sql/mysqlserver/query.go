@@ -1,0 +1,286 @@
+package mysqlserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	gms "github.com/dolthub/go-mysql-server/sql"
+	gmstypes "github.com/dolthub/go-mysql-server/sql/types"
+	"github.com/dolthub/vitess/go/mysql"
+	"github.com/dolthub/vitess/go/sqltypes"
+	querypb "github.com/dolthub/vitess/go/vt/proto/query"
+	"github.com/dolthub/vitess/go/vt/sqlparser"
+)
+
+// query is one statement that a client sent, with how its rows go out.
+type query struct {
+	text string
+	// several says that text may hold more statements, of which the first is run.
+	several  bool
+	bindings map[string]*querypb.BindVariable
+	send     func(r *sqltypes.Result, more bool) error
+	// kept says that what send is given is still read after it returned.
+	kept bool
+}
+
+// run executes a statement and sends its result. remainder is the text behind it.
+func (h *handler) run(ctx context.Context, c *mysql.Conn, q query) (remainder string, err error) {
+	sctx, err := h.sessions.NewContextWithQuery(ctx, c, q.text)
+	if err != nil {
+		return "", err
+	}
+	if sctx, err = sctx.ProcessList.BeginQuery(sctx, q.text); err != nil {
+		return "", err
+	}
+	defer sctx.ProcessList.EndQuery(sctx)
+	if err := gms.SessionCommandBegin(sctx.Session); err != nil {
+		return "", err
+	}
+	defer gms.SessionCommandEnd(sctx.Session)
+
+	var parsed sqlparser.Statement
+	if _, prepared := sctx.Session.GetPreparedQuery(q.text); !prepared && q.bindings == nil {
+		var first string
+		parsed, first, remainder, err = h.engine.Parser.Parse(sctx, q.text, q.several)
+		if err != nil && !errors.Is(err, sqlparser.ErrEmpty) {
+			return "", err
+		}
+		if first != "" {
+			q.text = first
+		}
+	}
+	bindings, err := literals(q.bindings)
+	if err != nil {
+		return "", err
+	}
+	schema, iter, _, err := h.engine.QueryWithBindings(sctx, q.text, parsed, bindings, nil)
+	if err != nil {
+		return "", err
+	}
+	if err := h.sendRows(sctx, c, schema, iter, q, remainder != ""); err != nil {
+		return "", err
+	}
+	return remainder, nil
+}
+
+// literals are the values of a prepared statement's placeholders.
+func literals(bindings map[string]*querypb.BindVariable) (map[string]sqlparser.Expr, error) {
+	exprs := make(map[string]sqlparser.Expr, len(bindings))
+	for name, b := range bindings {
+		v, err := sqltypes.BindVariableToValue(b)
+		if err != nil {
+			return nil, fmt.Errorf("placeholder %s: %w", name, err)
+		}
+		if exprs[name], err = sqlparser.ExprFromValue(v); err != nil {
+			return nil, fmt.Errorf("placeholder %s: %w", name, err)
+		}
+	}
+	return exprs, nil
+}
+
+// rowsAtOnce is how many rows are encoded before they are sent.
+const rowsAtOnce = 128
+
+// sendRows sends what a statement returns: rows, or how many were affected.
+func (h *handler) sendRows(ctx *gms.Context, c *mysql.Conn, schema gms.Schema, iter gms.RowIter, q query, more bool) (err error) {
+	closed := false
+	defer func() {
+		if !closed {
+			err = errors.Join(err, iter.Close(ctx))
+		}
+	}()
+	result := &sqltypes.Result{Fields: fields(ctx, schema)}
+	buffer := &rowBuffer{kept: q.kept}
+	sent := false
+	for {
+		row, err := iter.Next(ctx)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil {
+			return err
+		}
+		if gmstypes.IsOkResult(row) {
+			ok := gmstypes.GetOkResult(row)
+			result = &sqltypes.Result{RowsAffected: ok.RowsAffected, InsertID: ok.InsertID}
+			if ok.Info != nil {
+				result.Info = ok.Info.String()
+			}
+			continue
+		}
+		values, err := buffer.encode(ctx, schema, row)
+		if err != nil {
+			return err
+		}
+		result.Rows = append(result.Rows, values)
+		if len(result.Rows) == rowsAtOnce {
+			result.RowsAffected, sent = rowsAtOnce, true
+			if err := q.send(result, more); err != nil {
+				return err
+			}
+			result = &sqltypes.Result{Fields: result.Fields}
+			buffer.reset()
+		}
+	}
+	closed = true
+	if err := iter.Close(ctx); err != nil {
+		return err
+	}
+	if err := setStatus(ctx, c); err != nil {
+		return err
+	}
+	if sent && len(result.Rows) == 0 {
+		return nil
+	}
+	if len(result.Rows) > 0 {
+		result.RowsAffected = uint64(len(result.Rows))
+	}
+	return q.send(result, more)
+}
+
+// setStatus sets what every answer says of the session.
+func setStatus(ctx *gms.Context, c *mysql.Conn) error {
+	v, err := ctx.GetSessionVariable(ctx, gms.AutoCommitSessionVar)
+	if err != nil {
+		return err
+	}
+	on, err := gms.ConvertToBool(ctx, v)
+	if err != nil {
+		return err
+	}
+	if on {
+		c.StatusFlags |= uint16(mysql.ServerStatusAutocommit)
+	} else {
+		c.StatusFlags &^= uint16(mysql.ServerStatusAutocommit)
+	}
+	return nil
+}
+
+// prepare binds a statement with placeholders and returns the columns of its
+// rows, nil where it has none.
+func (h *handler) prepare(ctx context.Context, c *mysql.Conn, text string) ([]*querypb.Field, error) {
+	sctx, err := h.sessions.NewContextWithQuery(ctx, c, text)
+	if err != nil {
+		return nil, err
+	}
+	if sctx, err = sctx.ProcessList.BeginOperation(sctx); err != nil {
+		return nil, err
+	}
+	defer sctx.ProcessList.EndOperation(sctx)
+	if err := gms.SessionCommandBegin(sctx.Session); err != nil {
+		return nil, err
+	}
+	defer gms.SessionCommandEnd(sctx.Session)
+	node, err := h.engine.PrepareQuery(sctx, text)
+	if err != nil {
+		return nil, err
+	}
+	schema := node.Schema(sctx)
+	if gmstypes.IsOkResultSchema(schema) {
+		return nil, nil
+	}
+	return fields(sctx, schema), nil
+}
+
+// fields describes the columns of a result as the protocol does:
+// https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_query_response_text_resultset_column_definition.html
+func fields(ctx *gms.Context, schema gms.Schema) []*querypb.Field {
+	if gmstypes.IsOkResultSchema(schema) {
+		return nil
+	}
+	results := ctx.GetCharacterSetResults()
+	list := make([]*querypb.Field, len(schema))
+	for i, c := range schema {
+		f := &querypb.Field{
+			Name: c.Name, OrgName: c.Name, Table: c.Source, OrgTable: c.Source, Database: c.DatabaseSource,
+			Type: c.Type.Type(), ColumnLength: c.Type.MaxTextResponseByteLength(ctx),
+			Charset: uint32(gms.Collation_Default.CharacterSet()),
+		}
+		if t, ok := c.Type.(gms.TypeWithCollation); ok {
+			f.Charset = uint32(t.Collation().CharacterSet())
+		}
+		switch {
+		case gmstypes.IsBinaryType(c.Type):
+			f.Charset = uint32(gms.Collation_binary)
+		case results != gms.CharacterSet_Unspecified:
+			f.Charset = uint32(results)
+		}
+		if !c.Nullable {
+			f.Flags |= uint32(querypb.MySqlFlag_NOT_NULL_FLAG)
+		}
+		if c.PrimaryKey {
+			f.Flags |= uint32(querypb.MySqlFlag_PRI_KEY_FLAG)
+		}
+		if gmstypes.IsUnsigned(c.Type) {
+			f.Flags |= uint32(querypb.MySqlFlag_UNSIGNED_FLAG)
+		}
+		switch t := c.Type.(type) {
+		case gms.DecimalType:
+			f.Decimals = uint32(t.Scale())
+		case gms.DatetimeType:
+			if t.Type() != sqltypes.Date {
+				f.Decimals = uint32(t.Precision())
+				f.ColumnLength = temporalLength(len("2006-01-02 15:04:05"), f.Decimals)
+			}
+		case gmstypes.TimespanType_:
+			f.Decimals = 6
+			f.ColumnLength = temporalLength(len("-838:59:59"), f.Decimals)
+		}
+		list[i] = f
+	}
+	return list
+}
+
+// temporalLength is the length of a time with digits behind the point.
+func temporalLength(whole int, decimals uint32) uint32 {
+	if decimals == 0 {
+		return uint32(whole)
+	}
+	return uint32(whole) + 1 + decimals
+}
+
+// rowBuffer holds the bytes of the rows that are being sent.
+type rowBuffer struct {
+	bytes []byte
+	kept  bool // what was given out is read after reset
+}
+
+// rowBufferBytes is what a rowBuffer has at first.
+const rowBufferBytes = 32 << 10
+
+func (b *rowBuffer) reset() {
+	if b.kept {
+		b.bytes = nil
+		return
+	}
+	b.bytes = b.bytes[:0]
+}
+
+// encode is a row as text, in the buffer.
+func (b *rowBuffer) encode(ctx *gms.Context, schema gms.Schema, row gms.Row) ([]sqltypes.Value, error) {
+	values := make([]sqltypes.Value, len(schema))
+	for i, c := range schema {
+		if row[i] == nil {
+			continue // the zero value is NULL
+		}
+		if cap(b.bytes)-len(b.bytes) < 64 {
+			// The rows before keep what they were given.
+			b.bytes = make([]byte, 0, max(rowBufferBytes, min(2*cap(b.bytes), 1<<20)))
+		}
+		v, err := c.Type.SQL(ctx, b.bytes[len(b.bytes):], row[i])
+		if err != nil {
+			return nil, fmt.Errorf("column %s: %w", c.Name, err)
+		}
+		// A value that did not fit has memory of its own.
+		if n := len(b.bytes) + v.Len(); n <= cap(b.bytes) {
+			b.bytes = b.bytes[:n]
+		}
+		values[i] = v
+	}
+	return values, nil
+}
