@@ -93,7 +93,7 @@ func (h *handler) hasPassword(user, host string) bool {
 
 // ComInitDB implements mysql.Handler.
 func (h *handler) ComInitDB(c *mysql.Conn, database string) error {
-	return h.guard("USE "+database, func() error { return h.Handler.ComInitDB(c, database) })
+	return h.guard("USE "+database, func() error { return h.sessions.SetDB(h.server.ctx, c, database) })
 }
 
 // ComQuery implements mysql.Handler.

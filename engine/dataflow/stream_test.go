@@ -1,0 +1,535 @@
+package dataflow_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+
+	"github.com/leatdb/leat/connectors"
+	"github.com/leatdb/leat/engine/dataflow"
+	"github.com/leatdb/leat/engine/kernel"
+	"github.com/leatdb/leat/engine/operator"
+	"github.com/leatdb/leat/internal/sched"
+	"github.com/leatdb/leat/sql/sqlerror"
+	"github.com/leatdb/leat/sql/types"
+)
+
+// world is what survives a run: a source's records and a table with its state.
+type world struct {
+	mu        sync.Mutex
+	records   []string
+	bounded   bool
+	pollErr   []error // handed out before records
+	state     connectors.State
+	table     []string
+	dead      []string
+	commits   int
+	commitErr []error
+	writeErr  []error
+	writeHook func(row string)
+}
+
+func (w *world) take(list *[]error) error {
+	if len(*list) == 0 {
+		return nil
+	}
+	err := (*list)[0]
+	*list = (*list)[1:]
+	return err
+}
+
+func (w *world) add(records ...string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.records = append(w.records, records...)
+}
+
+// source hands out one record a chunk, in one split.
+type source struct {
+	w    *world
+	next int
+}
+
+func position(n int) connectors.Position { return connectors.Position(strconv.Itoa(n)) }
+
+func number(p connectors.Position) int { n, _ := strconv.Atoi(string(p)); return n }
+
+func (s *source) Splits(context.Context, bool, connectors.Positions) ([]connectors.Split, error) {
+	return []connectors.Split{{ID: "0", Start: "0"}}, nil
+}
+
+func (s *source) Assign(_ context.Context, p connectors.Positions) error {
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	s.next = max(s.next, number(p["0"]))
+	return nil
+}
+
+func (s *source) Poll(ctx context.Context, _ int, c *connectors.Chunk) error {
+	for {
+		s.w.mu.Lock()
+		err := s.w.take(&s.w.pollErr)
+		done := s.next >= len(s.w.records)
+		if err == nil && !done {
+			data := s.w.records[s.next]
+			c.Split, c.Base, c.Data = "0", int64(s.next), append(connectors.Grow(c.Data[:0], len(data))[:0], data...)
+			s.next++
+		}
+		s.w.mu.Unlock()
+		switch {
+		case err != nil:
+			return err
+		case !done:
+			return nil
+		case s.w.bounded:
+			return io.EOF
+		}
+		timer := time.NewTimer(time.Second)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return ctx.Err()
+		case <-timer.C:
+		}
+	}
+}
+
+func (s *source) Positions() connectors.Positions {
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	return connectors.Positions{"0": position(s.next)}
+}
+
+func (s *source) Ends(context.Context) (connectors.Positions, error) {
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	return connectors.Positions{"0": position(len(s.w.records))}, nil
+}
+
+func (s *source) Reached(_ string, pos, end connectors.Position) bool {
+	return number(pos) >= number(end)
+}
+func (s *source) Progress() connectors.Progress { return connectors.Progress{} }
+func (s *source) Bounded() bool                 { return s.w.bounded }
+func (s *source) Close() error                  { return nil }
+
+// decoder makes a row of each chunk; "bad" is rejected.
+type decoder struct {
+	c     *connectors.Chunk
+	batch arrow.RecordBatch
+}
+
+func (d *decoder) Reset(c *connectors.Chunk) { d.c = c }
+
+func (d *decoder) Next(int) (*connectors.Decoded, error) {
+	d.Close()
+	if d.c == nil {
+		return nil, nil
+	}
+	c := d.c
+	d.c = nil
+	value := connectors.Value{End: int32(len(c.Data))}
+	out := &connectors.Decoded{}
+	b := array.NewRecordBuilder(memory.DefaultAllocator, schema.Arrow())
+	defer b.Release()
+	if string(c.Data) == "bad" {
+		out.Rejected = []connectors.Rejection{{Value: value, Class: connectors.ClassDecode, Message: "bad value"}}
+	} else {
+		b.Field(0).(*array.StringBuilder).Append(string(c.Data))
+		out.Values = []connectors.Value{value}
+	}
+	d.batch = b.NewRecordBatch()
+	out.Batch = d.batch
+	return out, nil
+}
+
+func (d *decoder) Close() {
+	if d.batch != nil {
+		d.batch.Release()
+		d.batch = nil
+	}
+}
+
+var schema = types.Schema{{Name: "v", Type: types.TypeText}}
+
+// sink keeps an epoch's rows apart until they are committed.
+type sink struct {
+	w       *world
+	writers []*writer
+}
+
+type writer struct {
+	w          *world
+	rows, dead []string
+}
+
+type sealed struct{ rows, dead []string }
+
+func (s *sealed) Rows() int64  { return int64(len(s.rows)) }
+func (s *sealed) Bytes() int64 { return 0 }
+
+func (s *sink) Begin(ctx context.Context, initial func(context.Context) (map[string]connectors.Positions, error)) (connectors.State, bool, error) {
+	s.w.mu.Lock()
+	resumed := s.w.state.Generation > 0
+	s.w.mu.Unlock()
+	if !resumed {
+		p, err := initial(ctx)
+		if err != nil {
+			return connectors.State{}, false, err
+		}
+		s.w.state.Positions = p
+	}
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	s.w.state.Generation++
+	return s.w.state, resumed, nil
+}
+
+func (s *sink) Writer(lane int) connectors.LaneWriter {
+	for len(s.writers) <= lane {
+		s.writers = append(s.writers, &writer{w: s.w})
+	}
+	return s.writers[lane]
+}
+
+func (s *sink) Commit(_ context.Context, state connectors.State, list []connectors.Sealed, _ connectors.CommitInfo) (connectors.CommitResult, error) {
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	if err := s.w.take(&s.w.commitErr); err != nil {
+		return connectors.CommitResult{}, err
+	}
+	if state.Epoch != s.w.state.Epoch+1 {
+		return connectors.CommitResult{}, fmt.Errorf("epoch %d after %d", state.Epoch, s.w.state.Epoch)
+	}
+	for _, one := range list {
+		s.w.table = append(s.w.table, one.(*sealed).rows...)
+		s.w.dead = append(s.w.dead, one.(*sealed).dead...)
+	}
+	s.w.state = state
+	s.w.commits++
+	return connectors.CommitResult{CommittedAt: time.Now()}, nil
+}
+
+func (s *sink) Abort(context.Context) error {
+	for _, w := range s.writers {
+		w.rows, w.dead = nil, nil
+	}
+	return nil
+}
+func (s *sink) Drop(context.Context) error { return nil }
+func (s *sink) Close() error               { return nil }
+
+func (w *writer) Write(_ context.Context, d connectors.Delta) error {
+	w.w.mu.Lock()
+	err := w.w.take(&w.w.writeErr)
+	hook := w.w.writeHook
+	w.w.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	column := d.Batch.Column(0).(*array.String)
+	for i := range int(d.Batch.NumRows()) {
+		if d.Sel != nil && !slices.Contains(d.Sel, int32(i)) {
+			continue
+		}
+		if hook != nil {
+			hook(column.Value(i))
+		}
+		w.rows = append(w.rows, strings.Clone(column.Value(i)))
+	}
+	return nil
+}
+
+func (w *writer) DeadLetter(_ context.Context, letters []connectors.DeadLetter) error {
+	for _, l := range letters {
+		w.dead = append(w.dead, l.Position+"="+string(l.Raw))
+	}
+	return nil
+}
+
+func (w *writer) Seal(context.Context) (connectors.Sealed, error) {
+	s := &sealed{w.rows, w.dead}
+	w.rows, w.dead = nil, nil
+	return s, nil
+}
+func (w *writer) Buffered() int64 { return 0 }
+func (w *writer) Written() int64  { return 0 }
+
+func (w *world) stream(change func(*dataflow.Config)) *dataflow.Stream {
+	cfg := dataflow.Config{
+		Stream: "s", SourceName: "src", Lanes: 2, Scheduler: sched.System{}, Logger: slog.New(slog.DiscardHandler),
+		OpenSource:     func(context.Context, func(error)) (connectors.Source, error) { return &source{w: w}, nil },
+		OpenSink:       func(context.Context, func(error)) (connectors.StreamSink, error) { return &sink{w: w}, nil },
+		NewDecoder:     func() (connectors.Decoder, error) { return &decoder{}, nil },
+		NewPipeline:    func() (*operator.Pipeline, error) { return operator.NewPipeline(newContext(), nil, schema), nil },
+		CommitInterval: func() time.Duration { return 10 * time.Second },
+	}
+	if change != nil {
+		change(&cfg)
+	}
+	return dataflow.New(cfg)
+}
+
+func newContext() *kernel.Context { return &kernel.Context{Alloc: memory.DefaultAllocator} }
+
+// start runs the stream in a goroutine; the returned function waits for its end.
+func start(ctx context.Context, s *dataflow.Stream) func() error {
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	return func() error { return <-done }
+}
+
+func (w *world) check(t *testing.T, rows ...string) {
+	t.Helper()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	got := slices.Clone(w.table)
+	slices.Sort(got)
+	if !slices.Equal(got, rows) {
+		t.Errorf("table=%q, want %q", got, rows)
+	}
+	if !w.state.Counters.Reconciled() {
+		t.Errorf("counters do not reconcile: %+v", w.state.Counters)
+	}
+	if want := int64(len(rows)); w.state.Counters.RowsLanded != want {
+		t.Errorf("rows_landed=%d, want %d", w.state.Counters.RowsLanded, want)
+	}
+}
+
+func TestRun_BoundedSourceFinishes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{records: []string{"a", "bad", "b"}, bounded: true}
+		s := w.stream(nil)
+		if err := s.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		w.check(t, "a", "b")
+		if want := []string{"0@1=bad"}; !slices.Equal(w.dead, want) {
+			t.Errorf("dead letters=%q, want %q", w.dead, want)
+		}
+		if st := s.Status(); st.State != dataflow.Finished {
+			t.Errorf("state=%s, want FINISHED", st.State)
+		}
+	})
+}
+
+func TestRun_CommitsByTheClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{records: []string{"a"}}
+		ctx, cancel := context.WithCancel(t.Context())
+		wait := start(ctx, w.stream(nil))
+		time.Sleep(8 * time.Second)
+		w.check(t)
+		time.Sleep(4 * time.Second)
+		w.check(t, "a")
+		time.Sleep(time.Hour)
+		if w.commits != 1 {
+			t.Errorf("%d commits while nothing came, want 1", w.commits)
+		}
+		cancel()
+		if err := wait(); !errors.Is(err, context.Canceled) {
+			t.Errorf("err=%v, want canceled", err)
+		}
+	})
+}
+
+func TestRun_BoundedSourceDoesNotSpin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		// A coordinator that is always due never lets the fake clock go on, and
+		// the test would hang.
+		w := &world{bounded: true, records: []string{"a"}, pollErr: []error{errors.New("not yet")}}
+		s := w.stream(func(c *dataflow.Config) { c.DiscoveryInterval = time.Millisecond })
+		if err := s.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		w.check(t, "a")
+	})
+}
+
+func TestFlush_WaitsForWhatTheSourceHeld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{records: []string{"a", "b", "c"}}
+		// The first row takes long: the flush has to wait for a chunk that was
+		// polled but not written.
+		w.writeHook = func(string) { time.Sleep(time.Second) }
+		s := w.stream(func(c *dataflow.Config) { c.CommitInterval = func() time.Duration { return time.Hour } })
+		wait := start(t.Context(), s)
+		if err := s.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		w.check(t, "a", "b", "c")
+		s.Stop()
+		if err := wait(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func TestFlush_NothingToDo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{}
+		s := w.stream(nil)
+		wait := start(t.Context(), s)
+		if err := s.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		s.Stop()
+		if err := wait(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func TestFlush_FailsWithTheStream(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{records: []string{"a"}, writeErr: []error{sqlerror.Userf(sqlerror.CodeType, "no such column")}}
+		s := w.stream(nil)
+		wait := start(t.Context(), s)
+		if err := s.Flush(t.Context()); err == nil || !strings.Contains(err.Error(), "no such column") {
+			t.Errorf("err=%v, want the stream's", err)
+		}
+		if err := wait(); err == nil {
+			t.Error("the stream did not fail")
+		}
+		if st := s.Status(); st.State != dataflow.Failed {
+			t.Errorf("state=%s, want FAILED", st.State)
+		}
+	})
+}
+
+func TestStop_CommitsWhatWasRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{records: []string{"a", "b"}}
+		s := w.stream(nil)
+		wait := start(t.Context(), s)
+		time.Sleep(time.Second)
+		s.Stop()
+		if err := wait(); err != nil {
+			t.Fatal(err)
+		}
+		w.check(t, "a", "b")
+		if st := s.Status(); st.State != dataflow.Stopped {
+			t.Errorf("state=%s, want STOPPED", st.State)
+		}
+	})
+}
+
+func TestRun_ResumesWithoutLossOrRepeat(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{records: []string{"a", "b"}}
+		s := w.stream(nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		wait := start(ctx, s)
+		if err := s.Flush(ctx); err != nil {
+			t.Fatal(err)
+		}
+		w.add("c")
+		time.Sleep(time.Second)
+		cancel() // as a crash: c was read, and not committed
+		_ = wait()
+		w.add("d")
+		s = w.stream(nil)
+		wait = start(t.Context(), s)
+		if err := s.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		w.check(t, "a", "b", "c", "d")
+		if st := s.Status(); !st.Resumed || st.Committed.Generation != 2 {
+			t.Errorf("resumed=%v generation=%d, want true, 2", st.Resumed, st.Committed.Generation)
+		}
+		s.Stop()
+		_ = wait()
+	})
+}
+
+func TestRun_RetryableErrors(t *testing.T) {
+	away := errors.New("broker is away")
+	f := func(name string, break_ func(*world)) {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := &world{records: []string{"a", "b", "c"}, bounded: true}
+				break_(w)
+				s := w.stream(nil)
+				wait := start(t.Context(), s)
+				synctest.Wait()
+				if st := s.Status(); st.State != dataflow.Retrying || !errors.Is(st.Reason, away) {
+					t.Errorf("state=%s because %v, want RETRYING", st.State, st.Reason)
+				}
+				if err := wait(); err != nil {
+					t.Fatal(err)
+				}
+				w.check(t, "a", "b", "c")
+			})
+		})
+	}
+	f("Poll", func(w *world) { w.pollErr = []error{away, away} })
+	f("Write", func(w *world) { w.writeErr = []error{away} })
+	f("Commit", func(w *world) { w.commitErr = []error{away} })
+}
+
+func TestRun_Fenced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{records: []string{"a"}, bounded: true}
+		w.commitErr = []error{sqlerror.Externalf(sqlerror.CodeFenced, "generation 7 has taken over").Final()}
+		s := w.stream(nil)
+		if err := s.Run(t.Context()); !sqlerror.HasCode(err, sqlerror.CodeFenced) {
+			t.Errorf("err=%v, want fenced", err)
+		}
+		w.check(t)
+		if st := s.Status(); st.State != dataflow.Fenced {
+			t.Errorf("state=%s, want FENCED", st.State)
+		}
+	})
+}
+
+func TestRun_PanicFailsTheStreamOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{records: []string{"a"}, writeHook: func(string) { panic("boom") }}
+		s := w.stream(nil)
+		if err := s.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "boom") {
+			t.Errorf("err=%v, want the panic", err)
+		}
+	})
+}
+
+func TestRun_DeadLetterLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{records: []string{"bad", "a", "bad", "bad"}, bounded: true}
+		s := w.stream(func(c *dataflow.Config) { c.DeadLetterLimit = func() int64 { return 2 } })
+		err := s.Run(t.Context())
+		if err == nil || !strings.Contains(err.Error(), "dead_letter_limit 2") || !strings.Contains(err.Error(), "bad value") {
+			t.Errorf("err=%v, want the limit and the first reason", err)
+		}
+	})
+}
+
+func TestRun_MoveTo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{records: []string{"a", "b"}, bounded: true}
+		if err := w.stream(nil).Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		s := w.stream(func(c *dataflow.Config) {
+			c.MoveTo = func(context.Context, connectors.Source) (connectors.Positions, error) {
+				return connectors.Positions{"0": "1"}, nil
+			}
+		})
+		if err := s.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		w.check(t, "a", "b", "b")
+	})
+}

@@ -1,0 +1,53 @@
+package engine_test
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"testing"
+
+	"github.com/leatdb/leat/engine"
+	"github.com/leatdb/leat/sql/mysqlserver"
+)
+
+func TestZZ(t *testing.T) {
+	db, err := engine.Open(t.Context(), engine.Config{Dir: t.TempDir(), Threads: 2, Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	exec(t, db, `CREATE SOURCE src (id BIGINT, da DATE) WITH (connector = 'push'); CREATE STREAM t AS SELECT * FROM src`)
+	src, _ := db.Source("src")
+	if err := src.Send(t.Context(), []byte(`{"id":1,"da":"2026-01-02"}`)); err != nil {
+		t.Fatal(err)
+	}
+	exec(t, db, "FLUSH STREAM t")
+	s, err := mysqlserver.Start(db, mysqlserver.Config{Addr: "127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	var c client
+	if err := c.connect(context.Background(), s.Addr()); err != nil {
+		t.Fatal(err)
+	}
+	defer c.close()
+	for _, q := range []string{os.Getenv("Q")} {
+		t.Log(query(t, db, q))
+		r, err := readRows(c.conn.QueryContext(t.Context(), q))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, row := range r.Rows {
+			t.Logf("%q", row)
+		}
+
+		r, err = readRows(c.conn.QueryContext(t.Context(), os.Getenv("E")+" "+q))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, row := range r.Rows {
+			t.Logf("%s", row)
+		}
+	}
+}

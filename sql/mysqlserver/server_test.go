@@ -1,0 +1,564 @@
+package mysqlserver_test
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+
+	"github.com/leatdb/leat/engine"
+	"github.com/leatdb/leat/sql/mysqlserver"
+	"github.com/leatdb/leat/sql/sqlerror"
+)
+
+func open(t *testing.T) *engine.DB {
+	t.Helper()
+	db, err := engine.Open(t.Context(), engine.Config{Dir: filepath.Join(t.TempDir(), "data"), Threads: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+	return db
+}
+
+func serve(t *testing.T, db *engine.DB, cfg mysqlserver.Config) *mysqlserver.Server {
+	t.Helper()
+	cfg.Addr = "127.0.0.1:0"
+	s, err := mysqlserver.Start(db, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Errorf("close server: %v", err)
+		}
+	})
+	return s
+}
+
+// connect opens one connection; change may alter what it logs in with.
+func connect(t *testing.T, s *mysqlserver.Server, change ...func(*mysql.Config)) *sql.Conn {
+	t.Helper()
+	c, err := dial(t, s, change...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func dial(t *testing.T, s *mysqlserver.Server, change ...func(*mysql.Config)) (*sql.Conn, error) {
+	t.Helper()
+	cfg := mysql.NewConfig()
+	cfg.User, cfg.Net, cfg.Addr, cfg.Logger = "root", "tcp", s.Addr(), &mysql.NopLogger{}
+	for _, f := range change {
+		f(cfg)
+	}
+	connector, err := mysql.NewConnector(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := sql.OpenDB(connector)
+	t.Cleanup(func() { _ = pool.Close() })
+	c, err := pool.Conn(t.Context())
+	if err != nil {
+		return nil, err
+	}
+	t.Cleanup(func() { _ = c.Close() }) // a test may have closed it
+	return c, nil
+}
+
+func several(cfg *mysql.Config) { cfg.MultiStatements = true }
+
+func exec(t *testing.T, c *sql.Conn, text string) {
+	t.Helper()
+	if _, err := c.ExecContext(t.Context(), text); err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+}
+
+// query is the rows of a statement as text, columns separated by |. With
+// arguments it is prepared on the server, and the binary protocol used.
+func query(t *testing.T, c *sql.Conn, text string, args ...any) []string {
+	t.Helper()
+	rows, err := c.QueryContext(t.Context(), text, args...)
+	if err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+	defer rows.Close()
+	got, err := texts(rows)
+	if err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+	return got
+}
+
+func texts(rows *sql.Rows) ([]string, error) {
+	columns, err := rows.Columns()
+	if err != nil {
+		return nil, err
+	}
+	var all []string
+	for rows.Next() {
+		cells, pointers := make([]sql.NullString, len(columns)), make([]any, len(columns))
+		for i := range cells {
+			pointers[i] = &cells[i]
+		}
+		if err := rows.Scan(pointers...); err != nil {
+			return nil, err
+		}
+		row := make([]string, len(columns))
+		for i, c := range cells {
+			if row[i] = c.String; !c.Valid {
+				row[i] = "NULL"
+			}
+		}
+		all = append(all, strings.Join(row, "|"))
+	}
+	return all, rows.Err()
+}
+
+func wantRows(t *testing.T, got []string, want ...string) {
+	t.Helper()
+	if !slices.Equal(got, want) {
+		t.Errorf("rows = %q, want %q", got, want)
+	}
+}
+
+// failure is the MySQL error of a statement.
+func failure(t *testing.T, c *sql.Conn, text string, args ...any) *mysql.MySQLError {
+	t.Helper()
+	rows, err := c.QueryContext(t.Context(), text, args...)
+	if err == nil {
+		_, err = texts(rows)
+		_ = rows.Close()
+	}
+	var e *mysql.MySQLError
+	if !errors.As(err, &e) {
+		t.Fatalf("%s: error = %v, want one of the server", text, err)
+	}
+	return e
+}
+
+// land makes stream name of the lines, and waits until they have landed.
+func land(t *testing.T, c *sql.Conn, name, columns string, lines ...string) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "in.ndjson")
+	if err := os.WriteFile(file, []byte(strings.Join(lines, "\n")+"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	exec(t, c, fmt.Sprintf("CREATE SOURCE %s_in (%s) WITH (connector = 'files', path = '%s', format = 'json', mode = 'once')", name, columns, file))
+	exec(t, c, fmt.Sprintf("CREATE STREAM %s AS SELECT * FROM %s_in", name, name))
+	exec(t, c, "FLUSH STREAM "+name)
+}
+
+func TestServer_Session(t *testing.T) {
+	c := connect(t, serve(t, open(t), mysqlserver.Config{}))
+	land(t, c, "clicks", "id BIGINT, at TIMESTAMP(3)", `{"id":1,"at":"2026-07-01T10:00:00.5Z"}`)
+	f := func(text string, want ...string) {
+		t.Helper()
+		wantRows(t, query(t, c, text), want...)
+	}
+	f("SELECT DATABASE(), USER(), VERSION(), @@version_comment", "lake|root@localhost|"+mysqlserver.Version+"|Leat")
+	f("SHOW TABLES", "clicks")
+	f("SHOW DATABASES", "information_schema", "lake", "leat", "mysql")
+	f("SELECT column_name, column_type FROM information_schema.columns WHERE table_schema = 'lake' ORDER BY ordinal_position", "id|bigint", "at|timestamp(3)")
+	f("SELECT table_name FROM information_schema.tables WHERE table_schema = 'lake'", "clicks")
+	f("DESCRIBE clicks", "id|bigint|YES||NULL|", "at|timestamp(3)|YES||NULL|")
+	exec(t, c, "USE leat")
+	f("SELECT stream FROM streams", "clicks")
+	f("SELECT at FROM lake.clicks", "2026-07-01 10:00:00.500")
+	exec(t, c, "SET time_zone = '+05:30'")
+	f("SELECT at FROM lake.clicks", "2026-07-01 15:30:00.500")
+	exec(t, c, "SET NAMES utf8mb4")
+	f("SELECT 'ä€𝄞'", "ä€𝄞")
+}
+
+// SQL must not read or write files of the server's machine.
+func TestServer_NoFiles(t *testing.T) {
+	c := connect(t, serve(t, open(t), mysqlserver.Config{}))
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte("s3cret"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	wantRows(t, query(t, c, "SELECT LOAD_FILE('"+secret+"')"), "NULL")
+	target := filepath.Join(t.TempDir(), "out")
+	failure(t, c, "SELECT 1 INTO OUTFILE '"+target+"'")
+	failure(t, c, "SET GLOBAL secure_file_priv = ''")
+	if _, err := os.Stat(target); !os.IsNotExist(err) {
+		t.Errorf("stat = %v, want no file", err)
+	}
+}
+
+func TestServer_Errors(t *testing.T) {
+	c := connect(t, serve(t, open(t), mysqlserver.Config{}))
+	land(t, c, "clicks", "id BIGINT", `{"id":1}`)
+	f := func(text string, number uint16, state, message string) {
+		t.Helper()
+		e := failure(t, c, text)
+		if e.Number != number || string(e.SQLState[:]) != state || !strings.Contains(e.Message, message) {
+			t.Errorf("%s: error = %d %s %q, want %d %s %q", text, e.Number, e.SQLState, e.Message, number, state, message)
+		}
+		if strings.Contains(e.Message, "errno") {
+			t.Errorf("%s: message %q tells the number twice", text, e.Message)
+		}
+	}
+	f("SELECT FROM WHERE", 1064, "42000", "line 1, column 13: ")
+	f("CREATE SOUCE s (a INT)", 1064, "42000", "line 1, column 8: unknown keyword SOUCE (did you mean SOURCE?)")
+	f("CREATE SOURCE s (a INT)\nWITH (connector = 'files', path = 'x', fromat = 'json')", 1231, "42000", `line 2, column 40: source s: unknown option "fromat" (did you mean "format"?)`)
+	f("CREATE SOURCE clicks_in (a INT) WITH (connector = 'files', path = 'x', format = 'json')", 1050, "42S01", "line 1, column 15: source clicks_in exists")
+	f("DROP SOURCE clicks_in", 3100, "HY000", "line 1, column 13: source clicks_in is used by stream clicks")
+	f("FLUSH STREAM click", 1146, "42S02", "line 1, column 14: unknown stream click")
+	f("SELECT * FROM click", 1146, "42S02", "click")
+	f("SELECT nosuch FROM clicks", 1054, "42S22", "nosuch")
+	f("SELECT nosuch(1)", 1305, "42000", "nosuch")
+	f("USE nosuch", 1049, "42000", "nosuch")
+	f("INSERT INTO clicks VALUES (1)", 1105, "HY000", "")
+	wantRows(t, query(t, c, "SELECT id FROM clicks"), "1")
+}
+
+// The parser of the protocol library panicked on it, and took the connection
+// along.
+func TestServer_SelectWithoutSpaceBeforeString(t *testing.T) {
+	c := connect(t, serve(t, open(t), mysqlserver.Config{}))
+	rows, err := c.QueryContext(t.Context(), "SELECT''")
+	if err == nil {
+		_ = rows.Close()
+	} else if e := (*mysql.MySQLError)(nil); !errors.As(err, &e) {
+		t.Errorf("error = %v, want none or one of the server", err)
+	}
+	wantRows(t, query(t, c, "SELECT 1"), "1")
+}
+
+func TestServer_SeveralStatements(t *testing.T) {
+	c := connect(t, serve(t, open(t), mysqlserver.Config{}), several)
+	rows, err := c.QueryContext(t.Context(), "SELECT 1; SET @a = ';'; SELECT @a, 'x;y'; -- the end\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	var got []string
+	for {
+		part, err := texts(rows)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, part...)
+		if !rows.NextResultSet() {
+			break
+		}
+	}
+	wantRows(t, got, "1", ";|x;y")
+}
+
+// The library went on with the statements behind one that had failed.
+func TestServer_SeveralStatementsEndAtTheFirstError(t *testing.T) {
+	c := connect(t, serve(t, open(t), mysqlserver.Config{}), several)
+	_, err := c.ExecContext(t.Context(), "SET @a = 1; SELECT nosuch; SET @a = 2")
+	var e *mysql.MySQLError
+	if !errors.As(err, &e) || e.Number != 1054 {
+		t.Fatalf("error = %v, want 1054", err)
+	}
+	wantRows(t, query(t, c, "SELECT @a"), "1")
+}
+
+func TestServer_NotesAreWarnings(t *testing.T) {
+	c := connect(t, serve(t, open(t), mysqlserver.Config{}))
+	land(t, c, "clicks", "id BIGINT", `{"id":1}`)
+	exec(t, c, "CREATE STREAM IF NOT EXISTS clicks AS SELECT id FROM clicks_in")
+	wantRows(t, query(t, c, "SHOW WARNINGS"), "Note|1105|stream clicks exists")
+	exec(t, c, "FLUSH STREAM clicks")
+	wantRows(t, query(t, c, "SHOW WARNINGS"))
+	wantRows(t, query(t, c, "SELECT 1/0"), "NULL")
+	wantRows(t, query(t, c, "SHOW WARNINGS"), "Warning|1365|Division by 0")
+}
+
+func TestServer_LargeResult(t *testing.T) {
+	c := connect(t, serve(t, open(t), mysqlserver.Config{}))
+	const n = 20_000
+	lines := make([]string, n)
+	for i := range lines {
+		lines[i] = fmt.Sprintf(`{"id":%d,"s":"%s"}`, i, strings.Repeat(string(rune('a'+i%26)), i%300))
+	}
+	land(t, c, "big", "id BIGINT, s TEXT", lines...)
+	f := func(text string, args ...any) {
+		t.Helper()
+		got := query(t, c, text, args...)
+		if len(got) != n {
+			t.Fatalf("%d rows, want %d", len(got), n)
+		}
+		for i, row := range got {
+			if want := fmt.Sprintf("%d|%s", i, strings.Repeat(string(rune('a'+i%26)), i%300)); row != want {
+				t.Fatalf("row %d = %.40q, want %.40q", i, row, want)
+			}
+		}
+	}
+	f("SELECT id, s FROM big ORDER BY id")
+	f("SELECT id, s FROM big WHERE id >= ? ORDER BY id", 0)
+}
+
+// A value longer than the buffer that rows are encoded in.
+func TestServer_LongValue(t *testing.T) {
+	c := connect(t, serve(t, open(t), mysqlserver.Config{}))
+	got := query(t, c, "SELECT 'a', REPEAT('x', 5000000), 'b' UNION ALL SELECT 'c', 'd', 'e'")
+	wantRows(t, got, "a|"+strings.Repeat("x", 5_000_000)+"|b", "c|d|e")
+}
+
+// hang makes a stream whose broker is away, so that FLUSH waits.
+func hang(t *testing.T, c *sql.Conn) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() }) // it is open, but answers nothing
+	exec(t, c, fmt.Sprintf("CREATE SOURCE away (id BIGINT) WITH (connector = 'kafka', brokers = '%s', topic = 't', format = 'json', connect_timeout = '100ms')", l.Addr()))
+	exec(t, c, "CREATE STREAM hanging AS SELECT id FROM away")
+}
+
+// flushing starts a FLUSH that does not end and returns its connection's id and
+// where its error comes.
+func flushing(ctx context.Context, t *testing.T, c, watcher *sql.Conn) (id string, failed <-chan error) {
+	t.Helper()
+	id = query(t, c, "SELECT CONNECTION_ID()")[0]
+	errs := make(chan error, 1)
+	go func() {
+		_, err := c.ExecContext(ctx, "FLUSH STREAM hanging")
+		errs <- err
+	}()
+	for !runs(t, watcher) {
+		if t.Context().Err() != nil {
+			t.Fatal("the statement does not run")
+		}
+	}
+	return id, errs
+}
+
+func runs(t *testing.T, c *sql.Conn) bool {
+	t.Helper()
+	return len(query(t, c, "SELECT id FROM information_schema.processlist WHERE info LIKE 'FLUSH%'")) > 0
+}
+
+func TestServer_KillQuery(t *testing.T) {
+	s := serve(t, open(t), mysqlserver.Config{})
+	c, other := connect(t, s), connect(t, s)
+	hang(t, c)
+	id, failed := flushing(t.Context(), t, c, other)
+	exec(t, other, "KILL QUERY "+id)
+	var e *mysql.MySQLError
+	if err := <-failed; !errors.As(err, &e) || e.Number != 1317 || string(e.SQLState[:]) != "70100" {
+		t.Errorf("error = %v, want 1317 (70100)", err)
+	}
+	wantRows(t, query(t, c, "SELECT 1"), "1")
+}
+
+func TestServer_KillConnection(t *testing.T) {
+	s := serve(t, open(t), mysqlserver.Config{})
+	c, other := connect(t, s), connect(t, s)
+	hang(t, other)
+	id, failed := flushing(t.Context(), t, c, other)
+	exec(t, other, "KILL "+id)
+	if err := <-failed; err == nil {
+		t.Error("the statement of a killed connection succeeded")
+	}
+	for len(query(t, other, "SELECT id FROM information_schema.processlist WHERE id = "+id)) > 0 {
+		runtime.Gosched()
+	}
+}
+
+func TestServer_ClientGoneEndsItsStatement(t *testing.T) {
+	f := func(change ...func(*mysql.Config)) {
+		t.Helper()
+		cert, roots := certificate(t)
+		s := serve(t, open(t), mysqlserver.Config{TLS: &tls.Config{Certificates: []tls.Certificate{cert}}})
+		for i := range change {
+			change[i] = func(cfg *mysql.Config) { cfg.TLS = &tls.Config{RootCAs: roots, ServerName: "127.0.0.1"} }
+		}
+		c, other := connect(t, s, change...), connect(t, s)
+		hang(t, other)
+		ctx, cancel := context.WithCancel(t.Context())
+		_, failed := flushing(ctx, t, c, other)
+		cancel() // the driver closes the connection
+		if err := <-failed; !errors.Is(err, context.Canceled) {
+			t.Errorf("error = %v, want %v", err, context.Canceled)
+		}
+		for runs(t, other) {
+			runtime.Gosched()
+		}
+	}
+	f()
+	f(func(*mysql.Config) {}) // with TLS
+}
+
+func TestServer_CloseEndsEverything(t *testing.T) {
+	db := open(t)
+	before := runtime.NumGoroutine()
+	s := serve(t, db, mysqlserver.Config{})
+	c, other := connect(t, s), connect(t, s)
+	idle, err := net.Dial("tcp", s.Addr()) // does not log in
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer idle.Close()
+	hang(t, other)
+	_, failed := flushing(t.Context(), t, c, other)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-failed; err == nil {
+		t.Error("the statement of a closed server succeeded")
+	}
+	if n := s.Metrics().Connections.Load(); n != 0 {
+		t.Errorf("%d connections are open after Close", n)
+	}
+	if n := s.Metrics().Running.Load(); n != 0 {
+		t.Errorf("%d statements run after Close", n)
+	}
+	if err := c.PingContext(t.Context()); err == nil {
+		t.Error("a connection answers after Close")
+	}
+	if err := db.Exec(t.Context(), "DROP STREAM hanging"); err == nil {
+		t.Log("stream dropped")
+	}
+	db.StopStreams()
+	if stacks := waitGoroutines(before); stacks != "" {
+		t.Errorf("goroutines are left:\n%s", stacks)
+	}
+}
+
+// waitGoroutines waits until no more goroutines run than before, and returns the
+// stacks of all if that does not happen.
+func waitGoroutines(before int) string {
+	deadline := time.Now().Add(20 * time.Second)
+	for runtime.NumGoroutine() > before+4 { // the client's, and the runtime's own
+		if time.Now().After(deadline) {
+			b := make([]byte, 1<<20)
+			return string(b[:runtime.Stack(b, true)])
+		}
+		runtime.Gosched()
+	}
+	return ""
+}
+
+func TestServer_ManyConnections(t *testing.T) {
+	const n = 100
+	s := serve(t, open(t), mysqlserver.Config{MaxConnections: n})
+	land(t, connect(t, s), "clicks", "id BIGINT", `{"id":1}`, `{"id":2}`)
+	var wait sync.WaitGroup
+	start := make(chan struct{})
+	for i := range n - 1 {
+		c := connect(t, s)
+		wait.Go(func() {
+			<-start
+			for range 3 {
+				var sum, arg int64
+				if err := c.QueryRowContext(t.Context(), "SELECT SUM(id) FROM clicks").Scan(&sum); err != nil || sum != 3 {
+					t.Errorf("sum = %d, %v; want 3", sum, err)
+				}
+				if err := c.QueryRowContext(t.Context(), "SELECT ? + 0", i).Scan(&arg); err != nil || arg != int64(i) {
+					t.Errorf("argument = %d, %v; want %d", arg, err, i)
+				}
+			}
+		})
+	}
+	if _, err := dial(t, s); err == nil || !strings.Contains(err.Error(), "Too many connections") {
+		t.Errorf("error of connection %d = %v, want too many", n+1, err)
+	}
+	close(start)
+	wait.Wait()
+	m := s.Metrics()
+	if m.Refused.Load() != 1 || m.Connections.Load() != n || m.Connects.Load() != n {
+		t.Errorf("refused %d, open %d, accepted %d; want 1, %d, %d", m.Refused.Load(), m.Connections.Load(), m.Connects.Load(), n, n)
+	}
+}
+
+// A place is free again when a connection ends, however it ends.
+func TestServer_ConnectionsEnd(t *testing.T) {
+	s := serve(t, open(t), mysqlserver.Config{MaxConnections: 1})
+	for range 20 {
+		raw, err := net.Dial("tcp", s.Addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = raw.Close()
+	}
+	for {
+		c, err := dial(t, s)
+		if err == nil {
+			wantRows(t, query(t, c, "SELECT 1"), "1")
+			return
+		}
+		if !strings.Contains(err.Error(), "Too many connections") && !errors.Is(err, mysql.ErrInvalidConn) && !strings.Contains(err.Error(), "bad connection") {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestServer_Metrics(t *testing.T) {
+	s := serve(t, open(t), mysqlserver.Config{})
+	c := connect(t, s)
+	m := s.Metrics()
+	before := m.Statements.Load()
+	query(t, c, "SELECT 1")
+	query(t, c, "SELECT ?", 1)
+	failure(t, c, "SELECT nosuch")
+	if got := m.Statements.Load() - before; got != 3 {
+		t.Errorf("statements = %d, want 3", got)
+	}
+	if m.Failed.Load() != 1 || m.Panics.Load() != 0 || m.Running.Load() != 0 || m.Nanoseconds.Load() <= 0 {
+		t.Errorf("failed %d, panics %d, running %d, %d ns", m.Failed.Load(), m.Panics.Load(), m.Running.Load(), m.Nanoseconds.Load())
+	}
+}
+
+func TestStart_Refuses(t *testing.T) {
+	db := open(t)
+	f := func(cfg mysqlserver.Config, code sqlerror.Code, message string) {
+		t.Helper()
+		s, err := mysqlserver.Start(db, cfg)
+		if err == nil {
+			_ = s.Close()
+		}
+		if !sqlerror.HasCode(err, code) || !strings.Contains(err.Error(), message) {
+			t.Errorf("Start(%q) = %v, want %s with %q", cfg.Addr, err, code, message)
+		}
+	}
+	f(mysqlserver.Config{Addr: "0.0.0.0:0"}, sqlerror.CodeAuth, "account root@")
+	f(mysqlserver.Config{Addr: "[::]:0"}, sqlerror.CodeAuth, "has no password")
+	f(mysqlserver.Config{Addr: "192.0.2.1:3306"}, sqlerror.CodeAuth, "--password-file")
+	f(mysqlserver.Config{Addr: "localhost"}, sqlerror.CodeBadOption, "write host:port")
+	f(mysqlserver.Config{Addr: "127.0.0.1:0", RequireTLS: true}, sqlerror.CodeBadOption, "--tls-cert")
+	taken := serve(t, db, mysqlserver.Config{})
+	if s, err := mysqlserver.Start(db, mysqlserver.Config{Addr: taken.Addr()}); err == nil {
+		_ = s.Close()
+		t.Error("a taken port was accepted")
+	} else if !strings.Contains(err.Error(), "listen for MySQL clients") {
+		t.Errorf("error of a taken port = %v", err)
+	}
+}
+
+// certificate is one for 127.0.0.1, with the roots that vouch for it.
+func certificate(t *testing.T) (tls.Certificate, *x509.CertPool) {
+	t.Helper()
+	web := httptest.NewTLSServer(nil)
+	defer web.Close()
+	roots := x509.NewCertPool()
+	roots.AddCert(web.Certificate())
+	return web.TLS.Certificates[0], roots
+}
