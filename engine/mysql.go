@@ -11,6 +11,8 @@ import (
 	gms "github.com/dolthub/go-mysql-server/sql"
 	"github.com/dolthub/go-mysql-server/sql/analyzer"
 	"github.com/dolthub/go-mysql-server/sql/mysql_db"
+	"github.com/dolthub/go-mysql-server/sql/plan"
+	"github.com/dolthub/go-mysql-server/sql/transform"
 	"github.com/dolthub/vitess/go/mysql"
 	"github.com/dolthub/vitess/go/vt/sqlparser"
 
@@ -22,6 +24,17 @@ import (
 // libraryUser runs the statements of the process itself. Nobody can log in as
 // it: its password is random and forgotten.
 const libraryUser = "leat-internal"
+
+// init keeps the analyzer from planning simple SELECTs by a short cut that skips
+// adhocRule: it takes that only while this list is empty.
+func init() {
+	analyzer.AlwaysBeforeDefault = append(analyzer.AlwaysBeforeDefault, analyzer.Rule{
+		Id: adhocRule + 1,
+		Apply: func(_ *gms.Context, _ *analyzer.Analyzer, n gms.Node, _ *plan.Scope, _ analyzer.RuleSelector, _ *gms.QueryFlags) (gms.Node, transform.TreeIdentity, error) {
+			return n, transform.SameTree, nil
+		},
+	})
+}
 
 // openMySQL builds the MySQL engine that executes every statement: ours as
 // injected nodes, queries over lake tables by way of a rule that hands them to
@@ -161,6 +174,10 @@ func (p *parser) ParseWithOptions(ctx context.Context, query string, delimiter r
 			return nil, parsed, remainder, err
 		}
 		return nil, parsed, remainder, edgeError(ctx, planner.SyntaxError(err, rewritten, positions, at))
+	}
+	if e, ok := stmt.(*sqlparser.Explain); ok {
+		// Without it the MySQL engine answers with a made-up row.
+		e.Plan = true
 	}
 	return stmt, parsed, remainder, p.db.prepareSelect(ctx, stmt)
 }

@@ -255,15 +255,11 @@ type adhocNode struct {
 }
 
 func newAdhocNode(db *DB, lowered logical.Node, bound gms.Node) (*adhocNode, error) {
-	n := &adhocNode{db: db, plan: lowered, bound: bound}
-	for _, c := range lowered.Output() {
-		t, err := planner.GMSType(c.Type)
-		if err != nil {
-			return nil, fmt.Errorf("column %s: %w", c.Name, err)
-		}
-		n.schema = append(n.schema, &gms.Column{Name: c.Name, Type: t, Nullable: !c.NotNull})
+	schema, err := clientSchema(lowered.Output())
+	if err != nil {
+		return nil, err
 	}
-	return n, nil
+	return &adhocNode{db: db, plan: lowered, schema: schema, bound: bound}, nil
 }
 
 // Resolved implements gms.Node.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/leatdb/leat/engine"
@@ -16,9 +17,9 @@ func TestZZ(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	exec(t, db, `CREATE SOURCE src (id BIGINT, da DATE) WITH (connector = 'push'); CREATE STREAM t AS SELECT * FROM src`)
+	exec(t, db, `CREATE SOURCE src (id BIGINT, da DATE, s VARCHAR(20), n INT, d DECIMAL(8,3), j JSON, t DATETIME(3), z TIMESTAMP) WITH (connector = 'push'); CREATE STREAM t AS SELECT * FROM src`)
 	src, _ := db.Source("src")
-	if err := src.Send(t.Context(), []byte(`{"id":1,"da":"2026-01-02"}`)); err != nil {
+	if err := src.Send(t.Context(), []byte(`{"id":1,"da":"2026-01-02","s":"Hello","n":5,"d":1.5,"j":[1,{"a":2}],"t":"2026-02-28 13:04:05.678","z":"2026-02-28T13:04:05Z"}`)); err != nil {
 		t.Fatal(err)
 	}
 	exec(t, db, "FLUSH STREAM t")
@@ -32,16 +33,20 @@ func TestZZ(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.close()
-	for _, q := range []string{os.Getenv("Q")} {
+	for _, q := range strings.Split(os.Getenv("Q"), ";") {
 		t.Log(query(t, db, q))
 		r, err := readRows(c.conn.QueryContext(t.Context(), q))
 		if err != nil {
 			t.Fatal(err)
 		}
+		for _, c := range r.Columns {
+			t.Logf("NAMES %s", c.Name)
+		}
 		for _, row := range r.Rows {
 			t.Logf("%q", row)
 		}
 
+		t.Log(query(t, db, os.Getenv("E")+" "+q))
 		r, err = readRows(c.conn.QueryContext(t.Context(), os.Getenv("E")+" "+q))
 		if err != nil {
 			t.Fatal(err)

@@ -162,6 +162,7 @@ var gmsKinds = map[query.Type]types.Type{
 	sqltypes.Float32: {Kind: types.Float32},
 	sqltypes.Float64: types.TypeFloat64,
 	sqltypes.Year:    {Kind: types.Int16},
+	sqltypes.Time:    {Kind: types.Time, Fsp: 6},
 	// System variables have types of their own, which are none of the above.
 	sqltypes.VarChar: types.TypeText,
 	sqltypes.Text:    types.TypeText,

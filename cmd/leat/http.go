@@ -25,6 +25,7 @@ func (h *health) serving(m *mysqlserver.Metrics) { h.mysql.Store(m) }
 
 // web is the running HTTP port.
 type web struct {
+	addr   string
 	server *http.Server
 	done   chan error
 }
@@ -39,11 +40,12 @@ func startHTTP(addr string, h *health, logger *slog.Logger) (*web, error) {
 		return nil, fmt.Errorf("listen for HTTP: %w", err)
 	}
 	w := &web{
+		addr:   listener.Addr().String(),
 		server: &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, MaxHeaderBytes: 64 << 10},
 		done:   make(chan error, 1),
 	}
 	go func() { w.done <- w.server.Serve(listener) }()
-	logger.Info("listening for HTTP", "address", listener.Addr().String())
+	logger.Info("listening for HTTP", "address", w.addr)
 	return w, nil
 }
 

@@ -25,7 +25,8 @@ func runRun(ctx context.Context, c *cli, args []string) int {
 		fmt.Fprintln(c.stderr, "leat run: name at least one SQL file")
 		return exitUsage
 	}
-	logger, err := newLogger(c, *level, "text")
+	status := newStatusWriter(c.stderr)
+	logger, err := newLogger(status, *level, "text")
 	if err != nil {
 		fmt.Fprintln(c.stderr, "leat run:", err)
 		return exitUsage
@@ -35,16 +36,22 @@ func runRun(ctx context.Context, c *cli, args []string) int {
 	if err != nil {
 		return c.fail(err)
 	}
-	code := c.runFiles(ctx, db, fs.Args(), *quiet)
+	if *quiet {
+		status = nil
+	}
+	code := c.runFiles(ctx, db, fs.Args(), status)
 	if err := db.Close(); err != nil {
 		return c.fail(err)
 	}
 	return code
 }
 
-// runFiles executes the files and waits for their streams.
-func (c *cli) runFiles(ctx context.Context, db *engine.DB, files []string, quiet bool) int {
-	started := time.Now()
+// progressInterval is how often progress is looked at.
+const progressInterval = 500 * time.Millisecond
+
+// runFiles executes the files and waits for their streams. status may be nil.
+func (c *cli) runFiles(ctx context.Context, db *engine.DB, files []string, status *statusWriter) int {
+	begun := time.Now()
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		if err != nil {
@@ -54,29 +61,35 @@ func (c *cli) runFiles(ctx context.Context, db *engine.DB, files []string, quiet
 			return c.fail(err)
 		}
 	}
+	if len(db.Streams()) == 0 {
+		fmt.Fprintln(c.stderr, "leat run: there is no stream to run; the files create none")
+	}
 	waited := make(chan error, 1)
-	waitCtx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	go func() { waited <- db.Wait(waitCtx) }()
-	tick := time.NewTicker(time.Second)
+	go func() { waited <- db.Wait(ctx) }()
+	tick := time.NewTicker(progressInterval)
 	defer tick.Stop()
-	for {
+	for ended := false; !ended; {
 		select {
 		case <-tick.C:
-			if !quiet {
-				c.progress(db)
+			if status != nil {
+				status.show(progressLines(db)...)
 			}
 		case err := <-waited:
-			if err != nil && ctx.Err() != nil {
+			if err != nil { // a signal: commit what has been read
 				db.StopStreams()
 			}
-			return c.summary(db, time.Since(started))
+			ended = true
 		}
 	}
+	if status != nil {
+		status.clear()
+	}
+	return c.summary(db, time.Since(begun))
 }
 
-// progress prints a line for each stream that is at work.
-func (c *cli) progress(db *engine.DB) {
+// progressLines is a line for each stream that is at work.
+func progressLines(db *engine.DB) []string {
+	var lines []string
 	for _, name := range db.Streams() {
 		st, err := db.Status(name)
 		if err != nil {
@@ -84,60 +97,67 @@ func (c *cli) progress(db *engine.DB) {
 		}
 		switch st.State {
 		case dataflow.Running:
-			fmt.Fprintf(c.stderr, "%s: %s\n", name, progressLine(st))
+			lines = append(lines, name+": "+progressLine(st))
 		case dataflow.Retrying, dataflow.Starting:
-			fmt.Fprintf(c.stderr, "%s: %s", name, st.State)
+			line := fmt.Sprintf("%s: %s", name, st.State)
 			if st.Reason != nil {
-				fmt.Fprintf(c.stderr, " since %s: %v", st.Since.Format(time.TimeOnly), st.Reason)
+				line += fmt.Sprintf(" since %s: %v", st.Since.Format(time.TimeOnly), st.Reason)
 			}
-			fmt.Fprintln(c.stderr)
+			lines = append(lines, line)
 		}
 	}
+	return lines
 }
 
 func progressLine(st engine.StreamStatus) string {
-	line := fmt.Sprintf("%d rows in, %d landed, %d dead, %.0f rows/s, %s/s", st.Counters.RowsIn, st.Counters.RowsLanded, st.Counters.RowsDead, st.RowsPerSecond, size(int64(st.BytesPerSecond)))
+	line := fmt.Sprintf("%s rows in, %s landed, %s dead, %s rows/s, %s/s", thousands(st.Counters.RowsIn), thousands(st.Counters.RowsLanded),
+		thousands(st.Counters.RowsDead), thousands(int64(st.RowsPerSecond)), size(int64(st.BytesPerSecond)))
 	if p := st.Progress; p.BytesTotal > 0 {
 		line += fmt.Sprintf(", %.1f %% of %s", 100*float64(min(p.BytesRead, p.BytesTotal))/float64(p.BytesTotal), size(p.BytesTotal))
 		if left := p.BytesTotal - p.BytesRead; left > 0 && st.BytesPerSecond > 0 {
 			line += fmt.Sprintf(", %s left", time.Duration(float64(left)/st.BytesPerSecond*float64(time.Second)).Round(time.Second))
 		}
 	} else if p.Lag >= 0 {
-		line += fmt.Sprintf(", %d behind", p.Lag)
+		line += fmt.Sprintf(", %s behind", thousands(p.Lag))
 	}
 	return line
 }
 
+// size is a number of bytes for people, in three digits.
 func size(n int64) string {
 	f, unit := float64(n), 0
 	units := [...]string{"B", "KB", "MB", "GB", "TB"}
-	for f >= 1000 && unit < len(units)-1 {
+	for f >= 999.5 && unit < len(units)-1 {
 		f /= 1000
 		unit++
 	}
 	return fmt.Sprintf("%.3g %s", f, units[unit])
 }
 
-// summary prints one line for each stream and gives the exit code.
-func (c *cli) summary(db *engine.DB, took time.Duration) int {
-	code := exitDone
-	for _, name := range db.Streams() {
-		st, err := db.Status(name)
-		if err != nil {
-			continue
-		}
-		c.summarise(c.stdout, name, st, took)
-		switch {
-		case st.State == dataflow.Fenced:
-			code = exitFenced
-		case st.State == dataflow.Failed && code != exitFenced:
-			code = exitStream
-		}
+// thousands is a number with its digits in groups of three.
+func thousands(n int64) string {
+	s := fmt.Sprint(n)
+	first := 0
+	if n < 0 {
+		first = 1
 	}
-	return code
+	for i := len(s) - 3; i > first; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
 }
 
-func (c *cli) summarise(w io.Writer, name string, st engine.StreamStatus, took time.Duration) {
+// summary prints one line for each stream and gives the exit code.
+func (c *cli) summary(db *engine.DB, took time.Duration) int {
+	for _, name := range db.Streams() {
+		if st, err := db.Status(name); err == nil {
+			summarise(c.stdout, name, st, took)
+		}
+	}
+	return streamsCode(db)
+}
+
+func summarise(w io.Writer, name string, st engine.StreamStatus, took time.Duration) {
 	n := st.Counters
 	fmt.Fprintf(w, "%s: %s, %d rows in, %d landed, %d filtered, %d dead, %d files, %s in %s",
 		name, st.State, n.RowsIn, n.RowsLanded, n.RowsFiltered, n.RowsDead, st.Files, size(st.BytesOut), took.Round(time.Millisecond))

@@ -5,12 +5,14 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"runtime"
 	"strings"
 
 	"github.com/leatdb/leat/engine"
+	"github.com/leatdb/leat/engine/dataflow"
 	"github.com/leatdb/leat/sql/mysqlserver"
 )
 
@@ -28,7 +30,7 @@ type serveFlags struct {
 	memory              int
 	passwordFile        string
 	tlsCert, tlsKey     string
-	requireTLS          bool
+	requireTLS, noTLS   bool
 	logLevel, logFormat string
 }
 
@@ -42,9 +44,10 @@ func runServe(ctx context.Context, c *cli, args []string) int {
 	fs.IntVar(&f.threads, "threads", 0, "`cores` to use (default all)")
 	fs.IntVar(&f.memory, "stream-memory", 256, "`MiB` that each stream may hold in open files")
 	fs.StringVar(&f.passwordFile, "password-file", "", "`file` with root's password (or LEAT_PASSWORD)")
-	fs.StringVar(&f.tlsCert, "tls-cert", "", "PEM `file` with the certificate for MySQL clients")
+	fs.StringVar(&f.tlsCert, "tls-cert", "", "PEM `file` with the certificate for MySQL clients (default one of its own, in the data directory)")
 	fs.StringVar(&f.tlsKey, "tls-key", "", "PEM `file` with its key")
 	fs.BoolVar(&f.requireTLS, "require-tls", false, "refuse MySQL clients without TLS")
+	fs.BoolVar(&f.noTLS, "no-tls", false, "offer no TLS to MySQL clients; accounts with caching_sha2_password cannot log in then")
 	fs.StringVar(&f.logLevel, "log-level", envOr("LEAT_LOG_LEVEL", "info"), "`level`: debug, info, warn or error (LEAT_LOG_LEVEL)")
 	fs.StringVar(&f.logFormat, "log-format", "text", "`format` of the log on standard error: text or json")
 	if code, done := c.parse(fs, args); done {
@@ -54,18 +57,23 @@ func runServe(ctx context.Context, c *cli, args []string) int {
 		fmt.Fprintf(c.stderr, "leat serve: unexpected argument %q; SQL files are given with --init\n", fs.Arg(0))
 		return exitUsage
 	}
-	logger, err := newLogger(c, f.logLevel, f.logFormat)
+	logger, err := newLogger(c.stderr, f.logLevel, f.logFormat)
 	if err != nil {
 		fmt.Fprintln(c.stderr, "leat serve:", err)
 		return exitUsage
 	}
-	if err := serve(ctx, c, f, logger); err != nil {
+	if f.noTLS && (f.requireTLS || f.tlsCert != "" || f.tlsKey != "") {
+		fmt.Fprintln(c.stderr, "leat serve: --no-tls goes with no other --tls flag and not with --require-tls")
+		return exitUsage
+	}
+	code, err := serve(ctx, f, logger)
+	if err != nil {
 		return c.fail(err)
 	}
-	return exitDone
+	return code
 }
 
-func newLogger(c *cli, level, format string) (*slog.Logger, error) {
+func newLogger(w io.Writer, level, format string) (*slog.Logger, error) {
 	var l slog.Level
 	if err := l.UnmarshalText([]byte(level)); err != nil {
 		return nil, fmt.Errorf("log level %q is none of debug, info, warn, error", level)
@@ -73,9 +81,9 @@ func newLogger(c *cli, level, format string) (*slog.Logger, error) {
 	options := &slog.HandlerOptions{Level: l}
 	switch format {
 	case "text":
-		return slog.New(slog.NewTextHandler(c.stderr, options)), nil
+		return slog.New(slog.NewTextHandler(w, options)), nil
 	case "json":
-		return slog.New(slog.NewJSONHandler(c.stderr, options)), nil
+		return slog.New(slog.NewJSONHandler(w, options)), nil
 	}
 	return nil, fmt.Errorf("log format %q is none of text, json", format)
 }
@@ -87,64 +95,71 @@ func useThreads(n int) {
 	}
 }
 
-func serve(ctx context.Context, c *cli, f serveFlags, logger *slog.Logger) (err error) {
+// serve serves until ctx ends, and gives the exit code that the streams' states
+// ask for.
+func serve(ctx context.Context, f serveFlags, logger *slog.Logger) (code int, err error) {
 	useThreads(f.threads)
-	tlsConfig, err := loadTLS(f.tlsCert, f.tlsKey)
-	if err != nil {
-		return err
-	}
 	db, err := engine.Open(ctx, engine.Config{Dir: f.data, Threads: f.threads, StreamMemory: int64(f.memory) << 20, Logger: logger})
 	if err != nil {
-		return err
+		return exitFailed, err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	if err := setRootPassword(ctx, db, f.passwordFile); err != nil {
-		return err
+		return exitFailed, err
 	}
-	// The health port answers before the MySQL port does, so that whoever waits
-	// for /readyz sees a process that is alive.
-	status := &health{db: db}
+	var tlsConfig *tls.Config
+	if !f.noTLS {
+		if tlsConfig, err = serverTLS(db.Dir(), f.tlsCert, f.tlsKey); err != nil {
+			return exitFailed, err
+		}
+	}
+	// The HTTP port answers before the MySQL port does, so that whoever waits for
+	// /readyz sees a process that is alive.
+	status, http := &health{db: db}, ""
 	if f.http != "" {
 		web, err := startHTTP(f.http, status, logger)
 		if err != nil {
-			return err
+			return exitFailed, err
 		}
 		defer func() { err = errors.Join(err, web.close()) }()
+		http = web.addr
 	}
 	for _, file := range f.init {
 		text, err := os.ReadFile(file)
 		if err != nil {
-			return fmt.Errorf("read init file: %w", err)
+			return exitFailed, fmt.Errorf("read init file: %w", err)
 		}
 		if err := db.Script(ctx, string(text), file); err != nil {
-			return err
+			return exitFailed, err
 		}
 		logger.Info("init file executed", "file", file)
 	}
 	mysql, err := mysqlserver.Start(db, mysqlserver.Config{Addr: f.mysql, TLS: tlsConfig, RequireTLS: f.requireTLS, Logger: logger})
 	if err != nil {
-		return err
+		return exitFailed, err
 	}
 	defer func() { err = errors.Join(err, mysql.Close()) }()
 	status.serving(mysql.Metrics())
-	logger.Info("ready", "version", version(), "mysql", mysql.Addr(), "data", db.Dir())
+	logger.Info("ready", "version", version(), "mysql", mysql.Addr(), "http", http, "data", db.Dir())
 	<-ctx.Done()
 	logger.Info("stopping: committing what has been read")
-	return nil
+	return streamsCode(db), nil
 }
 
-func loadTLS(cert, key string) (*tls.Config, error) {
-	if cert == "" && key == "" {
-		return nil, nil
+// streamsCode is the exit code for streams that need somebody.
+func streamsCode(db *engine.DB) int {
+	code := exitDone
+	for _, name := range db.Streams() {
+		st, err := db.Status(name)
+		switch {
+		case err != nil: // it was dropped in between
+		case st.State == dataflow.Fenced:
+			return exitFenced
+		case st.State == dataflow.Failed:
+			code = exitStream
+		}
 	}
-	if cert == "" || key == "" {
-		return nil, errors.New("--tls-cert and --tls-key go together")
-	}
-	pair, err := tls.LoadX509KeyPair(cert, key)
-	if err != nil {
-		return nil, fmt.Errorf("load TLS certificate: %w", err)
-	}
-	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
+	return code
 }
 
 func setRootPassword(ctx context.Context, db *engine.DB, file string) error {

@@ -18,9 +18,11 @@ import (
 // be reached, and final when one says no.
 func check(ctx context.Context, cfg connectors.SourceConfig) error {
 	cfg = cfg.WithDefaults()
-	if _, err := newSource(cfg); err != nil {
+	s, err := newSource(cfg)
+	if err != nil {
 		return err
 	}
+	s.client.Close() // it has said what is wrong with the options; the one below does not retry as long
 	opts, err := clientOptions(cfg)
 	if err != nil {
 		return err

@@ -52,6 +52,10 @@ const most = 20
 // retryInterval is how often a query is repeated that shall answer eventually.
 const retryInterval = 20 * time.Millisecond
 
+// settleTime is how long an updated script waits for what it expects eventually,
+// before it takes what has come.
+const settleTime = 2 * time.Second
+
 // KillPoints are the indices of the steps before which a kill changes nothing of
 // what the script says: all but the first, and those that ask after the
 // statement before them.
@@ -72,7 +76,7 @@ func (s *Script) Run(ctx context.Context, db Database, opts Options) error {
 	if opts.StepTimeout <= 0 {
 		opts.StepTimeout = time.Minute
 	}
-	r := &run{script: s, db: db, opts: opts, updated: map[int][]string{}}
+	r := &run{script: s, db: db, opts: opts, updated: map[int]answer{}}
 	var errs []error
 	for i := range s.Steps {
 		if err := r.step(ctx, i); err != nil {
@@ -98,7 +102,7 @@ type run struct {
 	sent    []payload
 	notes   []string
 	args    []any
-	updated map[int][]string
+	updated map[int]answer
 }
 
 // payload is what was pushed; its offset is its place in run.sent plus one.
@@ -192,17 +196,16 @@ func (r *run) statement(ctx context.Context, step *Step) error {
 
 func (r *run) query(ctx context.Context, i int, args []any) error {
 	step := &r.script.Steps[i]
-	if r.opts.Update && step.Eventually {
-		return r.settle(ctx, i, args)
-	}
-	for {
-		rows, err := r.rows(ctx, step, args)
+	for begun := time.Now(); ; {
+		a, err := r.ask(ctx, step, args)
 		if err == nil && r.opts.Update {
-			r.updated[i] = rows
-			return nil
-		}
-		if err == nil {
-			err = difference(step.Expected, rows)
+			r.updated[i] = a
+			if !step.Eventually || time.Since(begun) > settleTime {
+				return nil
+			}
+			err = difference(step.Expected, a.rows)
+		} else if err == nil {
+			err = difference(step.Expected, a.rows)
 		}
 		if err == nil || !step.Eventually {
 			return err
@@ -215,44 +218,29 @@ func (r *run) query(ctx context.Context, i int, args []any) error {
 	}
 }
 
-// settle takes the answer that a query gives when it is repeated for a while:
-// what an updated script expects eventually.
-func (r *run) settle(ctx context.Context, i int, args []any) error {
-	deadline := time.Now().Add(2 * time.Second)
-	for {
-		rows, err := r.rows(ctx, &r.script.Steps[i], args)
-		if err != nil {
-			return err
-		}
-		r.updated[i] = rows
-		if time.Now().After(deadline) || difference(r.script.Steps[i].Expected, rows) == nil {
-			return nil
-		}
-		time.Sleep(retryInterval)
-	}
-}
-
-func (r *run) rows(ctx context.Context, step *Step, args []any) ([]string, error) {
+// ask executes a query and checks the types of its columns.
+func (r *run) ask(ctx context.Context, step *Step, args []any) (answer, error) {
 	result, err := r.db.Query(ctx, r.expand(step.SQL), args)
 	if err != nil {
-		return nil, fmt.Errorf("%s", r.clean(err.Error()))
+		return answer{}, fmt.Errorf("%s", r.clean(err.Error()))
 	}
-	rows := result.render(step, r.clean)
-	if err := checkTypes(step.Types, result.Columns); err != nil {
-		return nil, err
+	a := answer{rows: result.render(step, r.clean)}
+	for _, c := range result.Columns {
+		a.types += string(rune(c.Class))
 	}
-	return rows, nil
+	if r.opts.Update && step.Types == string(Any) {
+		return a, nil
+	}
+	return a, checkTypes(step.Types, a.types)
 }
 
-func checkTypes(types string, columns []Column) error {
-	got := make([]byte, len(columns))
-	same := len(types) == len(columns)
-	for i, c := range columns {
-		got[i] = byte(c.Class)
-		same = same && (types[i] == got[i] || Class(types[i]) == Any)
+func checkTypes(expected, got string) error {
+	same := len(expected) == len(got)
+	for i := 0; same && i < len(got); i++ {
+		same = expected[i] == got[i] || Class(expected[i]) == Any
 	}
 	if !same {
-		return fmt.Errorf("the columns have types %s, expected %s", got, types)
+		return fmt.Errorf("the columns have types %s, expected %s", got, expected)
 	}
 	return nil
 }
@@ -296,16 +284,16 @@ func (r *run) file(step *Step) error {
 func (r *run) wait(ctx context.Context, step *Step) error {
 	query := &Step{SQL: "SELECT state, because FROM leat.streams WHERE stream = '" + step.Target + "'", Types: "TT"}
 	for {
-		rows, err := r.rows(ctx, query, nil)
+		a, err := r.ask(ctx, query, nil)
 		if err != nil && ctx.Err() == nil {
 			return err
 		}
-		if len(rows) == 1 && strings.HasPrefix(rows[0], step.State+" | ") {
+		if len(a.rows) == 1 && strings.HasPrefix(a.rows[0], step.State+" | ") {
 			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("stream %s is not %s: %q", step.Target, step.State, rows)
+			return fmt.Errorf("stream %s is not %s: %q", step.Target, step.State, a.rows)
 		case <-time.After(retryInterval):
 		}
 	}

@@ -317,19 +317,29 @@ func (step *Step) convertArgs() error {
 	return nil
 }
 
-// rewrite is the script's text with other expected rows, by step.
-func (s *Script) rewrite(rows map[int][]string) string {
+// answer is what a query answered: the classes of its columns, and its rows.
+type answer struct {
+	types string
+	rows  []string
+}
+
+// rewrite is the script's text with other answers, by step. The types are put in
+// where the script has a lone ?.
+func (s *Script) rewrite(answers map[int]answer) string {
 	var b strings.Builder
 	next := 0
 	for i, step := range s.Steps {
-		replacement, ok := rows[i]
+		a, ok := answers[i]
 		if !ok {
 			continue
 		}
-		for _, line := range s.lines[next:step.rows[0]] {
+		for n, line := range s.lines[next:step.rows[0]] {
+			if next+n+1 == step.Line && step.Types == string(Any) {
+				line = strings.Replace(line, step.Types, a.types, 1)
+			}
 			b.WriteString(line + "\n")
 		}
-		for _, row := range replacement {
+		for _, row := range a.rows {
 			b.WriteString(row + "\n")
 		}
 		next = step.rows[1]

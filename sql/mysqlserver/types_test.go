@@ -48,7 +48,7 @@ var columnTests = []columnTest{
 	{"TEXT", `"t"`, "TEXT", "t", "t", -1, -1},
 	{"VARBINARY(9)", `"b"`, "VARBINARY", "b", "b", -1, -1},
 	{"BLOB", `"b"`, "BLOB", "b", "b", -1, -1},
-	{"JSON", `{"a":[1,2.50]}`, "JSON", `{"a": [1, 2.50]}`, `{"a": [1, 2.50]}`, -1, -1},
+	{"JSON", `{"a":[1,2.5]}`, "JSON", `{"a": [1, 2.5]}`, `{"a": [1, 2.5]}`, -1, -1},
 }
 
 // Every declared type comes back as declared, in both protocols, NULL too.

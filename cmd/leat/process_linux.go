@@ -1,0 +1,31 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"strconv"
+	"syscall"
+)
+
+// readSystem reads what the kernel tells: proc(5), getrusage(2), getrlimit(2).
+func (p *processStats) readSystem() {
+	if statm, err := os.ReadFile("/proc/self/statm"); err == nil {
+		if f := bytes.Fields(statm); len(f) > 1 {
+			if pages, err := strconv.ParseInt(string(f[1]), 10, 64); err == nil {
+				p.resident = float64(pages * int64(os.Getpagesize()))
+			}
+		}
+	}
+	if fds, err := os.ReadDir("/proc/self/fd"); err == nil {
+		p.files = float64(len(fds) - 1) // without the one that lists
+	}
+	var limit syscall.Rlimit
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) == nil {
+		p.maxFiles = float64(limit.Cur)
+	}
+	var usage syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &usage) == nil {
+		seconds := func(t syscall.Timeval) float64 { return float64(t.Sec) + float64(t.Usec)/1e6 }
+		p.cpu = seconds(usage.Utime) + seconds(usage.Stime)
+	}
+}

@@ -1,0 +1,5 @@
+//go:build !unix
+
+package main
+
+func terminalWidth(any) int { return defaultWidth }
