@@ -3,10 +3,12 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	gms "github.com/dolthub/go-mysql-server/sql"
+	"github.com/dolthub/vitess/go/vt/sqlparser"
 
 	"github.com/leatdb/leat/catalog"
 	"github.com/leatdb/leat/connectors"
@@ -364,9 +366,27 @@ func (db *DB) viewCycle(ctx context.Context, database, name, selectText string) 
 	return follow(selectText, []string{name})
 }
 
+// replaceView fails where CREATE OR REPLACE VIEW would, before the MySQL engine
+// drops the view that is there.
+func (db *DB) replaceView(ctx *gms.Context, view *sqlparser.DDL) error {
+	database := view.ViewSpec.ViewName.DbQualifier.String()
+	if database == "" {
+		database = ctx.GetCurrentDatabase()
+	}
+	return db.viewCycle(ctx, database, view.ViewSpec.ViewName.Name.String(), sqlparser.String(view.ViewSpec.ViewExpr))
+}
+
 func (db *DB) dropView(ctx context.Context, database, name string) error {
 	db.ddl.Lock()
 	defer db.ddl.Unlock()
+	users, err := db.streamsOver(ctx, database, name)
+	if err != nil {
+		return err
+	}
+	if len(users) > 0 {
+		return sqlerror.Userf(sqlerror.CodeInUse, "view %s.%s is used by %s", database, name, strings.Join(users, ", ")).
+			WithHint("drop these first, or make a view of another name")
+	}
 	if err := db.store.DeleteView(ctx, database, name); err != nil {
 		if sqlerror.HasCode(err, sqlerror.CodeUnknownObject) {
 			return gms.ErrViewDoesNotExist.New(database, name)
@@ -374,6 +394,29 @@ func (db *DB) dropView(ctx context.Context, database, name string) error {
 		return fmt.Errorf("drop view %s.%s: %w", database, name, err)
 	}
 	return nil
+}
+
+// streamsOver are the streams whose query names a view, or a view over it.
+func (db *DB) streamsOver(ctx context.Context, database, name string) ([]string, error) {
+	views, err := db.store.Views(ctx, database)
+	if err != nil {
+		return nil, err
+	}
+	names := []string{name}
+	for i := 0; i < len(names); i++ {
+		for _, v := range views {
+			if _, ok := sql.FindIdentifier(v.Select, names[i]); ok && !slices.Contains(names, v.Name) {
+				names = append(names, v.Name)
+			}
+		}
+	}
+	var list []string
+	for _, s := range db.allStreams() {
+		if slices.ContainsFunc(names, func(view string) bool { _, ok := sql.FindIdentifier(s.def.Query, view); return ok }) {
+			list = append(list, "stream "+s.name)
+		}
+	}
+	return list, nil
 }
 
 // viewsNaming are the views whose query names something.

@@ -175,9 +175,16 @@ func (p *parser) ParseWithOptions(ctx context.Context, query string, delimiter r
 		}
 		return nil, parsed, remainder, edgeError(ctx, planner.SyntaxError(err, rewritten, positions, at))
 	}
-	if e, ok := stmt.(*sqlparser.Explain); ok {
+	switch s := stmt.(type) {
+	case *sqlparser.Explain:
 		// Without it the MySQL engine answers with a made-up row.
-		e.Plan = true
+		s.Plan = true
+	case *sqlparser.DDL:
+		if gctx, ok := ctx.(*gms.Context); ok && s.ViewSpec != nil && s.OrReplace {
+			if err := p.db.replaceView(gctx, s); err != nil {
+				return nil, parsed, remainder, edgeError(ctx, err)
+			}
+		}
 	}
 	return stmt, parsed, remainder, p.db.prepareSelect(ctx, stmt)
 }

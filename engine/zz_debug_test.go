@@ -17,12 +17,12 @@ func TestZZ(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	exec(t, db, `CREATE SOURCE src (id BIGINT, da DATE, s VARCHAR(20), n INT, d DECIMAL(8,3), j JSON, t DATETIME(3), z TIMESTAMP) WITH (connector = 'push'); CREATE STREAM t AS SELECT * FROM src`)
+	exec(t, db, `CREATE SOURCE src (id BIGINT, da DATE, s VARCHAR(20), n INT, d DECIMAL(8,3), j JSON, t DATETIME(3), z TIMESTAMP) WITH (connector = 'push'); CREATE STREAM t PARTITIONED BY (s) AS SELECT * FROM src`)
 	src, _ := db.Source("src")
 	if err := src.Send(t.Context(), []byte(`{"id":1,"da":"2026-01-02","s":"Hello","n":5,"d":1.5,"j":[1,{"a":2}],"t":"2026-02-28 13:04:05.678","z":"2026-02-28T13:04:05Z"}`)); err != nil {
 		t.Fatal(err)
 	}
-	exec(t, db, "FLUSH STREAM t")
+	exec(t, db, "FLUSH STREAM t; CREATE STREAM u AS SELECT * FROM src");src.Send(t.Context(), []byte(`{"id":1,"s":"Hello"}`)); exec(t, db, "FLUSH STREAM u")
 	s, err := mysqlserver.Start(db, mysqlserver.Config{Addr: "127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)

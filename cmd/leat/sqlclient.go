@@ -198,7 +198,7 @@ func (s *sqlClient) print(rows *sql.Rows, vertical bool) (n, columns int, err er
 
 // notes prints what the server has to say beside the result.
 func (s *sqlClient) notes(ctx context.Context, text string) error {
-	if word, _, _ := strings.Cut(strings.ToUpper(text), " "); word == "SET" || word == "SHOW" {
+	if words := strings.Fields(strings.ToUpper(text)); len(words) == 0 || words[0] == "SET" || words[0] == "SHOW" {
 		return nil // they leave the notes of the statement before
 	}
 	rows, err := s.conn.QueryContext(ctx, "SHOW WARNINGS")
