@@ -57,20 +57,32 @@ services: ## install the real services that tests use (needs Java 17, Maven, Pyt
 # Only the tests in files with the constraint are run: the others of the same
 # packages are those of make test.
 .PHONY: test-services
-test-services: services ## install and start real services, and run the tests that use them
+test-services: build services ## install and start real services, and run the tests that use them
 	@files=$$(grep -rlx --include='*_test.go' --exclude-dir='.?*' '//go:build services' .); \
 	tests=$$(sed -n 's/^func \(Test[A-Za-z0-9_]*\)(.*/\1/p' $$files | sort -u | paste -s -d '|' -); \
 	set -x; \
-	$(GO) test -race -count=1 -timeout 20m -tags $(TAGS),services -run "^($$tests)$$" $$(dirname $$files | sort -u)
+	LEAT_BIN=$(CURDIR)/bin/leat $(GO) test -race -count=1 -timeout 20m -tags $(TAGS),services -run "^($$tests)$$" $$(dirname $$files | sort -u)
 
 .PHONY: test-minio
 test-minio: ## run the S3 tests against MinIO, which takes minutes to build
 	$(GO) run $(FLAGS) ./internal/services/install minio
 	$(GO) test -race -count=1 -tags $(TAGS),services,minio -run MinIO ./internal/services
 
+# What make chaos is told, such as CHAOS='-kills 500 -table-format hive'; see
+# go run ./bench/chaos -help.
+CHAOS ?=
+
+.PHONY: chaos
+chaos: build services ## kill leat, the broker and the S3 server 100 times while records come in, and count
+	$(GO) run $(FLAGS) ./bench/chaos -leat bin/leat $(CHAOS)
+
 .PHONY: bench-ingest
 bench-ingest: build ## compare leat with DuckDB on the same file and cores
 	$(GO) run $(FLAGS) ./bench/ingest
+
+.PHONY: reference
+reference: ## write docs/options.md from the specifications of the options
+	$(GO) test -tags $(TAGS) -run TestReference ./connectors/all -update
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (10s)

@@ -27,7 +27,7 @@ type Table interface {
 	// UNSIGNED is BIGINT UNSIGNED.
 	Schema() types.Schema
 	// FieldIDs are the Iceberg field ids of Schema's columns, by which data
-	// files name them.
+	// files name them; nil where columns are found by name.
 	FieldIDs() []int
 	// PartitionColumns are the indices in Schema of the columns the table is
 	// partitioned by.
@@ -86,11 +86,19 @@ type Predicate struct {
 
 // DataFile is one file of a table.
 type DataFile struct {
-	Path      string // URI
-	Format    string // "parquet"
-	Rows      int64
+	Path   string // URI
+	Format string // "parquet", "json" or "csv"
+	// Compression of the whole file, "gzip", "zstd" or "none", where the format
+	// has none of its own.
+	Compression string
+	// Options of the file's format.
+	Options   map[string]string
+	Rows      int64 // -1 where nobody has counted them
 	Bytes     int64
-	Partition map[string]string // by partition field name, printed
+	Partition map[string]any // by partition field name: a string, printed, or nil for NULL
+	// Constants are values of columns, by their index in the schema, that are not
+	// in the file but in its path, as Predicate.Values.
+	Constants map[int]any
 	// Deletes is set when another writer has attached row-level deletes to the
 	// file, so that it cannot be read plainly; Scan of the table then has to be
 	// used.
@@ -99,9 +107,10 @@ type DataFile struct {
 
 // PartitionInfo is one partition of a table.
 type PartitionInfo struct {
-	Values      map[string]string
-	Files, Rows int64
-	Bytes       int64
+	Values map[string]any
+	Files  int64
+	Rows   int64 // -1 where nobody has counted them
+	Bytes  int64
 }
 
 // Commit is one epoch that a stream committed.

@@ -145,6 +145,27 @@ type Format struct {
 	// source does not say.
 	NewDecoder func(DecoderConfig) (Decoder, error)
 	// Infer proposes a schema from sampled chunks, for sources declared without
-	// columns. Nil for formats that need columns.
-	Infer func(chunks []*Chunk, framing Framing) (types.Schema, error)
+	// columns; of the configuration Framing and Options are set. Nil for formats
+	// that need columns.
+	Infer func(chunks []*Chunk, config DecoderConfig) (types.Schema, error)
+	// Layout is how the records lie in files; nil where each is a line, and no
+	// header comes before them.
+	Layout func(Options) (Layout, error)
+}
+
+// Layout says how a format's records lie in a file, for sources that cut files
+// into chunks. It may be used by several goroutines.
+type Layout interface {
+	// Header is the length of what lies before the first record and may say how
+	// the records are to be read: the names of a CSV file's columns, the schema
+	// of an Avro file. data is the beginning of the file, all of it when end is
+	// set. more asks for more data. Fails when the file cannot be of the format.
+	Header(data []byte, end bool) (n int, more bool, err error)
+	// Records is the length of the whole records that data, which begins with
+	// one, holds; 0 when even the first goes on behind data.
+	Records(header, data []byte) int
+	// Lines reports whether a line break ends a record that is broken, so that
+	// reading can go on behind it. A record that is cut off at the end of a file
+	// is then a record too, and may be a good one.
+	Lines() bool
 }

@@ -56,7 +56,12 @@ type OptionSpec struct {
 	// Prefix makes the spec match every option that begins with Name, as
 	// "fields." does for datagen.
 	Prefix bool
+	// DefaultIf is another default for a case; nil for none.
+	DefaultIf *DefaultIf
 }
+
+// DefaultIf is the default of an option where another option has a value.
+type DefaultIf struct{ Option, Is, Default string }
 
 // Spec is the list of options that an object understands.
 type Spec []OptionSpec
@@ -313,6 +318,9 @@ func (o Options) String(name string) string {
 		return v
 	}
 	if spec := o.spec.Find(name); spec != nil {
+		if d := spec.DefaultIf; d != nil && o.String(d.Option) == d.Is {
+			return d.Default
+		}
 		return spec.Default
 	}
 	return ""

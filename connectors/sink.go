@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/apache/arrow-go/v18/arrow"
+
 	"github.com/leatdb/leat/sql/types"
 )
 
@@ -92,6 +94,21 @@ type Sink interface {
 	Close() error
 }
 
+// RowChecker is a Sink that cannot land every row.
+type RowChecker interface {
+	// RowCheck makes a check for the rows of one lane of a stream, nil if all can
+	// be landed.
+	RowCheck(spec StreamSpec) (RowCheck, error)
+}
+
+// RowCheck finds rows that a sink cannot land, so that their values become dead
+// letters. It belongs to one lane.
+type RowCheck interface {
+	// Check calls reject for each of the rows, all n of them if sel is nil, that
+	// cannot be landed. The columns are those of StreamSpec.Schema.
+	Check(columns []arrow.Array, n int, sel []int32, reject func(row int32, err error))
+}
+
 // StreamSink commits the epochs of one stream. Methods are called by one
 // goroutine, the writers' methods by their lanes.
 type StreamSink interface {
@@ -158,6 +175,18 @@ type LaneWriter interface {
 	// Written is how many encoded bytes were written in this epoch so far; it
 	// drives commits by size.
 	Written() int64
+}
+
+// Adviser is a Sink that knows what to change about the system it writes to,
+// which is fit for use otherwise. What it cannot find out it leaves out.
+type Adviser interface {
+	Advise(ctx context.Context) []string
+}
+
+// Partitioned is a LaneWriter that tells how many partitions have rows in files
+// that are still open. It may be asked by any goroutine.
+type Partitioned interface {
+	OpenPartitions() int64
 }
 
 // DeadLetter is a value that could not be landed.

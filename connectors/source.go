@@ -122,6 +122,14 @@ type Acknowledger interface {
 	Committed(Positions)
 }
 
+// SplitLagReporter is implemented by sources that know how far behind the newest
+// record each of their splits is read.
+type SplitLagReporter interface {
+	// SplitLag has an entry for each split of which it is known. It may be called
+	// at any time from any goroutine.
+	SplitLag() map[string]time.Duration
+}
+
 // CommitRequester is implemented by sources that have to keep what they handed
 // out until it is committed, because nobody else has it. CommitWanted reports
 // that they keep so much that the stream should commit before its interval has
@@ -157,10 +165,17 @@ type Chunk struct {
 	// padding may be read.
 	Data []byte
 	// Records delimits Data for sources of messages. It is empty for sources of
-	// bytes, such as files: Data is then one run of whole lines, and Base the
-	// position of Data[0] in the split, in bytes after decompression.
+	// bytes, such as files: Data is then one run of whole lines or of whole
+	// records as the format's Layout says, and Base the position of Data[0] in
+	// the split, in bytes after decompression.
 	Records []Record
 	Base    int64
+	// Names names each record of Records in its split where no number does (a
+	// Kinesis sequence number); nil where Record.Offset does.
+	Names [][]byte
+	// Header is what the format's Layout found before the first record of the
+	// file; it is no part of Data, and several chunks may share its memory.
+	Header []byte
 	// Hidden has one array per hidden column that the stream asked for
 	// (SourceConfig.Hidden, in that order), with one row per record, or one row
 	// in all where Records is empty.

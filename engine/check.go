@@ -1,3 +1,5 @@
+//go:build gms_pure_go && duckdb_arrow
+
 package engine
 
 import (
@@ -5,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/leatdb/leat/connectors"
 	"github.com/leatdb/leat/internal/sched"
 	"github.com/leatdb/leat/sql"
 )
@@ -14,6 +17,8 @@ type CheckResult struct {
 	Kind sql.Kind
 	Name string
 	Err  error // nil when it can be used
+	// Advice is what should be changed about a system that can be used.
+	Advice []string
 }
 
 // Check asks the systems behind definitions whether they can be used: that
@@ -53,7 +58,7 @@ func Check(ctx context.Context, dir string, defs []sql.Definition) []CheckResult
 		case *sql.CreateSink:
 			var s *sink
 			if s, r.Err = db.newSink(def); r.Err == nil {
-				r.Err = s.reach(ctx)
+				r.Advice, r.Err = s.reach(ctx)
 			}
 		default:
 			continue
@@ -70,7 +75,7 @@ func CheckLake(ctx context.Context, dir string) CheckResult {
 	r := CheckResult{Kind: sql.KindSink, Name: sql.DefaultSink}
 	s, err := db.embeddedLake()
 	if r.Err = err; err == nil {
-		r.Err = s.reach(ctx)
+		r.Advice, r.Err = s.reach(ctx)
 	}
 	return r
 }
@@ -87,17 +92,23 @@ func (db *DB) reachSource(ctx context.Context, s *source) error {
 }
 
 // reach opens a sink for as long as it takes to check it.
-func (s *sink) reach(ctx context.Context) (err error) {
+func (s *sink) reach(ctx context.Context) (advice []string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	handle, err := s.open(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer func() {
 		if closeErr := s.close(); err == nil && closeErr != nil {
 			err = fmt.Errorf("close after the check: %w", closeErr)
 		}
 	}()
-	return handle.Check(ctx)
+	if err := handle.Check(ctx); err != nil {
+		return nil, err
+	}
+	if a, ok := handle.(connectors.Adviser); ok {
+		advice = a.Advise(ctx)
+	}
+	return advice, nil
 }

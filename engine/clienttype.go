@@ -1,3 +1,5 @@
+//go:build gms_pure_go && duckdb_arrow
+
 package engine
 
 import (
@@ -39,21 +41,20 @@ func clientType(t types.Type) (gms.Type, error) {
 	if t.Fsp > 0 {
 		fraction = "." + strings.Repeat("0", t.Fsp)
 	}
-	switch t.Kind {
-	case types.Timestamp:
-		return instantType{plain, "2006-01-02 15:04:05" + fraction}, nil
-	case types.Time:
-		return clockType{plain, "15:04:05" + fraction}, nil
+	switch plain := plain.(type) {
+	case gms.DatetimeType:
+		if t.Kind == types.Timestamp {
+			return instantType{plain, "2006-01-02 15:04:05" + fraction}, nil
+		}
+	case gmstypes.TimeType:
+		return clockType{plain, "15:04:05" + fraction, t.Fsp}, nil
 	}
 	return plain, nil
 }
 
-// mysqlType can be embedded: gms.Type would hide its method of this name.
-type mysqlType = gms.Type
-
 // instantType writes TIMESTAMP values.
 type instantType struct {
-	mysqlType
+	gms.DatetimeType
 	layout string
 }
 
@@ -62,19 +63,24 @@ func (t instantType) SQL(ctx *gms.Context, dest []byte, v any) (sqltypes.Value, 
 	if v, ok := v.(time.Time); ok {
 		return sqltypes.MakeTrusted(sqltypes.Timestamp, v.AppendFormat(dest, t.layout)), nil
 	}
-	return t.mysqlType.SQL(ctx, dest, v)
+	return t.DatetimeType.SQL(ctx, dest, v)
 }
 
 // clockType writes TIME values, which are within a day.
 type clockType struct {
-	mysqlType
+	gmstypes.TimeType
 	layout string
+	digits int // of a second
 }
+
+// Precision is how many digits of a second values have, as that of
+// gms.DatetimeType.
+func (t clockType) Precision() int { return t.digits }
 
 // SQL implements gms.Type.
 func (t clockType) SQL(ctx *gms.Context, dest []byte, v any) (sqltypes.Value, error) {
 	if v, ok := v.(gmstypes.Timespan); ok && v >= 0 && time.Duration(v)*time.Microsecond < 24*time.Hour {
 		return sqltypes.MakeTrusted(sqltypes.Time, time.UnixMicro(int64(v)).UTC().AppendFormat(dest, t.layout)), nil
 	}
-	return t.mysqlType.SQL(ctx, dest, v)
+	return t.TimeType.SQL(ctx, dest, v)
 }

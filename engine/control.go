@@ -1,3 +1,5 @@
+//go:build gms_pure_go && duckdb_arrow
+
 package engine
 
 import (
@@ -101,9 +103,7 @@ func (db *DB) dropStream(ctx context.Context, s *stream, r *result) error {
 		return err
 	}
 	if err := db.dropState(ctx, s); err != nil {
-		if s.wanted {
-			db.restart(ctx, s)
-		}
+		db.restart(ctx, s)
 		return fmt.Errorf("remove state of stream %s: %w", s.name, err)
 	}
 	if err := db.store.Delete(ctx, s.name); err != nil {
@@ -133,7 +133,7 @@ func (db *DB) dropState(ctx context.Context, s *stream) error {
 		return err
 	}
 	spec := connectors.StreamSpec{Schema: table.Schema(), Options: sink.options}
-	if p, err := db.planStream(ctx, s.def); err == nil {
+	if p, err := db.planStream(ctx, s.definition()); err == nil {
 		spec = db.streamSpec(s, p, nil)
 	}
 	spec.Stream, spec.Table, spec.Lanes = s.name, s.table, 1
@@ -191,7 +191,7 @@ func (db *DB) startStatement(ctx context.Context, stmt *sql.StartStream) (*resul
 	if err := s.stop(ctx); err != nil {
 		return nil, err
 	}
-	p, err := db.planStream(ctx, s.def)
+	p, err := db.planStream(ctx, s.definition())
 	if err != nil {
 		return nil, err
 	}
@@ -205,7 +205,7 @@ func (db *DB) startStatement(ctx context.Context, stmt *sql.StartStream) (*resul
 	if err := db.store.SetRunning(ctx, s.name, true); err != nil {
 		return nil, fmt.Errorf("start stream %s: %w", s.name, err)
 	}
-	s.wanted = true
+	s.setWanted(true)
 	s.start(p, nil, move)
 	if move == nil {
 		s.settle(ctx, r)
@@ -271,9 +271,7 @@ func (db *DB) stopStatement(ctx context.Context, stmt *sql.StopStream) (*result,
 	if err := db.store.SetRunning(ctx, s.name, false); err != nil {
 		return nil, fmt.Errorf("stop stream %s: %w", s.name, err)
 	}
-	s.mu.Lock()
-	s.wanted = false
-	s.mu.Unlock()
+	s.setWanted(false)
 	return &result{}, s.stop(ctx)
 }
 
@@ -292,8 +290,8 @@ func (db *DB) alterStream(ctx context.Context, stmt *sql.AlterStream) (*result, 
 				About("stream " + s.name).WithHint("write CREATE OR REPLACE STREAM")
 		}
 	}
-	changed := *s.def
-	changed.Options = append([]sql.Option(nil), s.def.Options...)
+	changed := *s.definition()
+	changed.Options = slices.Clone(changed.Options)
 	for _, o := range stmt.Options {
 		replaced := false
 		for i := range changed.Options {
@@ -310,12 +308,14 @@ func (db *DB) alterStream(ctx context.Context, stmt *sql.AlterStream) (*result, 
 		return nil, aboutStream(err, s)
 	}
 	o := object(&changed)
-	o.Running = s.wanted
+	o.Running = s.shallRun()
 	if err := db.store.Replace(ctx, o); err != nil {
 		return nil, fmt.Errorf("alter stream %s: %w", s.name, err)
 	}
+	s.mu.Lock()
 	s.def = &changed
-	s.limits.Store(newLimits(sink.options.Over(own)))
+	s.mu.Unlock()
+	s.setLimits(newLimits(sink.options.Over(own)))
 	if run := s.running(); run != nil {
 		run.Wake()
 	}
@@ -412,7 +412,7 @@ func (db *DB) streamsOver(ctx context.Context, database, name string) ([]string,
 	}
 	var list []string
 	for _, s := range db.allStreams() {
-		if slices.ContainsFunc(names, func(view string) bool { _, ok := sql.FindIdentifier(s.def.Query, view); return ok }) {
+		if slices.ContainsFunc(names, func(view string) bool { _, ok := sql.FindIdentifier(s.definition().Query, view); return ok }) {
 			list = append(list, "stream "+s.name)
 		}
 	}

@@ -1,3 +1,5 @@
+//go:build gms_pure_go && duckdb_arrow
+
 package engine
 
 import (
@@ -117,7 +119,7 @@ func (db *DB) replaceSource(ctx context.Context, after *source, o, old *catalog.
 	// Every stream is planned, and its table looked at, before any is stopped.
 	plans := make([]*planned, len(readers))
 	for i, s := range readers {
-		p, err := db.planStream(ctx, s.def)
+		p, err := db.planStream(ctx, s.definition())
 		if err == nil {
 			err = db.sameColumns(ctx, s, p)
 		}
@@ -151,7 +153,7 @@ func (db *DB) replaceSource(ctx context.Context, after *source, o, old *catalog.
 		return err
 	}
 	for i, s := range readers {
-		if s.wanted {
+		if s.shallRun() {
 			s.start(plans[i], nil, nil)
 			s.settle(ctx, r)
 		}
@@ -232,6 +234,6 @@ func (s *stream) reads(name string) bool {
 	if planned != "" {
 		return strings.EqualFold(planned, name)
 	}
-	_, found := sql.FindIdentifier(s.def.Query, name)
+	_, found := sql.FindIdentifier(s.definition().Query, name)
 	return found
 }

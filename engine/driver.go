@@ -1,3 +1,5 @@
+//go:build gms_pure_go && duckdb_arrow
+
 package engine
 
 import (
@@ -68,6 +70,13 @@ var shared struct {
 func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.db != nil && c.db.ctx.Err() != nil {
+		// Who opened the directory has closed it, and may have opened it again.
+		if openedAt(c.dir) == nil {
+			return nil, c.db.closedError()
+		}
+		c.db = nil
+	}
 	if c.db == nil {
 		if err := c.open(ctx); err != nil {
 			return nil, err
@@ -76,19 +85,23 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	return &conn{session: c.db.NewSession()}, nil
 }
 
+// openedAt is the database that this process has open in a directory, or nil.
+func openedAt(dir string) *DB {
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = real
+	}
+	opened.Lock()
+	defer opened.Unlock()
+	return opened.dirs[dir]
+}
+
 func (c *connector) open(ctx context.Context) error {
 	shared.Lock()
 	defer shared.Unlock()
 	if shared.users == nil {
 		shared.users = map[*DB]int{}
 	}
-	dir := c.dir
-	if real, err := filepath.EvalSymlinks(dir); err == nil {
-		dir = real
-	}
-	opened.Lock()
-	db := opened.dirs[dir]
-	opened.Unlock()
+	db := openedAt(c.dir)
 	if db == nil {
 		var err error
 		if db, err = Open(ctx, Config{Dir: c.dir}); err != nil {
@@ -140,7 +153,19 @@ func (c *conn) Begin() (driver.Tx, error) {
 }
 
 // Ping implements driver.Pinger.
-func (c *conn) Ping(context.Context) error { return c.session.db.ctx.Err() }
+func (c *conn) Ping(context.Context) error { return c.session.db.closedError() }
+
+// IsValid implements driver.Validator: the pool drops connections to a database
+// that was closed.
+func (c *conn) IsValid() bool { return c.session.db.closedError() == nil }
+
+// ResetSession implements driver.SessionResetter.
+func (c *conn) ResetSession(context.Context) error {
+	if !c.IsValid() {
+		return driver.ErrBadConn
+	}
+	return nil
+}
 
 // ExecContext implements driver.ExecerContext. Without arguments the text may
 // hold several statements.
@@ -167,6 +192,9 @@ func (c *conn) QueryContext(ctx context.Context, query string, args []driver.Nam
 	}
 	if len(script) != 1 {
 		return nil, sqlerror.Userf(sqlerror.CodeSyntax, "expected one statement, found %d", len(script))
+	}
+	if n := leatsql.Placeholders(script[0].Text); n != len(args) {
+		return nil, sqlerror.Userf(sqlerror.CodeSyntax, "the statement has %d placeholders, and there are %d arguments", n, len(args)).At(script[0].Pos)
 	}
 	reader, err := c.session.queryBound(ctx, script[0].Text, script[0].Pos, bindings)
 	if err != nil {
@@ -347,6 +375,8 @@ var (
 	_ driver.QueryerContext   = (*conn)(nil)
 	_ driver.ExecerContext    = (*conn)(nil)
 	_ driver.Pinger           = (*conn)(nil)
+	_ driver.SessionResetter  = (*conn)(nil)
+	_ driver.Validator        = (*conn)(nil)
 	_ driver.StmtQueryContext = (*stmt)(nil)
 	_ driver.StmtExecContext  = (*stmt)(nil)
 )

@@ -1,3 +1,5 @@
+//go:build gms_pure_go && duckdb_arrow
+
 // Package engine is Leat as a library: it opens a data directory, runs the
 // streams that are defined in it, executes SQL statements and answers queries.
 //
@@ -215,6 +217,14 @@ func (db *DB) Close() error {
 		delete(opened.dirs, db.dir)
 	})
 	return db.closeErr
+}
+
+// closedError is nil while the database is open.
+func (db *DB) closedError() error {
+	if db.ctx.Err() == nil {
+		return nil
+	}
+	return sqlerror.Userf(sqlerror.CodeState, "the database is closed").About("data directory " + db.dir)
 }
 
 // release frees what open has opened, in reverse.

@@ -27,7 +27,7 @@ func open(t *testing.T, dir string) *engine.DB {
 	return db
 }
 
-func exec(t *testing.T, db *engine.DB, text string) {
+func mustExec(t *testing.T, db *engine.DB, text string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -77,19 +77,22 @@ func TestFilesLandAndAnswer(t *testing.T) {
 		t.Fatal(err)
 	}
 	db := open(t, filepath.Join(dir, "data"))
-	exec(t, db, fmt.Sprintf(`CREATE SOURCE trips (id BIGINT, fare DECIMAL(10,2), at TIMESTAMP(3), rider JSON)
+	mustExec(t, db, fmt.Sprintf(`CREATE SOURCE trips (id BIGINT, fare DECIMAL(10,2), at TIMESTAMP(3), rider JSON)
 		WITH (connector = 'files', path = '%s', format = 'json', mode = 'once');
 		CREATE STREAM t PARTITIONED BY (os) AS SELECT id, fare * 2 AS twice, at, rider->>'$.os' AS os FROM trips WHERE fare > 10`, input))
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := db.Wait(ctx); err != nil {
 		t.Fatalf("%v; %v", err, query(t, db, "SHOW STREAMS"))
 	}
-	t.Log(query(t, db, "SHOW STREAMS"))
-	t.Log(query(t, db, "SELECT os, COUNT(*), SUM(twice), MIN(at) FROM lake.t GROUP BY os ORDER BY os"))
-	t.Log(query(t, db, "SELECT source_position, error_class, error_message, raw FROM leat.dead_letters"))
-	t.Log(query(t, db, "SELECT * FROM leat.stream_metrics"))
-	t.Log(query(t, db, "SELECT * FROM leat.commits"))
-	t.Log(query(t, db, "DESCRIBE t"))
-	t.Log(query(t, db, "SELECT *, _file FROM trips LIMIT 2"))
+	equal(t, "streams", query(t, db, "SELECT stream, state, source, target, progress FROM leat.streams"), "t|FINISHED|trips|lake.t|100 %")
+	equal(t, "table", query(t, db, "SELECT os, COUNT(*), SUM(twice), MIN(id) FROM lake.t GROUP BY os ORDER BY os"),
+		"android|400|24400.00|11", "ios|400|23600.00|10")
+	equal(t, "dead letters", query(t, db, "SELECT stream, error_class, CAST(raw AS CHAR) FROM leat.dead_letters"), "t|decode|broken")
+	equal(t, "metrics", query(t, db, "SELECT rows_in, rows_exploded, rows_landed, rows_filtered, rows_dead FROM leat.stream_metrics"), "1001|0|800|200|1")
+	equal(t, "DESCRIBE", query(t, db, "DESCRIBE t"),
+		"id|bigint|YES||NULL|", "twice|decimal(11,2)|YES||NULL|", "at|timestamp(3)|YES||NULL|", "os|text|YES||NULL|")
+	if got := query(t, db, "SELECT SUM(rows_landed) FROM leat.commits WHERE stream = 't'"); got[0] != "800" {
+		t.Errorf("commits %q", got)
+	}
 }

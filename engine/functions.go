@@ -1,3 +1,5 @@
+//go:build gms_pure_go && duckdb_arrow
+
 package engine
 
 import (
@@ -12,7 +14,6 @@ import (
 	"github.com/leatdb/leat/engine/dataflow"
 	"github.com/leatdb/leat/planner"
 	"github.com/leatdb/leat/planner/function"
-	"github.com/leatdb/leat/sql"
 	"github.com/leatdb/leat/sql/sqlerror"
 	"github.com/leatdb/leat/sql/types"
 )
@@ -110,25 +111,32 @@ func (db *DB) RegisterFunc(name string, fn any) error {
 			},
 		})
 	}
-	db.startWaiting(lower)
+	db.startWaiting()
 	return nil
 }
 
-// startWaiting starts the stored streams that failed for want of a function.
-func (db *DB) startWaiting(name string) {
+// startWaiting starts the stored streams that could not be planned for want of a
+// function, which may be named by a view that they read.
+func (db *DB) startWaiting() {
 	db.ddl.Lock()
 	defer db.ddl.Unlock()
 	for _, s := range db.allStreams() {
-		if _, uses := sql.FindIdentifier(s.def.Query, name); !uses || !s.wanted || s.status().State != dataflow.Failed || s.running() != nil {
-			continue
+		if s.status().State == dataflow.Failed && s.running() == nil {
+			db.restart(db.ctx, s)
 		}
-		p, err := db.planStream(db.ctx, s.def)
-		if err != nil {
-			s.fail(err)
-			continue
-		}
-		s.start(p, nil, nil)
 	}
+}
+
+// missingFunction gives the error of a stored stream whose function is unknown
+// the hint that the function may be one of the program's.
+func missingFunction(err error) error {
+	e := sqlerror.As(err)
+	if e == nil || e.Code != sqlerror.CodeUnknownObject || !strings.HasPrefix(e.Message, "unknown function ") {
+		return err
+	}
+	hinted := *e
+	hinted.Hint = "if it is a Go function of the program, the stream starts when the program registers it with RegisterFunc"
+	return &hinted
 }
 
 func newGoFunction(name string, fn any) (*goFunction, error) {

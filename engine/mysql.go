@@ -1,3 +1,5 @@
+//go:build gms_pure_go && duckdb_arrow
+
 package engine
 
 import (
@@ -189,8 +191,8 @@ func (p *parser) ParseWithOptions(ctx context.Context, query string, delimiter r
 	return stmt, parsed, remainder, p.db.prepareSelect(ctx, stmt)
 }
 
-// parseMySQL guards against texts at which MySQL's parser panics, such as
-// SELECT''.
+// parseMySQL guards against texts at which MySQL's parser panics, such as a
+// SELECT with an empty string directly behind it.
 func (p *parser) parseMySQL(ctx context.Context, query string, delimiter rune, multi bool, options sqlparser.ParserOptions) (stmt sqlparser.Statement, remainder string, err error) {
 	defer func() {
 		if r := recover(); r != nil {

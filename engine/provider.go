@@ -1,3 +1,5 @@
+//go:build gms_pure_go && duckdb_arrow
+
 package engine
 
 import (
@@ -26,12 +28,12 @@ type provider struct{ db *DB }
 func (p *provider) Database(ctx *gms.Context, name string) (gms.Database, error) {
 	switch lower := strings.ToLower(name); lower {
 	case systemDatabase:
-		return systemDB{p.db}, nil
+		return newSystemDB(p.db), nil
 	case gms.InformationSchemaDatabaseName:
 		return information_schema.NewInformationSchemaDatabase(), nil
 	default:
 		if s := p.db.sink(lower); s != nil {
-			return &lakeDB{p.db, s}, nil
+			return newLakeDB(p.db, s), nil
 		}
 	}
 	return nil, gms.ErrDatabaseNotFound.New(name)
@@ -46,9 +48,9 @@ func (p *provider) HasDatabase(ctx *gms.Context, name string) bool {
 // AllDatabases implements gms.DatabaseProvider. The catalog adds
 // information_schema.
 func (p *provider) AllDatabases(*gms.Context) []gms.Database {
-	all := []gms.Database{systemDB{p.db}}
+	all := []gms.Database{newSystemDB(p.db)}
 	for _, s := range p.db.allSinks() {
-		all = append(all, &lakeDB{p.db, s})
+		all = append(all, newLakeDB(p.db, s))
 	}
 	return all
 }
@@ -56,9 +58,12 @@ func (p *provider) AllDatabases(*gms.Context) []gms.Database {
 // lakeDB is the database of a sink: its tables, and by their plain names the
 // sources, which SHOW TABLES does not list.
 type lakeDB struct {
+	noRoutines
 	db   *DB
 	sink *sink
 }
+
+func newLakeDB(db *DB, s *sink) *lakeDB { return &lakeDB{noRoutines{s.name}, db, s} }
 
 // Name implements gms.Database.
 func (d *lakeDB) Name() string { return d.sink.name }
@@ -137,24 +142,9 @@ func (d *lakeDB) AllViews(ctx *gms.Context) ([]gms.ViewDefinition, error) {
 	return definitions, nil
 }
 
-// GetTriggers implements gms.TriggerDatabase: there are none, but DROP TABLE
-// asks.
-func (d *lakeDB) GetTriggers(*gms.Context) ([]gms.TriggerDefinition, error) { return nil, nil }
-
-// CreateTrigger implements gms.TriggerDatabase.
-func (d *lakeDB) CreateTrigger(*gms.Context, gms.TriggerDefinition) error {
-	return gms.ErrTriggersNotSupported.New(d.sink.name)
-}
-
-// DropTrigger implements gms.TriggerDatabase.
-func (d *lakeDB) DropTrigger(_ *gms.Context, name string) error {
-	return gms.ErrTriggerDoesNotExist.New(name)
-}
-
 var (
-	_ gms.TableDropper    = (*lakeDB)(nil)
-	_ gms.TriggerDatabase = (*lakeDB)(nil)
-	_ gms.ViewDatabase    = (*lakeDB)(nil)
+	_ gms.TableDropper = (*lakeDB)(nil)
+	_ gms.ViewDatabase = (*lakeDB)(nil)
 )
 
 // relationTable is what the MySQL engine sees of a lake table or a source.

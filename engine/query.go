@@ -1,3 +1,5 @@
+//go:build gms_pure_go && duckdb_arrow
+
 package engine
 
 import (
@@ -9,9 +11,11 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/array"
 	gms "github.com/dolthub/go-mysql-server/sql"
 	"github.com/dolthub/go-mysql-server/sql/analyzer"
+	"github.com/dolthub/go-mysql-server/sql/expression"
 	"github.com/dolthub/go-mysql-server/sql/plan"
 	"github.com/dolthub/go-mysql-server/sql/planbuilder"
 	"github.com/dolthub/go-mysql-server/sql/transform"
+	gmstypes "github.com/dolthub/go-mysql-server/sql/types"
 	"github.com/dolthub/vitess/go/vt/sqlparser"
 
 	"github.com/leatdb/leat/engine/adhoc"
@@ -89,8 +93,8 @@ func (s *Session) queryBound(ctx context.Context, text string, at sqlerror.Posit
 			err = &sqlerror.Error{Code: sqlerror.CodeInternal, Object: "statement", Pos: at, Message: fmt.Sprintf("panic: %v\n%s", r, debug.Stack())}
 		}
 	}()
-	if err := s.db.ctx.Err(); err != nil {
-		return nil, sqlerror.Userf(sqlerror.CodeState, "the database is closed").About("data directory " + s.db.dir)
+	if err := s.db.closedError(); err != nil {
+		return nil, err
 	}
 	gctx := s.context(ctx, text, at)
 	ours, err := sql.Parse(text, at)
@@ -154,11 +158,16 @@ func (db *DB) queryLake(ctx *gms.Context, text string, bindings map[string]sqlpa
 	if !ok {
 		return nil, nil
 	}
-	r, err := db.queries.Query(ctx, n.plan, adhoc.Session{Location: sessionLocation(ctx)})
+	ctx.ClearWarnings()
+	w := &warnings{}
+	r, err := db.queries.Query(ctx, n.plan, adhocSession(ctx, w.add))
 	if unsupported := (*adhoc.Unsupported)(nil); errors.As(err, &unsupported) {
 		return nil, nil
 	}
-	return r, err
+	if err != nil {
+		return nil, err
+	}
+	return &warningReader{r, ctx, w}, nil
 }
 
 // isOK reports the schema by which the MySQL engine says "OK, n rows affected".
@@ -196,9 +205,10 @@ func (db *DB) lowerAdhoc(ctx *gms.Context, _ *analyzer.Analyzer, n gms.Node, sco
 	if ctx.Value(rowByRowKey{}) != nil || !scope.IsEmpty() || !isSelect(n) || !readsLake(ctx, n) {
 		return n, transform.SameTree, nil
 	}
+	n = limited(ctx, n)
 	lowered, err := planner.Lower(ctx, n)
 	if err == nil {
-		_, err = adhoc.Spell(lowered, adhoc.Session{Location: sessionLocation(ctx)})
+		_, err = adhoc.Spell(lowered, adhocSession(ctx, nil))
 	}
 	if err != nil {
 		db.cfg.Logger.Debug("query goes row by row", "reason", err)
@@ -209,6 +219,25 @@ func (db *DB) lowerAdhoc(ctx *gms.Context, _ *analyzer.Analyzer, n gms.Node, sco
 		return nil, transform.SameTree, err
 	}
 	return node, transform.NewTree, nil
+}
+
+// limited applies the variable sql_select_limit, by which graphical clients
+// protect themselves, to a query without a LIMIT of its own.
+func limited(ctx *gms.Context, n gms.Node) gms.Node {
+	isDefault, value := gms.HasDefaultValue(ctx, ctx.Session, "sql_select_limit")
+	limit, ok := value.(int64)
+	if isDefault || !ok || limit < 0 {
+		return n
+	}
+	switch root := n.(type) {
+	case *plan.Limit, *plan.TopN:
+		return n
+	case *plan.SetOp:
+		if root.Limit != nil {
+			return n
+		}
+	}
+	return plan.NewLimit(expression.NewLiteral(limit, gmstypes.Int64), n)
 }
 
 // rowByRowKey marks the context of a query that DuckDB has refused.
@@ -282,7 +311,8 @@ func (n *adhocNode) WithChildren(*gms.Context, ...gms.Node) (gms.Node, error) { 
 
 // RowIter implements gms.ExecSourceRel.
 func (n *adhocNode) RowIter(ctx *gms.Context, _ gms.Row) (gms.RowIter, error) {
-	reader, err := n.db.queries.Query(ctx, n.plan, adhoc.Session{Location: sessionLocation(ctx)})
+	w := &warnings{}
+	reader, err := n.db.queries.Query(ctx, n.plan, adhocSession(ctx, w.add))
 	if unsupported := (*adhoc.Unsupported)(nil); errors.As(err, &unsupported) {
 		n.db.cfg.Logger.Debug("query goes row by row", "reason", err)
 		return n.rowByRow(ctx)
@@ -290,7 +320,7 @@ func (n *adhocNode) RowIter(ctx *gms.Context, _ gms.Row) (gms.RowIter, error) {
 	if err != nil {
 		return nil, edgeError(ctx, err)
 	}
-	return newReaderIter(ctx, reader)
+	return newReaderIter(ctx, &warningReader{reader, ctx, w})
 }
 
 // rowByRow lets the MySQL engine evaluate the query.

@@ -1,3 +1,5 @@
+//go:build gms_pure_go && duckdb_arrow
+
 package engine
 
 import (
@@ -7,6 +9,7 @@ import (
 	"time"
 
 	gms "github.com/dolthub/go-mysql-server/sql"
+	"github.com/dolthub/go-mysql-server/sql/planbuilder"
 
 	"github.com/leatdb/leat/engine/dataflow"
 	"github.com/leatdb/leat/planner"
@@ -207,7 +210,7 @@ func (db *DB) showCreate(ctx context.Context, stmt *sql.ShowCreate) (*result, er
 		}
 	case sql.KindStream:
 		if s := db.stream(name); s != nil {
-			def = s.def
+			def = s.definition()
 		}
 	}
 	if def == nil {
@@ -279,20 +282,24 @@ func (db *DB) describeRelation(r *result, rel planner.Relation) {
 	}
 	describeSchema(r, rel.Schema, keys, extra)
 	for _, h := range rel.Hidden {
-		r.add(h.Name, strings.ToLower(h.Type.String()), "YES", "", nil, "metadata, not in *")
+		r.add(h.Name, typeText(h.Type.String()), "YES", "", nil, "metadata, not in *")
 	}
 }
 
+// describeView binds the view without executing it: a query within another would
+// end that one.
 func (db *DB) describeView(ctx *gms.Context, r *result, database, name string) (*result, error) {
-	schema, iter, _, err := db.mysql.Query(ctx, "SELECT * FROM `"+database+"`.`"+name+"` LIMIT 0")
+	text := "SELECT * FROM `" + strings.ReplaceAll(database, "`", "``") + "`.`" + strings.ReplaceAll(name, "`", "``") + "`"
+	stmt, _, _, err := db.mysql.Parser.Parse(ctx, text, false)
 	if err != nil {
 		return nil, err
 	}
-	if err := iter.Close(ctx); err != nil {
-		return nil, err
+	bound, _, err := planbuilder.New(ctx, db.mysql.Analyzer.Catalog, nil).BindOnly(stmt, text, nil)
+	if err != nil {
+		return nil, fmt.Errorf("describe view %s.%s: %w", database, name, err)
 	}
-	for _, c := range schema {
-		r.add(c.Name, strings.ToLower(c.Type.String()), yesNo(c.Nullable), "", nil, "")
+	for _, c := range bound.Schema(ctx) {
+		r.add(c.Name, typeText(c.Type.String()), yesNo(c.Nullable), "", nil, "")
 	}
 	return r, nil
 }
@@ -305,8 +312,17 @@ func describeSchema(r *result, schema types.Schema, keys []sql.Ident, extra stri
 				key = "PRI"
 			}
 		}
-		r.add(c.Name, strings.ToLower(c.Type.String()), yesNo(!c.NotNull), key, nil, extra)
+		r.add(c.Name, typeText(c.Type.String()), yesNo(!c.NotNull), key, nil, extra)
 	}
+}
+
+// typeText is a type as DESCRIBE shows it: in lower case, but for the members of
+// ENUM and SET.
+func typeText(name string) string {
+	if members := strings.IndexByte(name, '\''); members >= 0 {
+		return strings.ToLower(name[:members]) + name[members:]
+	}
+	return strings.ToLower(name)
 }
 
 func yesNo(b bool) string {

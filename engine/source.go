@@ -1,3 +1,5 @@
+//go:build gms_pure_go && duckdb_arrow
+
 package engine
 
 import (
@@ -44,12 +46,19 @@ func rawOptions(options []sql.Option) []connectors.RawOption {
 	return raw
 }
 
+// optionValue finds an option that decides which options there are, its
+// substitutions made. One that cannot be made stays as it is written, to be
+// reported when all options are read.
 func optionValue(options []sql.Option, name string) (sql.Option, bool) {
 	i := slices.IndexFunc(options, func(o sql.Option) bool { return o.Name == name })
 	if i < 0 {
 		return sql.Option{}, false
 	}
-	return options[i], true
+	o := options[i]
+	if value, err := connectors.Expand(o.Value); err == nil {
+		o.Value = value
+	}
+	return o, true
 }
 
 // newSource gives a definition its meaning: the connector, the format, checked
@@ -222,13 +231,16 @@ func (db *DB) sample(ctx context.Context, s *source) (types.Schema, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.format.Infer(chunks, s.framing())
+	if total == 0 {
+		return nil, nil
+	}
+	return s.format.Infer(chunks, s.decoderConfig())
 }
 
 func copyChunk(c *connectors.Chunk) *connectors.Chunk {
 	data := connectors.Grow(nil, len(c.Data))
 	copy(data, c.Data)
-	return &connectors.Chunk{Split: c.Split, Data: data, Records: slices.Clone(c.Records), Base: c.Base}
+	return &connectors.Chunk{Split: c.Split, Data: data, Records: slices.Clone(c.Records), Base: c.Base, Header: slices.Clone(c.Header)}
 }
 
 // read hands what a source holds now to f, until f says false, everything that
@@ -258,7 +270,7 @@ func (db *DB) read(ctx context.Context, s *source, cfg connectors.SourceConfig, 
 		return fmt.Errorf("find the end of source %s: %w", s.name, err)
 	}
 	var chunk connectors.Chunk
-	for got := false; ; {
+	for got := false; !reached(src, ends); {
 		err := src.Poll(ctx, 0, &chunk)
 		switch {
 		case errors.Is(err, io.EOF):
@@ -274,10 +286,8 @@ func (db *DB) read(ctx context.Context, s *source, cfg connectors.SourceConfig, 
 		if !f(&chunk) {
 			return nil
 		}
-		if reached(src, ends) {
-			return nil
-		}
 	}
+	return nil
 }
 
 func reached(src connectors.Source, ends connectors.Positions) bool {

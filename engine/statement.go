@@ -1,3 +1,5 @@
+//go:build gms_pure_go && duckdb_arrow
+
 package engine
 
 import (
@@ -221,15 +223,7 @@ func (db *DB) load(ctx context.Context) error {
 // startStored starts the streams that were not stopped.
 func (db *DB) startStored(ctx context.Context) {
 	for _, s := range db.allStreams() {
-		if !s.wanted {
-			continue
-		}
-		p, err := db.planStream(ctx, s.def)
-		if err != nil {
-			s.fail(err)
-			continue
-		}
-		s.start(p, nil, nil)
+		db.restart(ctx, s)
 	}
 }
 
@@ -251,7 +245,10 @@ func (db *DB) createSink(ctx context.Context, def *sql.CreateSink, r *result, ol
 		cancel()
 	}
 	if err != nil {
-		if !sqlerror.IsRetryable(err) {
+		// A stream that is running waits for a bucket or a permission to come
+		// back; whoever defines a sink is told that they are not there.
+		refused := sqlerror.HasCode(err, sqlerror.CodeUnknownObject) || sqlerror.HasCode(err, sqlerror.CodeAuth)
+		if refused || !sqlerror.IsRetryable(err) {
 			_ = s.close()
 			return aboutSink(err, s.name, def.Name.Pos)
 		}
@@ -321,7 +318,7 @@ func (db *DB) createStream(ctx context.Context, def *sql.CreateStream, r *result
 			}
 			return err
 		}
-		s.wanted = true
+		s.setWanted(true)
 		db.mu.Lock()
 		db.streams[strings.ToLower(s.name)] = s
 		db.mu.Unlock()
@@ -359,7 +356,7 @@ func (db *DB) openStreamSink(ctx context.Context, s *stream, p *planned) (connec
 
 func aboutStream(err error, s *stream) error {
 	if e := sqlerror.As(err); e != nil && e == err {
-		return e.About("stream " + s.name).At(s.def.Name.Pos)
+		return e.About("stream " + s.name).At(s.definition().Name.Pos)
 	}
 	return fmt.Errorf("stream %s: %w", s.name, err)
 }
@@ -409,11 +406,11 @@ func (db *DB) replaceStream(ctx context.Context, before, after *stream, p *plann
 		db.restart(ctx, before)
 		return err
 	}
-	after.wanted = old.Running
+	after.setWanted(old.Running)
 	db.mu.Lock()
 	db.streams[strings.ToLower(after.name)] = after
 	db.mu.Unlock()
-	if !after.wanted {
+	if !old.Running {
 		r.note("stream %s stays stopped", after.name)
 		if first != nil {
 			return first.Close()
@@ -425,14 +422,14 @@ func (db *DB) replaceStream(ctx context.Context, before, after *stream, p *plann
 	return nil
 }
 
-// restart starts a stream again as it was, after a change that did not succeed.
+// restart starts a stream by its stored definition, unless it was stopped.
 func (db *DB) restart(ctx context.Context, s *stream) {
-	if !s.wanted {
+	if !s.shallRun() {
 		return
 	}
-	p, err := db.planStream(ctx, s.def)
+	p, err := db.planStream(ctx, s.definition())
 	if err != nil {
-		s.fail(err)
+		s.fail(missingFunction(err))
 		return
 	}
 	s.start(p, nil, nil)

@@ -1,3 +1,5 @@
+//go:build gms_pure_go && duckdb_arrow
+
 package engine
 
 import (
@@ -23,23 +25,24 @@ import (
 
 // stream is a defined stream and, while it is at work, its run.
 type stream struct {
-	db         *DB
-	name       string
-	def        *sql.CreateStream
-	sink       string
-	table      string
-	sourceName string // as far as it could be planned
+	db    *DB
+	name  string
+	sink  string
+	table string
 
 	limits atomic.Pointer[limits] // ALTER STREAM replaces them
 
-	mu     sync.Mutex
-	wanted bool // STOP survives a restart
-	failed error
-	run    *dataflow.Stream
-	cancel context.CancelFunc
-	done   chan struct{}
-	plan   *planner.StreamPlan
-	ended  *dataflow.Status // of the last run, once it was stopped
+	mu         sync.Mutex
+	def        *sql.CreateStream // ALTER STREAM replaces it
+	wanted     bool              // STOP survives a restart
+	sourceName string            // as far as it could be planned
+	opened     connectors.StreamSink
+	failed     error
+	run        *dataflow.Stream
+	cancel     context.CancelFunc
+	done       chan struct{}
+	plan       *planner.StreamPlan
+	ended      *dataflow.Status // of the last run, once it was stopped
 }
 
 // streamOptions are the options of CREATE STREAM beside those of its sink.
@@ -50,15 +53,62 @@ var streamOptions = connectors.Spec{
 	{Name: "dead_letter_limit", Kind: connectors.OptionInt, Default: "0", Max: 1 << 40, Runtime: true, Doc: "The stream fails when more values than this are rejected within a minute; 0 is never."},
 }
 
-// limits are the options of a stream that can be changed while it runs.
+// limits are the options of a stream that can be changed while it runs, and
+// among all of them, which its sink takes.
 type limits struct {
+	options         connectors.Options
 	commitInterval  time.Duration
 	commitSize      int64
 	deadLetterLimit int64
 }
 
 func newLimits(o connectors.Options) *limits {
-	return &limits{o.Duration("commit_interval"), o.Size("commit_size"), o.Int("dead_letter_limit")}
+	return &limits{o, o.Duration("commit_interval"), o.Size("commit_size"), o.Int("dead_letter_limit")}
+}
+
+// setLimits takes changed options: the sink from its next file and commit on.
+func (s *stream) setLimits(l *limits) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.limits.Store(l)
+	s.tellSink()
+}
+
+// useSink keeps the sink that the stream has opened with options that may have
+// been changed since.
+func (s *stream) useSink(opened connectors.StreamSink) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.opened = opened
+	s.tellSink()
+}
+
+// tellSink hands the options to a sink that can change them. The caller holds
+// mu.
+func (s *stream) tellSink() {
+	if sink, ok := s.opened.(interface{ SetOptions(connectors.Options) }); ok {
+		sink.SetOptions(s.limits.Load().options)
+	}
+}
+
+// definition is the stream's CREATE statement.
+func (s *stream) definition() *sql.CreateStream {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.def
+}
+
+// shallRun reports whether the stream is not stopped by a statement.
+func (s *stream) shallRun() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.wanted
+}
+
+func (s *stream) setWanted(wanted bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.wanted = wanted
 }
 
 // planned is a stream definition with everything it refers to.
@@ -157,16 +207,20 @@ func (s *stream) start(p *planned, first connectors.StreamSink, move func(contex
 			return p.source.connector.Open(ctx, cfg)
 		},
 		OpenSink: func(ctx context.Context, retrying func(error)) (connectors.StreamSink, error) {
-			if first != nil {
-				opened := first
-				first = nil
-				return opened, nil
+			opened := first
+			if first = nil; opened == nil {
+				handle, err := p.sink.open(ctx)
+				if err != nil {
+					return nil, err
+				}
+				spec := db.streamSpec(s, p, retrying)
+				spec.Options = s.limits.Load().options
+				if opened, err = handle.Stream(ctx, spec); err != nil {
+					return nil, err
+				}
 			}
-			handle, err := p.sink.open(ctx)
-			if err != nil {
-				return nil, err
-			}
-			return handle.Stream(ctx, db.streamSpec(s, p, retrying))
+			s.useSink(opened)
+			return opened, nil
 		},
 		NewDecoder: func() (connectors.Decoder, error) {
 			cfg := p.source.decoderConfig()
@@ -174,7 +228,11 @@ func (s *stream) start(p *planned, first connectors.StreamSink, move func(contex
 			return p.source.format.NewDecoder(cfg)
 		},
 		NewPipeline: func() (*operator.Pipeline, error) {
-			return newPipeline(p.plan, &kernel.Context{
+			check, err := db.rowCheck(s, p)
+			if err != nil {
+				return nil, err
+			}
+			return newPipeline(p.plan, check, &kernel.Context{
 				Alloc: memory.DefaultAllocator, Location: p.location, Mode: kernel.Mode{Strict: p.options.String("sql_mode") != ""},
 			})
 		},
@@ -198,14 +256,30 @@ func (s *stream) start(p *planned, first connectors.StreamSink, move func(contex
 		if err := run.Run(ctx); err != nil && !cancelled(ctx, err) {
 			db.cfg.Logger.Error("stream ended", "stream", s.name, "error", err)
 		}
+		s.mu.Lock()
+		s.opened = nil
+		s.mu.Unlock()
 		if p.source.hub != nil {
 			p.source.hub.Detach(s.name)
 		}
 	}()
 }
 
-// newPipeline makes the operators of one lane.
-func newPipeline(plan *planner.StreamPlan, ctx *kernel.Context) (*operator.Pipeline, error) {
+// rowCheck is the sink's check of the rows of a lane, nil if it takes them all.
+func (db *DB) rowCheck(s *stream, p *planned) (connectors.RowCheck, error) {
+	handle, err := p.sink.open(db.ctx)
+	if err != nil {
+		return nil, err
+	}
+	checker, ok := handle.(connectors.RowChecker)
+	if !ok {
+		return nil, nil
+	}
+	return checker.RowCheck(db.streamSpec(s, p, nil))
+}
+
+// newPipeline makes the operators of one lane. check may be nil.
+func newPipeline(plan *planner.StreamPlan, check connectors.RowCheck, ctx *kernel.Context) (*operator.Pipeline, error) {
 	lane, err := plan.Compile()
 	if err != nil {
 		return nil, err
@@ -226,6 +300,9 @@ func newPipeline(plan *planner.StreamPlan, ctx *kernel.Context) (*operator.Pipel
 		default:
 			return nil, fmt.Errorf("no operator for step %T", step)
 		}
+	}
+	if check != nil {
+		operators = append(operators, &operator.Check{Rows: check})
 	}
 	return operator.NewPipeline(ctx, operators, plan.Output), nil
 }

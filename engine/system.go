@@ -1,3 +1,5 @@
+//go:build gms_pure_go && duckdb_arrow
+
 package engine
 
 import (
@@ -18,7 +20,12 @@ import (
 )
 
 // systemDB is the database leat: what can be seen of the engine, as tables.
-type systemDB struct{ db *DB }
+type systemDB struct {
+	noRoutines
+	db *DB
+}
+
+func newSystemDB(db *DB) systemDB { return systemDB{noRoutines{systemDatabase}, db} }
 
 // systemTables are the tables of database leat.
 var systemTables = map[string]struct {
@@ -75,10 +82,10 @@ var (
 		text("stream"), text("state"), integer("generation"), integer("epoch"),
 		integer("records_in"), integer("records_empty"), integer("rows_in"), integer("rows_exploded"),
 		integer("rows_landed"), integer("rows_filtered"), integer("rows_dead"),
-		integer("bytes_in"), integer("bytes_out"), integer("files"), integer("commits"), integer("bytes_buffered"),
+		integer("bytes_in"), integer("bytes_out"), integer("files"), integer("commits"), double("commit_seconds"), integer("bytes_buffered"), integer("open_partitions"),
 		double("rows_per_second"), double("bytes_per_second"), integer("lag"), integer("freshness_ms"), instant("last_commit_at"),
 	}
-	splitsColumns     = types.Schema{text("stream"), text("source"), text("split"), text("position"), text("committed_position")}
+	splitsColumns     = types.Schema{text("stream"), text("source"), text("split"), text("position"), text("committed_position"), integer("lag_ms")}
 	watermarksColumns = types.Schema{text("stream"), text("source"), instant("newest_record_at")}
 	commitsColumns    = types.Schema{
 		text("stream"), text("database"), text("table"), integer("generation"), integer("epoch"),
@@ -191,7 +198,7 @@ func (db *DB) metricsRow(s *stream) []any {
 	return []any{
 		s.name, string(st.State), st.Committed.Generation, st.Committed.Epoch,
 		c.RecordsIn, c.RecordsEmpty, c.RowsIn, c.RowsExploded, c.RowsLanded, c.RowsFiltered, c.RowsDead,
-		st.BytesIn, st.BytesOut, st.Files, st.Commits, st.Buffered,
+		st.BytesIn, st.BytesOut, st.Files, st.Commits, st.CommitTime.Seconds(), st.Buffered, st.OpenPartitions,
 		st.RowsPerSecond, st.BytesPerSecond, known(st.Progress.Lag), freshness, moment(st.LastCommit),
 	}
 }
@@ -213,7 +220,11 @@ func splitRows(s *stream, r *result) {
 		return nil
 	}
 	for _, name := range names {
-		r.add(s.name, s.sourceLabel(), name, position(st.Positions, name), position(committed, name))
+		var lag any
+		if d, ok := st.SplitLag[name]; ok {
+			lag = d.Milliseconds()
+		}
+		r.add(s.name, s.sourceLabel(), name, position(st.Positions, name), position(committed, name), lag)
 	}
 }
 
@@ -280,7 +291,7 @@ func fileRows(ctx *gms.Context, db *DB, r *result) error {
 			return err
 		}
 		for _, f := range files {
-			r.add(database, t.Name(), f.Path, f.Format, partitionText(f.Partition), f.Rows, f.Bytes)
+			r.add(database, t.Name(), f.Path, f.Format, partitionText(f.Partition), known(f.Rows), f.Bytes)
 		}
 		return nil
 	})
@@ -293,7 +304,7 @@ func partitionRows(ctx *gms.Context, db *DB, r *result) error {
 			return err
 		}
 		for _, p := range partitions {
-			r.add(database, t.Name(), partitionText(p.Values), p.Files, p.Rows, p.Bytes)
+			r.add(database, t.Name(), partitionText(p.Values), p.Files, known(p.Rows), p.Bytes)
 		}
 		return nil
 	})
@@ -301,7 +312,7 @@ func partitionRows(ctx *gms.Context, db *DB, r *result) error {
 
 // partitionText is a partition as a JSON object, NULL for a table without
 // partitions.
-func partitionText(values map[string]string) any {
+func partitionText(values map[string]any) any {
 	if len(values) == 0 {
 		return nil
 	}

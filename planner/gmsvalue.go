@@ -128,6 +128,17 @@ func instant(t time.Time, loc *time.Location) time.Time {
 	return time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), loc)
 }
 
+// setText is the text of a SET whose bits are its members.
+func setText(bits uint64, members []string) string {
+	var chosen []string
+	for i, m := range members {
+		if bits&(1<<i) != 0 {
+			chosen = append(chosen, m)
+		}
+	}
+	return strings.Join(chosen, ",")
+}
+
 // FromGMSValue converts a value that an expression of the MySQL engine gave
 // into the Go value that logical.Literal holds for type t. The engine's
 // functions do not always return the Go type that their SQL type promises, so
@@ -181,6 +192,16 @@ func FromGMSValue(ctx *gms.Context, v any, t types.Type, loc *time.Location) (an
 	case types.Decimal:
 		return fromGMSDecimal(v, t)
 	case types.String:
+		switch n := v.(type) {
+		case uint16: // the MySQL engine's ENUM, as in information_schema
+			if t.Name == "ENUM" && n >= 1 && int(n) <= len(t.Members) {
+				return t.Members[n-1], nil
+			}
+		case uint64:
+			if t.Name == "SET" {
+				return setText(n, t.Members), nil
+			}
+		}
 		s, _, err := gmstypes.LongText.Convert(ctx, v)
 		if err != nil {
 			return nil, err

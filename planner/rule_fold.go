@@ -85,8 +85,12 @@ func (o *optimizer) foldLogic(e *logical.Call) (logical.Expr, bool) {
 	return nil, false
 }
 
-// fold is the constant that e gives, or e where that is an error.
+// fold is the constant that e gives, or e where that is an error. A quotient
+// stays: what is computed of it sees more digits than its type shows.
 func (o *optimizer) fold(e logical.Expr) logical.Expr {
+	if logical.HasQuotient(e) {
+		return e
+	}
 	compiled, err := compileExpr(e, nil)
 	if err != nil {
 		return e

@@ -52,6 +52,22 @@ func Split(text, file string) ([]ScriptStatement, error) {
 	}
 }
 
+// Placeholders is the number of ? in a statement; those in strings, quoted names
+// and comments do not count.
+func Placeholders(text string) int {
+	lex := newLexer(text, sqlerror.Position{})
+	n := 0
+	for {
+		t, err := lex.Next()
+		if err != nil || t.Kind == EOF {
+			return n
+		}
+		if t.Kind == Placeholder {
+			n++
+		}
+	}
+}
+
 const byteOrderMark = "\uFEFF"
 
 // First cuts the first statement off a text of several, for a client that sends

@@ -62,3 +62,17 @@ func TestFirst(t *testing.T) {
 	f(";", "", "", true)
 	f("", "", "", false)
 }
+
+func TestPlaceholders(t *testing.T) {
+	f := func(text string, want int) {
+		t.Helper()
+		if got := sql.Placeholders(text); got != want {
+			t.Errorf("%s has %d placeholders, want %d", text, got, want)
+		}
+	}
+	f("", 0)
+	f("SELECT ?", 1)
+	f("SELECT ?,?, a?b FROM t WHERE x IN (?) -- ?", 4)
+	f("SELECT '?', \"?\", `?`, /* ? */ 1 # ?", 0)
+	f("SELECT ? 'open ?", 1)
+}

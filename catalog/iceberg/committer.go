@@ -11,6 +11,7 @@ import (
 	"github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/table"
 
+	"github.com/leatdb/leat/catalog"
 	"github.com/leatdb/leat/sql/sqlerror"
 )
 
@@ -36,14 +37,7 @@ func (l *Lake) committer(name string) *Committer {
 }
 
 // Version is what a table is at one moment.
-type Version struct {
-	// Properties of the table.
-	Properties map[string]string
-	// SnapshotID is the current snapshot, 0 if there is none.
-	SnapshotID int64
-	// Location is the table's folder.
-	Location string
-}
+type Version = catalog.Version
 
 func versionOf(t *table.Table) Version {
 	v := Version{Properties: t.Properties(), Location: t.Location()}
@@ -53,26 +47,10 @@ func versionOf(t *table.Table) Version {
 	return v
 }
 
-// Change is what one commit does to a table: a snapshot, always, and
-// properties, in one act.
-type Change struct {
-	// Files are added. None makes an empty snapshot.
-	Files []DataFile
-	// Summary goes into the snapshot's summary.
-	Summary map[string]string
-	// Set and Remove are properties. The commit is refused when one of them has
-	// changed since the version that the change was decided on.
-	Set    map[string]string
-	Remove []string
-}
+// Change is what one commit does to a table.
+type Change = catalog.Change
 
-// Update commits what decide makes of the table's version; nil means that there
-// is nothing to do. A version that this process knows already is used first,
-// unless fresh is set or the last attempt failed.
-//
-// After an error, whatever it is, the change may or may not be committed:
-// calling Update again shows decide the newest version, from which it can tell.
-// A change is never applied to another version than the one it was decided on.
+// Update implements catalog.Committer.
 func (c *Committer) Update(ctx context.Context, fresh bool, decide func(Version) (*Change, error)) (Version, error) {
 	if err := c.state.acquire(ctx); err != nil {
 		return Version{}, err
@@ -94,6 +72,13 @@ func (c *Committer) Update(ctx context.Context, fresh bool, decide func(Version)
 	c.state.newest = committed
 	return versionOf(committed), nil
 }
+
+// Settle implements catalog.Committer: a commit makes its files visible itself.
+func (c *Committer) Settle(context.Context) error { return nil }
+
+// Sweep implements catalog.Committer: files that are in no commit are deleted by
+// who wrote them.
+func (c *Committer) Sweep(context.Context, func(string) bool) error { return nil }
 
 // newest is the version to build on.
 func (c *Committer) newest(ctx context.Context, fresh bool) (*table.Table, error) {
@@ -167,7 +152,7 @@ func (c *Committer) stage(ctx context.Context, t *table.Table, tx *table.Transac
 	} else {
 		files := make([]iceberg.DataFile, len(change.Files))
 		for i, f := range change.Files {
-			file, err := f.build(t)
+			file, err := buildFile(f, t)
 			if err != nil {
 				return &sqlerror.Error{Code: sqlerror.CodeInternal, Err: err}
 			}

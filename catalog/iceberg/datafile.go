@@ -6,36 +6,22 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/decimal128"
 	"github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/table"
+
+	"github.com/leatdb/leat/catalog"
 )
 
 // DataFile is a Parquet file that was written and is to be added to a table.
-type DataFile struct {
-	Path        string // URI
-	Rows, Bytes int64
-	// Partition has a value per field of the table's partition spec, the
-	// transform's result: nil, bool, int32 (also dates, days, hours, buckets),
-	// int64 (also times, in µs), float32, float64, string, []byte or
-	// decimal128.Num.
-	Partition    []any
-	SplitOffsets []int64
-	// Columns are statistics; columns may be missing.
-	Columns []ColumnStats
-}
+type DataFile = catalog.NewFile
 
-// ColumnStats describe a column of a data file. Bounds are in Iceberg's
-// single-value serialization, nil where nothing is known.
-type ColumnStats struct {
-	ID                   int
-	Bytes, Values, Nulls int64
-	Lower, Upper         []byte
-}
+// ColumnStats describe a column of a data file.
+type ColumnStats = catalog.ColumnStats
 
 // The names of Avro's logical types, by which manifests keep partition values.
 var avroLogical = map[string]string{
 	"date": "date", "time": "time-micros", "timestamp": "timestamp-micros", "timestamptz": "timestamp-micros",
 }
 
-func (f DataFile) build(t *table.Table) (iceberg.DataFile, error) {
+func buildFile(f DataFile, t *table.Table) (iceberg.DataFile, error) {
 	spec := t.Spec()
 	if spec.NumFields() != len(f.Partition) {
 		return nil, fmt.Errorf("file %s has %d partition values, the table %d partition fields", f.Path, len(f.Partition), spec.NumFields())

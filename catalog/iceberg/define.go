@@ -13,56 +13,26 @@ import (
 	icebergcatalog "github.com/apache/iceberg-go/catalog"
 	"github.com/apache/iceberg-go/table"
 
+	"github.com/leatdb/leat/catalog"
 	"github.com/leatdb/leat/internal/objectstore"
 	"github.com/leatdb/leat/sql/sqlerror"
-	"github.com/leatdb/leat/sql/types"
 )
 
 // Definition is the table that a stream wants to write to.
-type Definition struct {
-	Name      string
-	Schema    types.Schema
-	Partition []PartitionField
-	// Adopt registers metadata that lies at the table's place and that the
-	// catalog does not know. Without it such a place is refused.
-	Adopt bool
-	// Writers says who writes to a table that exists, from its properties; nil
-	// means nobody.
-	Writers func(properties map[string]string) Writers
-}
+type Definition = catalog.Definition
 
 // PartitionField is one element of a partition spec.
-type PartitionField struct {
-	Name   string
-	Column int // index in Definition.Schema
-	// Transform is "identity", "day", "hour", "bucket[n]" or "truncate[n]".
-	Transform string
-}
+type PartitionField = catalog.PartitionField
 
 // Writers are the streams that write to a table.
-type Writers struct {
-	// Started says that the stream in question has written before, Columns which
-	// field ids it wrote then.
-	Started bool
-	Columns []int
-	// Others names the other streams.
-	Others []string
-}
+type Writers = catalog.Writers
 
-// Column is a column of a table as a writer has to write it.
-type Column struct {
-	ID   int
-	Name string
-	// Type is the plainest type of what is stored: the column's Iceberg type.
-	Type     types.Type
-	Required bool
-}
+// Column is a column of a table as a writer has to write it, its type that of
+// the column's Iceberg type.
+type Column = catalog.TargetColumn
 
 // SpecField is a field of the table's partition spec.
-type SpecField struct {
-	PartitionField
-	ID int
-}
+type SpecField = catalog.SpecField
 
 // Target is a table that is ready to be written to.
 type Target struct {
@@ -92,11 +62,12 @@ func (l *Lake) Define(ctx context.Context, d Definition) (*Target, error) {
 	}
 	// Others may make or change the table at the same time.
 	for attempt := 0; ; attempt++ {
-		t, err := l.tryDefine(ctx, d)
+		t, changing, err := l.tryDefine(ctx, d)
 		if err == nil {
 			return l.target(t, d)
 		}
-		if e := sqlerror.As(err); attempt == 4 || ctx.Err() != nil || e != nil && e.Kind == sqlerror.User {
+		// What cannot be read is no race: the caller has to hear of it at once.
+		if e := sqlerror.As(err); !changing || attempt == 4 || ctx.Err() != nil || e != nil && e.Kind == sqlerror.User {
 			return nil, err
 		}
 	}
@@ -132,34 +103,49 @@ func about(err error, object string) error {
 	return err
 }
 
-func (l *Lake) tryDefine(ctx context.Context, d Definition) (*table.Table, error) {
+// tryDefine reports besides whether an error is of a change that it tried, before
+// which another process may have made one.
+func (l *Lake) tryDefine(ctx context.Context, d Definition) (_ *table.Table, changing bool, _ error) {
 	t, err := l.load(ctx, d.Name)
-	if e := sqlerror.As(err); e != nil && e.Code == sqlerror.CodeUnknownObject && e.Kind == sqlerror.User {
+	if isUnknownTable(err) {
 		found, listErr := l.newestMetadata(ctx, d.Name)
-		switch {
-		case listErr != nil:
-			return nil, listErr
-		case found == "":
-			return l.create(ctx, d)
-		case !d.Adopt:
-			return nil, sqlerror.Userf(sqlerror.CodeConflict,
+		if listErr != nil {
+			return nil, false, listErr
+		}
+		if found == "" {
+			t, err := l.create(ctx, d)
+			return t, true, err
+		}
+		// What was found may be of a table that another process has made since.
+		t, err = l.load(ctx, d.Name)
+		if isUnknownTable(err) && !d.Adopt {
+			return nil, false, sqlerror.Userf(sqlerror.CodeConflict,
 				"%s holds a table that the catalog does not know", l.location(d.Name)).
 				WithHint("take it over WITH (adopt = true), or choose another table name or path")
 		}
-		if err := l.backend.register(ctx, l.ident(d.Name), found); err != nil {
-			return nil, catalogError("register table "+d.Name, err)
+		if isUnknownTable(err) {
+			if err := l.backend.register(ctx, l.ident(d.Name), found); err != nil {
+				return nil, true, catalogError("register table "+d.Name, err)
+			}
+			t, err = l.load(ctx, d.Name)
 		}
-		t, err = l.load(ctx, d.Name)
 	}
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if _, err := l.opts.Store.Key(t.Location()); err != nil {
-		return nil, sqlerror.Userf(sqlerror.CodeConflict, "table %s lies at %s, not in the sink's folder %s",
+		return nil, false, sqlerror.Userf(sqlerror.CodeConflict, "table %s lies at %s, not in the sink's folder %s",
 			d.Name, t.Location(), l.opts.Store.URI("")).
 			WithHint("DROP TABLE it first, or give the sink another catalog_name")
 	}
-	return l.evolve(ctx, t, d)
+	t, err = l.evolve(ctx, t, d)
+	return t, true, err
+}
+
+// isUnknownTable reports whether load found no table.
+func isUnknownTable(err error) bool {
+	e := sqlerror.As(err)
+	return e != nil && e.Code == sqlerror.CodeUnknownObject && e.Kind == sqlerror.User
 }
 
 // newestMetadata is the URI of the newest metadata file at a table's place, or
@@ -302,7 +288,7 @@ func (l *Lake) evolve(ctx context.Context, t *table.Table, d Definition) (*table
 		field, ok := schema.FindFieldByNameCaseInsensitive(c.Name)
 		if !ok {
 			if !mayEvolve {
-				return nil, conflict(d, writers, "column %s is new", c.Name)
+				return nil, catalog.Conflict(d, writers, "column %s is new", c.Name)
 			}
 			update.AddColumn([]string{c.Name}, want, "", false, nil)
 			nextID++
@@ -318,11 +304,11 @@ func (l *Lake) evolve(ctx context.Context, t *table.Table, d Definition) (*table
 		if field.Required && !c.NotNull {
 			change.Required = iceberg.Optional[bool]{Valid: true, Val: false}
 		}
-		fits := includes(old, c.Type) && (want.Equals(field.Type) || promotes(want, field.Type))
+		fits := catalog.Includes(old, c.Type) && (want.Equals(field.Type) || promotes(want, field.Type))
 		if !fits {
-			wider := includes(c.Type, old) && (want.Equals(field.Type) || promotes(field.Type, want))
+			wider := catalog.Includes(c.Type, old) && (want.Equals(field.Type) || promotes(field.Type, want))
 			if !wider || !mayEvolve {
-				return nil, conflict(d, writers, "column %s is %s in the table and %s in the stream", field.Name, old, c.Type)
+				return nil, catalog.Conflict(d, writers, "column %s is %s in the table and %s in the stream", field.Name, old, c.Type)
 			}
 			if !want.Equals(field.Type) {
 				change.FieldType = iceberg.Optional[iceberg.Type]{Valid: true, Val: want}
@@ -372,17 +358,9 @@ func checkMissing(schema *iceberg.Schema, d Definition, writers Writers) error {
 		if writers.Started && !slices.Contains(writers.Columns, field.ID) && !field.Required {
 			continue // another stream brought it
 		}
-		return conflict(d, writers, "column %s of the table is not in the stream", field.Name)
+		return catalog.Conflict(d, writers, "column %s of the table is not in the stream", field.Name)
 	}
 	return nil
-}
-
-func conflict(d Definition, writers Writers, format string, args ...any) error {
-	e := sqlerror.Userf(sqlerror.CodeConflict, "the stream does not fit table %s: "+format, append([]any{d.Name}, args...)...)
-	if len(writers.Others) > 0 && !writers.Started {
-		return e.WithHint("stream %s writes to that table: select the same columns with the same types, or write INTO another table", writers.Others[0])
-	}
-	return e.WithHint("new columns and wider types are taken over; for anything else write INTO another table, or DROP TABLE this one")
 }
 
 func checkSpec(t *table.Table, d Definition) error {

@@ -226,7 +226,14 @@ func (w *memoryWriter) Close() error {
 		return nil
 	}
 	w.closed = true
-	return w.io.WriteFile(w.name, w.Bytes())
+	data := w.Bytes()
+	if isManifestList(w.name) {
+		var err error
+		if data, err = mendManifestList(data, w.io); err != nil {
+			return err
+		}
+	}
+	return w.io.WriteFile(w.name, data)
 }
 
 var _ io.ReaderFrom = (*memoryWriter)(nil)

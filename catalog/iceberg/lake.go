@@ -23,6 +23,7 @@ import (
 
 	"github.com/leatdb/leat/catalog"
 	"github.com/leatdb/leat/internal/objectstore"
+	"github.com/leatdb/leat/internal/sched"
 	"github.com/leatdb/leat/sql/sqlerror"
 )
 
@@ -41,6 +42,12 @@ type Options struct {
 	// Wrap puts something between the lake and its catalog, such as a simulation
 	// that loses answers; nil for nothing.
 	Wrap func(icebergcatalog.Catalog) icebergcatalog.Catalog
+	// Catalog is used instead of CatalogPath's; closing it is left to the caller.
+	// ComparesProperties says that it validates any requirement itself.
+	Catalog            icebergcatalog.Catalog
+	ComparesProperties bool
+	// Scheduler is nil for the system's.
+	Scheduler sched.Scheduler
 }
 
 // Lake is the tables of one namespace. It is safe for concurrent use.
@@ -67,9 +74,10 @@ type backend struct {
 // shared is what the committers of one table in this process share: only one
 // of them commits at a time, on the version that the one before left.
 type shared struct {
-	lock   chan struct{}
-	newest *table.Table // nil: load it
-	failed *attempt     // a commit whose outcome was not known
+	m      sched.Monitor // guards busy
+	busy   bool          // a committer is at work; the rest is its own then
+	newest *table.Table  // nil: load it
+	failed *attempt      // a commit whose outcome was not known
 }
 
 // Open opens the catalog, which is made if there is none, and the namespace.
@@ -81,6 +89,19 @@ func Open(ctx context.Context, opts Options) (*Lake, error) {
 		return nil, errors.New("open lake: no namespace")
 	}
 	l := &Lake{opts: opts, files: newFileCache(), tables: map[string]*shared{}}
+	if l.opts.Scheduler == nil {
+		l.opts.Scheduler = sched.System{}
+	}
+	if opts.Catalog != nil {
+		l.backend = backend{
+			Catalog: opts.Catalog, comparesProperties: opts.ComparesProperties,
+			check: func(context.Context) error { return nil }, close: func() error { return nil },
+			register: func(ctx context.Context, ident table.Identifier, _ string) error {
+				return sqlerror.Userf(sqlerror.CodeUnsupported, "the catalog cannot register table %s", ident[len(ident)-1])
+			},
+		}
+		return l, nil
+	}
 	id, release := registerStore(opts.Store, l.files)
 	b, err := openSQLite(ctx, opts, iceberg.Properties{storeProperty: id})
 	if err != nil {
@@ -232,22 +253,32 @@ func (l *Lake) shared(name string) *shared {
 	defer l.mu.Unlock()
 	s := l.tables[name]
 	if s == nil {
-		s = &shared{lock: make(chan struct{}, 1)}
+		s = &shared{m: l.opts.Scheduler.NewMonitor()}
 		l.tables[name] = s
 	}
 	return s
 }
 
 func (s *shared) acquire(ctx context.Context) error {
-	select {
-	case s.lock <- struct{}{}:
-		return nil
-	case <-ctx.Done():
+	defer s.m.BroadcastAfter(ctx)()
+	s.m.Lock()
+	defer s.m.Unlock()
+	for s.busy && ctx.Err() == nil {
+		s.m.Wait()
+	}
+	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	s.busy = true
+	return nil
 }
 
-func (s *shared) release() { <-s.lock }
+func (s *shared) release() {
+	s.m.Lock()
+	s.busy = false
+	s.m.Broadcast()
+	s.m.Unlock()
+}
 
 // location is where a table of the lake lies.
 func (l *Lake) location(name string) string { return l.opts.Store.URI(name) }

@@ -618,7 +618,7 @@ func TestCommits_Pending(t *testing.T) {
 	}
 	commit(target.Committer, epoch(1))
 	f(false)
-	commit(letters.Committer, map[string]string{iceberg.SummaryCompletes: iceberg.Completes("t", "s", 1)})
+	commit(letters.Committer, map[string]string{iceberg.SummaryCompletes: catalog.Completes("t", "s", 1)})
 	f(true)
 	commit(target.Committer, epoch(2))
 	f(false, true)

@@ -32,7 +32,7 @@ func (v *tableVersion) predicate(p catalog.Predicate) iceberg.BooleanExpression 
 	field := v.table.Schema().Field(p.Column)
 	ref := iceberg.Reference(field.Name)
 	// A dot in a name would be taken for a path into a struct.
-	if strings.ContainsRune(field.Name, '.') {
+	if strings.ContainsRune(field.Name, '.') || v.widened(field) {
 		return nil
 	}
 	if p.Op == catalog.OpIsNull {
@@ -80,6 +80,22 @@ func (v *tableVersion) predicate(p catalog.Predicate) iceberg.BooleanExpression 
 		return nil
 	}
 	return iceberg.LiteralPredicate(op, ref, literals[0])
+}
+
+// widened reports whether a column was an int or float before, as which older
+// manifests keep its bounds: the library cannot read those as long or double.
+func (v *tableVersion) widened(field iceberg.NestedField) bool {
+	for _, schema := range v.table.Metadata().Schemas() {
+		before, ok := schema.FindFieldByID(field.ID)
+		if !ok || before.Type.Equals(field.Type) {
+			continue
+		}
+		switch before.Type.(type) {
+		case iceberg.Int32Type, iceberg.Float32Type:
+			return true
+		}
+	}
+	return false
 }
 
 // toLiteral is the value in the type of a column, nil if it has no exact one

@@ -86,20 +86,20 @@ func (v *tableVersion) Plan(ctx context.Context, where []catalog.Predicate) ([]c
 	return files, nil
 }
 
-// partition prints the partition values of a file; NULL is "NULL".
-func (v *tableVersion) partition(f iceberg.DataFile) map[string]string {
+// partition prints the partition values of a file; NULL is nil.
+func (v *tableVersion) partition(f iceberg.DataFile) map[string]any {
 	spec := v.table.Metadata().PartitionSpecByID(int(f.SpecID()))
 	if spec == nil || spec.NumFields() == 0 {
 		return nil
 	}
 	data := f.Partition()
-	values := make(map[string]string, spec.NumFields())
+	values := make(map[string]any, spec.NumFields())
 	for _, field := range spec.Fields() {
 		value := data[field.FieldID]
 		source, ok := v.table.Schema().FindFieldByID(field.SourceIDs[0])
 		switch {
 		case value == nil:
-			values[field.Name] = "NULL"
+			values[field.Name] = nil
 		case !ok:
 			values[field.Name] = fmt.Sprint(value)
 		default:
@@ -119,7 +119,7 @@ func (v *tableVersion) Partitions(ctx context.Context) ([]catalog.PartitionInfo,
 	for _, f := range files {
 		var parts []string
 		for name, value := range f.Partition {
-			parts = append(parts, strconv.Quote(name)+"="+strconv.Quote(value))
+			parts = append(parts, fmt.Sprintf("%q=%#v", name, value))
 		}
 		slices.Sort(parts)
 		key := strings.Join(parts, ",")
@@ -142,31 +142,23 @@ func (v *tableVersion) Partitions(ctx context.Context) ([]catalog.PartitionInfo,
 }
 
 // The keys of a snapshot's summary by which Commits knows what a stream
-// committed.
+// committed: those of package catalog.
 const (
-	SummaryStream     = "leat.stream"
-	SummaryGeneration = "leat.generation"
-	SummaryEpoch      = "leat.epoch"
-	SummaryRows       = "leat.rows-landed"
-	SummaryDead       = "leat.rows-dead"
-	SummaryFiles      = "leat.files"
-	SummaryBytes      = "leat.bytes"
-	SummaryPositions  = "leat.positions"
-	SummaryDataLoss   = "leat.data-loss"
-	// SummaryPending is set when an epoch has output that is published after its
-	// commit, SummaryCompletes, "<table>/<stream>/<epoch>", on the commit of
-	// DeadLetterTable that did so.
-	SummaryPending   = "leat.pending"
-	SummaryCompletes = "leat.completes"
+	SummaryStream     = catalog.SummaryStream
+	SummaryGeneration = catalog.SummaryGeneration
+	SummaryEpoch      = catalog.SummaryEpoch
+	SummaryRows       = catalog.SummaryRows
+	SummaryDead       = catalog.SummaryDead
+	SummaryFiles      = catalog.SummaryFiles
+	SummaryBytes      = catalog.SummaryBytes
+	SummaryPositions  = catalog.SummaryPositions
+	SummaryDataLoss   = catalog.SummaryDataLoss
+	SummaryPending    = catalog.SummaryPending
+	SummaryCompletes  = catalog.SummaryCompletes
 )
 
 // DeadLetterTable is the table of a lake that takes what could not be landed.
-const DeadLetterTable = "_dead_letters"
-
-// Completes is the value of SummaryCompletes.
-func Completes(tableName, stream string, epoch int64) string {
-	return fmt.Sprintf("%s/%s/%d", tableName, stream, epoch)
-}
+const DeadLetterTable = catalog.DeadLetterTable
 
 func (v *tableVersion) Commits(ctx context.Context) ([]catalog.Commit, error) {
 	var commits []catalog.Commit
@@ -239,7 +231,7 @@ func (v *tableVersion) complete(ctx context.Context, commits []catalog.Commit) e
 		if !c.CompletedAt.IsZero() {
 			continue
 		}
-		if at, ok := published[Completes(v.Name(), c.Stream, c.Epoch)]; ok {
+		if at, ok := published[catalog.Completes(v.Name(), c.Stream, c.Epoch)]; ok {
 			c.CompletedAt = at
 			continue
 		}

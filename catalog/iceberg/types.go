@@ -105,41 +105,6 @@ func declared(field iceberg.NestedField, props iceberg.Properties) (types.Type, 
 	return fromIceberg(field.Type)
 }
 
-// includes reports whether every value of narrow is one of wide.
-func includes(wide, narrow types.Type) bool {
-	if wide.Equal(narrow) {
-		return true
-	}
-	switch {
-	case wide.Kind.IsInteger() && narrow.Kind.IsInteger():
-		if narrow.Kind.IsUnsigned() {
-			return wide.Kind.IsUnsigned() && wide.Kind.Bits() >= narrow.Kind.Bits() || wide.Kind.Bits() > narrow.Kind.Bits()
-		}
-		return !wide.Kind.IsUnsigned() && wide.Kind.Bits() >= narrow.Kind.Bits()
-	case wide.Kind.IsFloat() && narrow.Kind.IsFloat():
-		return wide.Kind >= narrow.Kind
-	case wide.Kind == types.Decimal && narrow.Kind == types.Decimal:
-		return wide.Scale == narrow.Scale && wide.Precision >= narrow.Precision
-	case wide.Kind == types.Decimal && narrow.Kind == types.Uint64:
-		return wide.Scale == 0 && wide.Precision >= 20
-	case wide.Kind == types.String && narrow.Kind.IsText():
-		return !hasMembers(wide) && longEnough(wide, narrow)
-	case wide.Kind == types.Binary && narrow.Kind == types.Binary:
-		return wide.Name != "BIT" && narrow.Name != "BIT" && longEnough(wide, narrow)
-	case wide.Kind == narrow.Kind && (wide.Kind == types.Time || wide.Kind == types.DateTime || wide.Kind == types.Timestamp):
-		return wide.Fsp >= narrow.Fsp
-	case wide.Kind == narrow.Kind && wide.Kind == types.JSON:
-		return true
-	}
-	return false
-}
-
-func hasMembers(t types.Type) bool { return t.Name == "ENUM" || t.Name == "SET" }
-
-func longEnough(wide, narrow types.Type) bool {
-	return wide.Length == 0 || narrow.Length > 0 && wide.Length >= narrow.Length
-}
-
 // promotes reports whether Iceberg can change a column from one stored type to
 // another without touching its files.
 func promotes(from, to iceberg.Type) bool {
@@ -156,3 +121,5 @@ func promotes(from, to iceberg.Type) bool {
 	}
 	return false
 }
+
+func hasMembers(t types.Type) bool { return t.Name == "ENUM" || t.Name == "SET" }

@@ -1,3 +1,5 @@
+//go:build gms_pure_go && duckdb_arrow
+
 package main
 
 import (
@@ -88,14 +90,17 @@ func (d *doctor) fail(what, format string, args ...any) {
 }
 
 // judge reports an error of a system outside, or that there was none.
-func (d *doctor) judge(what string, err error, fine string) {
+func (d *doctor) judge(what string, r engine.CheckResult, fine string) {
 	switch {
-	case err == nil:
+	case r.Err == nil:
 		d.ok(what, "%s", fine)
-	case sqlerror.IsRetryable(err):
-		d.fail(what, "cannot be reached: %v", withoutObject(err))
+	case sqlerror.IsRetryable(r.Err):
+		d.fail(what, "cannot be reached: %v", withoutObject(r.Err))
 	default:
-		d.fail(what, "%v", withoutObject(err))
+		d.fail(what, "%v", withoutObject(r.Err))
+	}
+	for _, advice := range r.Advice {
+		d.warn(what, "%s", advice)
 	}
 }
 
@@ -327,7 +332,7 @@ func (d *doctor) readFile(file string) {
 func (d *doctor) checkSystems(ctx context.Context) {
 	if d.exists {
 		r := engine.CheckLake(ctx, d.dir)
-		d.judge("sink "+r.Name, r.Err, "the embedded lake can be written")
+		d.judge("sink "+r.Name, r, "the embedded lake can be written")
 	}
 	defs := make([]sql.Definition, len(d.names))
 	for i, name := range d.names {
@@ -338,7 +343,7 @@ func (d *doctor) checkSystems(ctx context.Context) {
 		if r.Kind == sql.KindSink {
 			fine = "it can be written, and its catalog answers"
 		}
-		d.judge(string(r.Kind)+" "+r.Name, r.Err, fine)
+		d.judge(string(r.Kind)+" "+r.Name, r, fine)
 	}
 }
 

@@ -1,3 +1,5 @@
+//go:build gms_pure_go && duckdb_arrow
+
 // Command leat is the streaming engine as one binary: a server for MySQL
 // clients, a runner for SQL files, a SQL client, a demonstration and a doctor.
 package main
@@ -12,6 +14,7 @@ import (
 	"os/signal"
 	"slices"
 	"syscall"
+	_ "time/tzdata" // SET time_zone = 'Europe/Paris' needs no files of the system
 
 	"github.com/leatdb/leat/sql/sqlerror"
 )

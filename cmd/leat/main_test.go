@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
-	for _, name := range []string{"LEAT_DATA", "LEAT_MYSQL", "LEAT_HTTP", "LEAT_PASSWORD", "MYSQL_PWD", "LEAT_LOG_LEVEL"} {
+	for _, name := range []string{"LEAT_DATA", "LEAT_MYSQL", "LEAT_HTTP", "LEAT_PASSWORD", "MYSQL_PWD", "LEAT_LOG_LEVEL", "LEAT_LOG_FORMAT"} {
 		_ = os.Unsetenv(name) // what the developer has set is not meant for the tests
 	}
 	os.Exit(m.Run())
@@ -48,10 +48,14 @@ func wantCode(t *testing.T, code, want int, stderr string) {
 
 func wantText(t *testing.T, got string, parts ...string) {
 	t.Helper()
+	var missing []string
 	for _, part := range parts {
 		if !strings.Contains(got, part) {
-			t.Errorf("%q does not contain %q", got, part)
+			missing = append(missing, part)
 		}
+	}
+	if len(missing) > 0 {
+		t.Errorf("%q does not contain %q", got, missing)
 	}
 }
 
@@ -79,8 +83,9 @@ func clicks(t *testing.T, dir string, n int) string {
 
 // logReader takes a JSON log and finds lines in it.
 type logReader struct {
-	lines *bufio.Scanner
-	seen  bytes.Buffer
+	lines  *bufio.Scanner
+	seen   bytes.Buffer
+	stdout *bufio.Scanner // of a process
 }
 
 // wait reads up to the line with the message.
@@ -115,7 +120,7 @@ func serveTest(t *testing.T, args ...string) *served {
 	s.cancel = cancel
 	r, w := io.Pipe()
 	s.log = &logReader{lines: bufio.NewScanner(r)}
-	args = append([]string{"serve", "--data", s.data, "--mysql", "127.0.0.1:0", "--http", "127.0.0.1:0", "--log-format", "json"}, args...)
+	args = append([]string{"serve", "--data", s.data, "--mysql", "127.0.0.1:0", "--http", "127.0.0.1:0"}, args...)
 	go func() {
 		s.code <- run(ctx, &cli{strings.NewReader(""), io.Discard, w}, args)
 		_ = w.Close() // the reader sees the end
@@ -149,6 +154,12 @@ func process(t *testing.T, args ...string) (*exec.Cmd, *logReader) {
 	}
 	cmd := exec.Command(binary, args...)
 	cmd.Env = append(os.Environ(), mainVariable+"=1")
+	log := &logReader{}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	log.stdout = bufio.NewScanner(stdout)
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -160,7 +171,8 @@ func process(t *testing.T, args ...string) (*exec.Cmd, *logReader) {
 		_ = cmd.Process.Kill() // it has ended already, unless the test failed
 		_ = cmd.Wait()
 	})
-	return cmd, &logReader{lines: bufio.NewScanner(stderr)}
+	log.lines = bufio.NewScanner(stderr)
+	return cmd, log
 }
 
 // exitCode waits for the end of a process.
@@ -197,6 +209,7 @@ func TestRun_Usage(t *testing.T) {
 	f(exitUsage, `unexpected argument "x.sql"; SQL files are given with --init`, "serve", "x.sql")
 	f(exitUsage, "--no-tls goes with no other", "serve", "--no-tls", "--require-tls")
 	f(exitUsage, `log level "loud" is none of`, "serve", "--log-level", "loud")
+	f(exitUsage, `log format "xml" is none of`, "serve", "--log-format", "xml")
 	f(exitUsage, "name at least one SQL file", "run")
 	f(exitUsage, `format "xml" is none of`, "sql", "--format", "xml")
 	f(exitUsage, `unexpected argument "SELECT 1"`, "sql", "SELECT 1")

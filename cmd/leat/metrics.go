@@ -1,10 +1,11 @@
+//go:build gms_pure_go && duckdb_arrow
+
 package main
 
 import (
-	"bufio"
+	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"math"
 	"net/http"
 	"runtime"
@@ -27,12 +28,11 @@ const (
 	gauge   metricKind = "gauge"
 )
 
-// metric describes one metric of /metrics; docs/metrics.md lists them all.
+// metric describes one metric of /metrics.
 type metric struct {
-	name   string
-	kind   metricKind
-	labels string // for the documentation
-	help   string
+	name string
+	kind metricKind
+	help string
 }
 
 // streamMetric is a metric of each stream: a column of leat.stream_metrics.
@@ -43,14 +43,14 @@ type streamMetric struct {
 }
 
 func ofStream(column, name string, kind metricKind, scale float64, help string) streamMetric {
-	return streamMetric{column: column, metric: metric{name: "leat_stream_" + name, kind: kind, labels: "stream", help: help}, scale: scale}
+	return streamMetric{column: column, metric: metric{name: "leat_stream_" + name, kind: kind, help: help}, scale: scale}
 }
 
 // stateColumn becomes one sample for each state, as label.
 const stateColumn = "state"
 
 var streamMetrics = []streamMetric{
-	{column: stateColumn, metric: metric{name: "leat_stream_state", kind: gauge, labels: "stream, state", help: "1 for the state that the stream is in, 0 for the others."}},
+	{column: stateColumn, metric: metric{name: "leat_stream_state", kind: gauge, help: "1 for the state that the stream is in, 0 for the others."}},
 	ofStream("records_in", "records_in_total", counter, 1, "Records or lines read."),
 	ofStream("records_empty", "records_empty_total", counter, 1, "Tombstones and empty records among them."),
 	ofStream("rows_in", "rows_in_total", counter, 1, "Decoded values, the good and the bad."),
@@ -62,6 +62,8 @@ var streamMetrics = []streamMetric{
 	ofStream("bytes_out", "bytes_out_total", counter, 1, "Bytes of data files committed since the stream was started in this process."),
 	ofStream("files", "files_total", counter, 1, "Data files committed since the stream was started in this process."),
 	ofStream("commits", "commits_total", counter, 1, "Commits since the stream was started in this process."),
+	ofStream("commit_seconds", "commit_seconds_total", counter, 1, "Time spent in commits, and in those that failed, since the stream was started in this process."),
+	ofStream("open_partitions", "open_partitions", gauge, 1, "Partitions that have rows in files that are still open."),
 	ofStream("bytes_buffered", "buffered_bytes", gauge, 1, "Bytes in files that are still open."),
 	ofStream("generation", "generation", gauge, 1, "How often the stream has been started; a higher one fences the lower."),
 	ofStream("epoch", "epoch", gauge, 1, "The last committed epoch."),
@@ -77,18 +79,18 @@ var mysqlMetrics = []struct {
 	metric
 	value func(m *mysqlserver.Metrics) float64
 }{
-	{metric{"leat_mysql_connections", gauge, "", "MySQL connections that are open."}, func(m *mysqlserver.Metrics) float64 { return float64(m.Connections.Load()) }},
-	{metric{"leat_mysql_connections_total", counter, "", "MySQL connections accepted."}, func(m *mysqlserver.Metrics) float64 { return float64(m.Connects.Load()) }},
-	{metric{"leat_mysql_connections_refused_total", counter, "", "MySQL connections refused because there were too many."}, func(m *mysqlserver.Metrics) float64 { return float64(m.Refused.Load()) }},
-	{metric{"leat_mysql_login_errors_total", counter, "", "MySQL logins that failed."}, func(m *mysqlserver.Metrics) float64 { return float64(m.LoginErrors.Load()) }},
-	{metric{"leat_mysql_statements_running", gauge, "", "Statements of MySQL clients that run."}, func(m *mysqlserver.Metrics) float64 { return float64(m.Running.Load()) }},
-	{metric{"leat_mysql_statements_total", counter, "", "Statements of MySQL clients that have ended."}, func(m *mysqlserver.Metrics) float64 { return float64(m.Statements.Load()) }},
-	{metric{"leat_mysql_statement_errors_total", counter, "", "Statements of MySQL clients that failed."}, func(m *mysqlserver.Metrics) float64 { return float64(m.Failed.Load()) }},
-	{metric{"leat_mysql_statement_panics_total", counter, "", "Statements of MySQL clients that failed by a fault of the server."}, func(m *mysqlserver.Metrics) float64 { return float64(m.Panics.Load()) }},
-	{metric{"leat_mysql_statement_seconds_total", counter, "", "Time spent in statements of MySQL clients."}, func(m *mysqlserver.Metrics) float64 { return time.Duration(m.Nanoseconds.Load()).Seconds() }},
+	{metric{"leat_mysql_connections", gauge, "MySQL connections that are open."}, func(m *mysqlserver.Metrics) float64 { return float64(m.Connections.Load()) }},
+	{metric{"leat_mysql_connections_total", counter, "MySQL connections accepted."}, func(m *mysqlserver.Metrics) float64 { return float64(m.Connects.Load()) }},
+	{metric{"leat_mysql_connections_refused_total", counter, "MySQL connections refused because there were too many."}, func(m *mysqlserver.Metrics) float64 { return float64(m.Refused.Load()) }},
+	{metric{"leat_mysql_login_errors_total", counter, "MySQL logins that failed."}, func(m *mysqlserver.Metrics) float64 { return float64(m.LoginErrors.Load()) }},
+	{metric{"leat_mysql_statements_running", gauge, "Statements of MySQL clients that run."}, func(m *mysqlserver.Metrics) float64 { return float64(m.Running.Load()) }},
+	{metric{"leat_mysql_statements_total", counter, "Statements of MySQL clients that have ended."}, func(m *mysqlserver.Metrics) float64 { return float64(m.Statements.Load()) }},
+	{metric{"leat_mysql_statement_errors_total", counter, "Statements of MySQL clients that failed."}, func(m *mysqlserver.Metrics) float64 { return float64(m.Failed.Load()) }},
+	{metric{"leat_mysql_statement_panics_total", counter, "Statements of MySQL clients that failed by a fault of the server."}, func(m *mysqlserver.Metrics) float64 { return float64(m.Panics.Load()) }},
+	{metric{"leat_mysql_statement_seconds_total", counter, "Time spent in statements of MySQL clients."}, func(m *mysqlserver.Metrics) float64 { return time.Duration(m.Nanoseconds.Load()).Seconds() }},
 }
 
-var buildMetric = metric{"leat_build_info", gauge, "version, go", "1, with the version as label."}
+var buildMetric = metric{"leat_build_info", gauge, "1, with the version as label."}
 
 // processMetrics are those of the process; a value that the system does not tell
 // is NaN, and left out.
@@ -96,18 +98,18 @@ var processMetrics = []struct {
 	metric
 	value func(p *processStats) float64
 }{
-	{metric{"go_goroutines", gauge, "", "Goroutines that exist."}, func(*processStats) float64 { return float64(runtime.NumGoroutine()) }},
-	{metric{"go_gomaxprocs", gauge, "", "Cores that the process uses at most."}, func(*processStats) float64 { return float64(runtime.GOMAXPROCS(0)) }},
-	{metric{"go_memstats_heap_alloc_bytes", gauge, "", "Bytes of Go's heap that are in use."}, func(p *processStats) float64 { return float64(p.memory.HeapAlloc) }},
-	{metric{"go_memstats_heap_sys_bytes", gauge, "", "Bytes of Go's heap obtained from the system."}, func(p *processStats) float64 { return float64(p.memory.HeapSys) }},
-	{metric{"go_memstats_alloc_bytes_total", counter, "", "Bytes allocated on Go's heap."}, func(p *processStats) float64 { return float64(p.memory.TotalAlloc) }},
-	{metric{"go_gc_cycles_total", counter, "", "Garbage collections."}, func(p *processStats) float64 { return float64(p.memory.NumGC) }},
-	{metric{"go_gc_pause_seconds_total", counter, "", "Time for which garbage collections stopped the program."}, func(p *processStats) float64 { return time.Duration(p.memory.PauseTotalNs).Seconds() }},
-	{metric{"process_resident_memory_bytes", gauge, "", "Memory of the process, DuckDB's included (Linux)."}, func(p *processStats) float64 { return p.resident }},
-	{metric{"process_open_fds", gauge, "", "Files and sockets that are open (Linux)."}, func(p *processStats) float64 { return p.files }},
-	{metric{"process_max_fds", gauge, "", "Files and sockets that may be open (Linux)."}, func(p *processStats) float64 { return p.maxFiles }},
-	{metric{"process_cpu_seconds_total", counter, "", "Processor time used (Linux)."}, func(p *processStats) float64 { return p.cpu }},
-	{metric{"process_start_time_seconds", gauge, "", "When the process was started, in seconds since 1970."}, func(p *processStats) float64 { return float64(processStart.UnixMilli()) / 1e3 }},
+	{metric{"go_goroutines", gauge, "Goroutines that exist."}, func(*processStats) float64 { return float64(runtime.NumGoroutine()) }},
+	{metric{"go_gomaxprocs", gauge, "Cores that the process uses at most."}, func(*processStats) float64 { return float64(runtime.GOMAXPROCS(0)) }},
+	{metric{"go_memstats_heap_alloc_bytes", gauge, "Bytes of Go's heap that are in use."}, func(p *processStats) float64 { return float64(p.memory.HeapAlloc) }},
+	{metric{"go_memstats_heap_sys_bytes", gauge, "Bytes of Go's heap obtained from the system."}, func(p *processStats) float64 { return float64(p.memory.HeapSys) }},
+	{metric{"go_memstats_alloc_bytes_total", counter, "Bytes allocated on Go's heap."}, func(p *processStats) float64 { return float64(p.memory.TotalAlloc) }},
+	{metric{"go_gc_cycles_total", counter, "Garbage collections."}, func(p *processStats) float64 { return float64(p.memory.NumGC) }},
+	{metric{"go_gc_pause_seconds_total", counter, "Time for which garbage collections stopped the program."}, func(p *processStats) float64 { return time.Duration(p.memory.PauseTotalNs).Seconds() }},
+	{metric{"process_resident_memory_bytes", gauge, "Memory of the process, DuckDB's included (Linux)."}, func(p *processStats) float64 { return p.resident }},
+	{metric{"process_open_fds", gauge, "Files and sockets that are open (Linux)."}, func(p *processStats) float64 { return p.files }},
+	{metric{"process_max_fds", gauge, "Files and sockets that may be open (Linux)."}, func(p *processStats) float64 { return p.maxFiles }},
+	{metric{"process_cpu_seconds_total", counter, "Processor time used (Linux)."}, func(p *processStats) float64 { return p.cpu }},
+	{metric{"process_start_time_seconds", gauge, "When the process was started, in seconds since 1970."}, func(p *processStats) float64 { return float64(processStart.UnixMilli()) / 1e3 }},
 }
 
 var processStart = time.Now()
@@ -125,21 +127,6 @@ func readProcessStats() *processStats {
 	return p
 }
 
-// allMetrics lists every metric there is, in the order of /metrics.
-func allMetrics() []metric {
-	all := []metric{buildMetric}
-	for _, m := range streamMetrics {
-		all = append(all, m.metric)
-	}
-	for _, m := range mysqlMetrics {
-		all = append(all, m.metric)
-	}
-	for _, m := range processMetrics {
-		all = append(all, m.metric)
-	}
-	return all
-}
-
 // metrics answers in Prometheus' text format:
 // https://prometheus.io/docs/instrumenting/exposition_formats/
 func (h *health) metrics(w http.ResponseWriter, r *http.Request) {
@@ -149,7 +136,7 @@ func (h *health) metrics(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-	e := &exposition{w: bufio.NewWriter(w)}
+	e := &exposition{}
 	e.begin(buildMetric)
 	e.sample(1, "version", version(), "go", runtime.Version())
 	for _, m := range streamMetrics {
@@ -177,7 +164,7 @@ func (h *health) metrics(w http.ResponseWriter, r *http.Request) {
 			e.sample(v)
 		}
 	}
-	_ = e.w.Flush() // a scraper that is gone needs no answer
+	_, _ = w.Write(e.w.Bytes()) // a scraper that is gone needs no answer
 }
 
 var streamStates = []dataflow.State{
@@ -240,15 +227,15 @@ func streamSamples(ctx context.Context, db *engine.DB) (map[string][]streamSampl
 	return samples, nil
 }
 
-// exposition writes metrics.
+// exposition collects metrics.
 type exposition struct {
-	w    *bufio.Writer
+	w    bytes.Buffer
 	name string
 }
 
 func (e *exposition) begin(m metric) {
 	e.name = m.name
-	fmt.Fprintf(e.w, "# HELP %s %s\n# TYPE %s %s\n", m.name, strings.NewReplacer(`\`, `\\`, "\n", `\n`).Replace(m.help), m.name, m.kind)
+	fmt.Fprintf(&e.w, "# HELP %s %s\n# TYPE %s %s\n", m.name, strings.NewReplacer(`\`, `\\`, "\n", `\n`).Replace(m.help), m.name, m.kind)
 }
 
 var escapeLabel = strings.NewReplacer(`\`, `\\`, "\n", `\n`, `"`, `\"`)
@@ -262,22 +249,10 @@ func (e *exposition) sample(v float64, labels ...string) {
 		if i == 0 {
 			separator = "{"
 		}
-		fmt.Fprintf(e.w, `%s%s="%s"`, separator, labels[i], escapeLabel.Replace(labels[i+1]))
+		fmt.Fprintf(&e.w, `%s%s="%s"`, separator, labels[i], escapeLabel.Replace(labels[i+1]))
 	}
 	if len(labels) > 0 {
 		e.w.WriteByte('}')
 	}
 	e.w.WriteString(" " + strconv.FormatFloat(v, 'g', -1, 64) + "\n")
-}
-
-// writeInventory writes the table of docs/metrics.md.
-func writeInventory(w io.Writer) {
-	fmt.Fprint(w, "| metric | type | labels | meaning |\n|---|---|---|---|\n")
-	for _, m := range allMetrics() {
-		labels := m.labels
-		if labels != "" {
-			labels = "`" + strings.ReplaceAll(labels, ", ", "`, `") + "`"
-		}
-		fmt.Fprintf(w, "| `%s` | %s | %s | %s |\n", m.name, m.kind, labels, m.help)
-	}
 }

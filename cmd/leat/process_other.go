@@ -1,4 +1,4 @@
-//go:build !linux
+//go:build gms_pure_go && duckdb_arrow && !linux
 
 package main
 

@@ -1,3 +1,5 @@
+//go:build gms_pure_go && duckdb_arrow
+
 package main
 
 import (
@@ -18,6 +20,7 @@ func runRun(ctx context.Context, c *cli, args []string) int {
 	memory := fs.Int("stream-memory", 256, "`MiB` that each stream may hold in open files")
 	quiet := fs.Bool("quiet", false, "no progress on standard error")
 	level := fs.String("log-level", envOr("LEAT_LOG_LEVEL", "warn"), "`level`: debug, info, warn or error (LEAT_LOG_LEVEL)")
+	format := fs.String("log-format", envOr("LEAT_LOG_FORMAT", "text"), "`format` of the log on standard error: text or json (LEAT_LOG_FORMAT)")
 	if code, done := c.parse(fs, args); done {
 		return code
 	}
@@ -26,7 +29,7 @@ func runRun(ctx context.Context, c *cli, args []string) int {
 		return exitUsage
 	}
 	status := newStatusWriter(c.stderr)
-	logger, err := newLogger(status, *level, "text")
+	logger, err := newLogger(status, *level, *format)
 	if err != nil {
 		fmt.Fprintln(c.stderr, "leat run:", err)
 		return exitUsage

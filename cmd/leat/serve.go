@@ -1,3 +1,5 @@
+//go:build gms_pure_go && duckdb_arrow
+
 package main
 
 import (
@@ -49,7 +51,7 @@ func runServe(ctx context.Context, c *cli, args []string) int {
 	fs.BoolVar(&f.requireTLS, "require-tls", false, "refuse MySQL clients without TLS")
 	fs.BoolVar(&f.noTLS, "no-tls", false, "offer no TLS to MySQL clients; accounts with caching_sha2_password cannot log in then")
 	fs.StringVar(&f.logLevel, "log-level", envOr("LEAT_LOG_LEVEL", "info"), "`level`: debug, info, warn or error (LEAT_LOG_LEVEL)")
-	fs.StringVar(&f.logFormat, "log-format", "text", "`format` of the log on standard error: text or json")
+	fs.StringVar(&f.logFormat, "log-format", envOr("LEAT_LOG_FORMAT", "auto"), "`format` of the log on standard error: text, json, or auto, which is text at a terminal and else json (LEAT_LOG_FORMAT)")
 	if code, done := c.parse(fs, args); done {
 		return code
 	}
@@ -79,13 +81,19 @@ func newLogger(w io.Writer, level, format string) (*slog.Logger, error) {
 		return nil, fmt.Errorf("log level %q is none of debug, info, warn, error", level)
 	}
 	options := &slog.HandlerOptions{Level: l}
+	if format == "auto" {
+		format = "json"
+		if isTerminal(w) {
+			format = "text"
+		}
+	}
 	switch format {
 	case "text":
 		return slog.New(slog.NewTextHandler(w, options)), nil
 	case "json":
 		return slog.New(slog.NewJSONHandler(w, options)), nil
 	}
-	return nil, fmt.Errorf("log format %q is none of text, json", format)
+	return nil, fmt.Errorf("log format %q is none of auto, text, json", format)
 }
 
 // useThreads bounds the cores of the whole process.

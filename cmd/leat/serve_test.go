@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -12,8 +13,11 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/johannesboyne/gofakes3"
 	"github.com/johannesboyne/gofakes3/backend/s3mem"
+
+	"github.com/leatdb/leat/engine"
 )
 
 func get(t *testing.T, url string) (status int, body string) {
@@ -42,7 +46,8 @@ func TestServe(t *testing.T) {
 	wantCode(t, code, exitDone, stderr)
 	wantText(t, stdout, "n\n10\n")
 	wantCode(t, s.stop(), exitDone, "")
-	if _, err := http.Get("http://" + s.http + "/healthz"); err == nil {
+	if r, err := http.Get("http://" + s.http + "/healthz"); err == nil {
+		_ = r.Body.Close()
 		t.Error("the HTTP port answers after the end")
 	}
 }
@@ -198,7 +203,7 @@ func TestServe_FailedStreamIsExitCode3(t *testing.T) {
 
 func serveProcess(t *testing.T, data string, args ...string) (stop func(os.Signal), wait func() (code int, killed bool), log *logReader) {
 	t.Helper()
-	cmd, log := process(t, append([]string{"serve", "--data", data, "--mysql", "127.0.0.1:0", "--http", "", "--log-format", "json"}, args...)...)
+	cmd, log := process(t, append([]string{"serve", "--data", data, "--mysql", "127.0.0.1:0", "--http", ""}, args...)...)
 	log.wait(t, "ready")
 	stop = func(s os.Signal) {
 		t.Helper()
@@ -220,17 +225,39 @@ func serveProcess(t *testing.T, data string, args ...string) (stop func(os.Signa
 func TestServe_SIGTERMCommits(t *testing.T) {
 	dir := t.TempDir()
 	data := filepath.Join(dir, "data")
-	stop, wait, log := serveProcess(t, data, "--init", write(t, dir, "a.sql", `CREATE SOURCE gen (id BIGINT) WITH (connector = 'datagen', rows_per_second = 0, rows = 100000);
+	cmd, log := process(t, "serve", "--data", data, "--mysql", "127.0.0.1:0", "--http", "", "--init", write(t, dir, "a.sql", `
+		CREATE SOURCE gen (id BIGINT) WITH (connector = 'datagen', rows_per_second = 100000);
 		CREATE STREAM s WITH (commit_interval = '1h') AS SELECT id FROM gen;`))
-	stop(syscall.SIGTERM)
-	if code, _ := wait(); code != exitDone {
+	mysql := log.wait(t, "ready")["mysql"].(string)
+	read := int64(0)
+	for read == 0 {
+		_, stdout, stderr := leat(t, "", "sql", "--mysql", mysql, "--format", "csv", "-e", "SELECT rows_in FROM leat.stream_metrics")
+		if _, err := fmt.Sscanf(stdout, "rows_in\n%d\n", &read); err != nil {
+			t.Fatal(err, stdout, stderr)
+		}
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	for log.lines.Scan() { // to its end
+		log.seen.WriteString(log.lines.Text() + "\n")
+	}
+	if code := exitCode(t, cmd); code != exitDone {
 		t.Fatalf("exit code = %d, want 0:\n%s", code, log.seen.String())
 	}
-	// What was read is there, with its position: the next run goes on from it.
-	script := write(t, dir, "empty.sql", "SELECT 1")
-	code, stdout, stderr := leat(t, "", "run", "--data", data, "--quiet", script)
-	wantCode(t, code, exitDone, stderr)
-	wantText(t, stdout, "s: FINISHED, 100000 rows in, 100000 landed")
+	db, err := engine.Open(t.Context(), engine.Config{Dir: data, Paused: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	rows, err := db.Query(t.Context(), "SELECT COUNT(*) FROM lake.s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Release()
+	if !rows.Next() || rows.RecordBatch().Column(0).(*array.Int64).Value(0) < read {
+		t.Errorf("fewer than the %d rows that had been read were committed", read)
+	}
 }
 
 // A store that stops answering keeps the first signal's commit from coming
@@ -243,14 +270,16 @@ func TestServe_SecondSignalKills(t *testing.T) {
 	}
 	answering := gofakes3.New(backend).Server()
 	var silent atomic.Bool
+	over := make(chan struct{})
 	store := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if silent.Load() {
-			<-r.Context().Done()
+			<-over
 			return
 		}
 		answering.ServeHTTP(w, r)
 	}))
 	defer store.Close()
+	defer close(over)
 	stop, wait, log := serveProcess(t, filepath.Join(dir, "data"), "--init", write(t, dir, "a.sql", `CREATE SINK remote WITH (connector = 's3', path = 's3://lake/x',
 		endpoint = '`+store.URL+`', region = 'us-east-1', path_style = true, access_key_id = 'k', secret_access_key = 's', commit_interval = '1h');
 		CREATE SOURCE gen (id BIGINT) WITH (connector = 'datagen', rows_per_second = 1000);

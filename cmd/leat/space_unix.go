@@ -1,4 +1,4 @@
-//go:build unix
+//go:build gms_pure_go && duckdb_arrow && unix
 
 package main
 
@@ -10,5 +10,5 @@ func freeBytes(dir string) (int64, error) {
 	if err := unix.Statfs(dir, &s); err != nil {
 		return 0, err
 	}
-	return int64(uint64(s.Bavail) * uint64(s.Bsize)), nil
+	return int64(s.Bavail) * int64(s.Bsize), nil //nolint:unconvert // their types differ between systems
 }

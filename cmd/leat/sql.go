@@ -1,3 +1,5 @@
+//go:build gms_pure_go && duckdb_arrow
+
 package main
 
 import (

@@ -1,3 +1,5 @@
+//go:build gms_pure_go && duckdb_arrow
+
 package main
 
 import (
@@ -28,6 +30,9 @@ type sqlClient struct {
 	newPrinter func(io.Writer) printer
 	timing     bool // say how long statements took
 }
+
+// errInterrupted is what a signal makes of a statement.
+var errInterrupted = errors.New("interrupted")
 
 // errReported ends a client whose error was printed already.
 var errReported = errors.New("a statement failed")
@@ -63,6 +68,9 @@ func (s *sqlClient) run(ctx context.Context, in io.Reader, interactive bool) err
 				break
 			}
 			if err := s.execute(ctx, stmt); err != nil {
+				if ctx.Err() != nil {
+					err = errInterrupted
+				}
 				fmt.Fprintln(s.err, "leat sql:", locate(err, stmt.at))
 				if !interactive || ctx.Err() != nil {
 					return errReported
@@ -137,9 +145,6 @@ func (s *sqlClient) execute(ctx context.Context, stmt statement) error {
 		return err
 	}
 	n, columns, err := s.print(rows, stmt.vertical)
-	if closeErr := rows.Close(); err == nil {
-		err = closeErr
-	}
 	if err != nil {
 		return err
 	}
@@ -157,8 +162,14 @@ func (s *sqlClient) execute(ctx context.Context, stmt statement) error {
 	return s.notes(ctx, stmt.text)
 }
 
-// print prints rows and returns how many they were, and of how many columns.
+// print prints rows, closes them, and returns how many they were, and of how many
+// columns.
 func (s *sqlClient) print(rows *sql.Rows, vertical bool) (n, columns int, err error) {
+	defer func() {
+		if closeErr := rows.Close(); err == nil {
+			err = closeErr
+		}
+	}()
 	types, err := rows.ColumnTypes()
 	if err != nil {
 		return 0, 0, err

@@ -6,8 +6,14 @@ package all
 import (
 	_ "github.com/leatdb/leat/connectors/datagen"
 	_ "github.com/leatdb/leat/connectors/files"
+	_ "github.com/leatdb/leat/connectors/format/accesslog"
+	_ "github.com/leatdb/leat/connectors/format/cloudwatchlogs"
+	_ "github.com/leatdb/leat/connectors/format/csv"
 	_ "github.com/leatdb/leat/connectors/format/json"
+	_ "github.com/leatdb/leat/connectors/format/raw"
+	_ "github.com/leatdb/leat/connectors/format/regex"
 	_ "github.com/leatdb/leat/connectors/kafka"
+	_ "github.com/leatdb/leat/connectors/kinesis"
 	_ "github.com/leatdb/leat/connectors/lake"
 	_ "github.com/leatdb/leat/connectors/push"
 )

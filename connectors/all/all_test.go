@@ -25,10 +25,10 @@ func TestRegistered(t *testing.T) {
 	for _, c := range connectors.Sources() {
 		sources = append(sources, c.Name)
 	}
-	if want := []string{"datagen", "files", "kafka", "push"}; !slices.Equal(sources, want) {
+	if want := []string{"datagen", "files", "kafka", "kinesis", "push"}; !slices.Equal(sources, want) {
 		t.Errorf("sources %v, want %v", sources, want)
 	}
-	for _, name := range []string{"json"} {
+	for _, name := range []string{"json", "csv", "tsv", "raw", "regex", "combined_log", "s3_access_log", "alb_log", "vpc_flow_log"} {
 		if _, err := connectors.LookupFormat(name); err != nil {
 			t.Error(err)
 		}

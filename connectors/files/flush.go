@@ -6,9 +6,6 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"maps"
-	"os"
-	"slices"
 
 	"github.com/leatdb/leat/connectors"
 	"github.com/leatdb/leat/sql/sqlerror"
@@ -17,10 +14,13 @@ import (
 // Ends lists the files with their sizes. An unfinished last line of a tailed
 // file does not count as being there.
 func (s *source) Ends(ctx context.Context) (connectors.Positions, error) {
-	entries, err := s.list()
+	entries, err := s.list(ctx)
 	if err != nil {
 		return nil, err
 	}
+	s.mu.Lock()
+	s.news = entries
+	s.mu.Unlock()
 	ends := connectors.Positions{}
 	for _, e := range entries {
 		if err := ctx.Err(); err != nil {
@@ -42,7 +42,7 @@ func (s *source) Ends(ctx context.Context) (connectors.Positions, error) {
 			}
 			continue
 		}
-		end, err := s.endOf(e, pos.Offset)
+		end, err := s.endOf(ctx, e, pos.Offset)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -58,12 +58,15 @@ func (s *source) Ends(ctx context.Context) (connectors.Positions, error) {
 
 // endOf is the position that a file has to reach: in its lines, or where those
 // cannot be counted, at the end of what is stored.
-func (s *source) endOf(e entry, from int64) (position, error) {
-	file, err := os.Open(e.path)
+func (s *source) endOf(ctx context.Context, e entry, from int64) (_ position, err error) {
+	if s.store.immutable() {
+		return position{Done: true, Size: e.size}, nil
+	}
+	file, err := s.store.open(ctx, e)
 	if err != nil {
 		return position{}, err
 	}
-	defer file.Close()
+	defer func() { err = errors.Join(err, file.Close()) }()
 	kind := s.compression
 	if kind == "" {
 		if kind, err = detect(file, e.path); err != nil {
@@ -77,11 +80,15 @@ func (s *source) endOf(e entry, from int64) (position, error) {
 		return position{Offset: e.size}, nil
 	}
 	end, err := lastLineEnd(file, min(from, e.size), e.size)
+	if s.limits.layout != nil && end > from {
+		// The line break may lie within a record that is unfinished.
+		return position{Offset: end, Size: e.size}, err
+	}
 	return position{Offset: end}, err
 }
 
 // lastLineEnd is the offset behind the last line break in [from, to), or from.
-func lastLineEnd(file *os.File, from, to int64) (int64, error) {
+func lastLineEnd(file io.ReaderAt, from, to int64) (int64, error) {
 	buf := make([]byte, 64<<10)
 	for to > from {
 		n := min(int64(len(buf)), to-from)
@@ -127,10 +134,13 @@ func (s *source) Reached(split string, at, end connectors.Position) bool {
 		return true
 	case want.Done:
 		return pos.Done && pos.Size >= want.Size
+	case pos.Offset >= want.Offset:
+		return true
+	case want.Size == 0:
+		return false
 	}
-	return pos.Offset >= want.Offset
-}
-
-func sortedKeys(positions connectors.Positions) []string {
-	return slices.Sorted(maps.Keys(positions))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f := s.files[split]
+	return f != nil && f.partial && f.seen.size >= want.Size && pos.Offset >= f.pos.Offset
 }

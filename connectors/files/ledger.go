@@ -25,7 +25,10 @@ const ledgerCheckBytes = 4
 // ledger remembers the files that were read to their end and committed. A file
 // is known by 64 bits of the hash of its id.
 type ledger struct {
-	files   map[uint64]*finished
+	files map[uint64]*finished
+	// after is set with listing = 'growing': files up to this id are finished,
+	// and not in files.
+	after   string
 	encoded connectors.Position // of files; "" when it has to be made again
 }
 
@@ -36,10 +39,13 @@ type finished struct {
 	check  [ledgerCheckBytes]byte
 	gone   int64 // when it vanished, in seconds since 1970; 0 while it is there
 
-	// modified is when the file was modified last as of when its content was
-	// compared, so that it is not compared again; 0 before.
-	modified int64
+	// tag is of the version whose content is known, if tagged.
+	tag    [tagBytes]byte
+	tagged bool
 }
+
+// unchanged reports whether e is surely the file that was read.
+func (f *finished) unchanged(e entry) bool { return f.tagged && f.size == e.size && f.tag == e.tag() }
 
 func ledgerKey(id string) uint64 {
 	sum := sha256.Sum256([]byte(id))
@@ -48,8 +54,8 @@ func ledgerKey(id string) uint64 {
 
 func (l *ledger) find(id string) *finished { return l.files[ledgerKey(id)] }
 
-func (l *ledger) put(id string, pos position, modified int64) error {
-	f := &finished{offset: pos.Offset, size: pos.Size, modified: modified}
+func (l *ledger) put(id string, pos position, e entry) error {
+	f := &finished{offset: pos.Offset, size: pos.Size, tag: e.tag(), tagged: e.size == pos.Size}
 	if check, err := hex.DecodeString(pos.Check); err != nil || copy(f.check[:], check) != ledgerCheckBytes {
 		return fmt.Errorf("position of file %s has no checksum", id)
 	}
@@ -60,6 +66,15 @@ func (l *ledger) put(id string, pos position, modified int64) error {
 
 func (l *ledger) remove(id string) {
 	delete(l.files, ledgerKey(id))
+	l.encoded = ""
+}
+
+// pass forgets the finished files up to id for good.
+func (l *ledger) pass(id string, keys []uint64) {
+	l.after = id
+	for _, key := range keys {
+		delete(l.files, key)
+	}
 	l.encoded = ""
 }
 
@@ -75,7 +90,7 @@ func (l *ledger) present(ids map[uint64]struct{}, now time.Time, forgetAfter tim
 		_, there := ids[key]
 		switch {
 		case there && f.gone != 0:
-			f.gone, f.modified = 0, 0
+			f.gone = 0
 		case there:
 			continue
 		case f.gone == 0:
@@ -91,10 +106,11 @@ func (l *ledger) present(ids map[uint64]struct{}, now time.Time, forgetAfter tim
 
 // ledgerText is the ledger's position. Files holds, by ascending key, for each
 // file: the distance to the last key, offset − size, size and gone as varints,
-// and the checksum.
+// the checksum, and since version 2 the tag, or zeros where there is none.
 type ledgerText struct {
 	Version  int    `json:"v"`
 	Finished int    `json:"finished"`
+	After    string `json:"after,omitempty"`
 	Files    string `json:"files"`
 }
 
@@ -111,9 +127,14 @@ func (l *ledger) encode() connectors.Position {
 		b = binary.AppendUvarint(b, uint64(f.size))
 		b = binary.AppendUvarint(b, uint64(f.gone))
 		b = append(b, f.check[:]...)
+		if f.tagged {
+			b = append(b, f.tag[:]...)
+		} else {
+			b = append(b, make([]byte, tagBytes)...)
+		}
 		last = key
 	}
-	text, err := json.Marshal(ledgerText{Version: 1, Finished: len(l.files), Files: base64.RawStdEncoding.EncodeToString(b)})
+	text, err := json.Marshal(ledgerText{Version: 2, Finished: len(l.files), After: l.after, Files: base64.RawStdEncoding.EncodeToString(b)})
 	if err != nil {
 		panic(err) // a struct of numbers and strings
 	}
@@ -135,7 +156,12 @@ func parseLedger(p connectors.Position) (ledger, error) {
 	if err := json.Unmarshal([]byte(p), &text); err != nil {
 		return fail(err)
 	}
-	if text.Version != 1 {
+	bytesAfter := ledgerCheckBytes
+	switch text.Version {
+	case 1:
+	case 2:
+		bytesAfter += tagBytes
+	default:
 		return fail(fmt.Errorf("version %d was written by a newer Leat", text.Version))
 	}
 	b, err := base64.RawStdEncoding.DecodeString(text.Files)
@@ -150,7 +176,7 @@ func parseLedger(p connectors.Position) (ledger, error) {
 		at += max(n3, 0)
 		gone, n4 := binary.Uvarint(b[at:])
 		at += max(n4, 0)
-		if n1 <= 0 || n2 <= 0 || n3 <= 0 || n4 <= 0 || len(b) < at+ledgerCheckBytes {
+		if n1 <= 0 || n2 <= 0 || n3 <= 0 || n4 <= 0 || len(b) < at+bytesAfter {
 			return fail(errLedger)
 		}
 		key += step
@@ -159,9 +185,14 @@ func parseLedger(p connectors.Position) (ledger, error) {
 			return fail(errLedger)
 		}
 		copy(f.check[:], b[at:])
-		b = b[at+ledgerCheckBytes:]
+		if text.Version > 1 {
+			copy(f.tag[:], b[at+ledgerCheckBytes:])
+			f.tagged = f.tag != [tagBytes]byte{}
+		}
+		b = b[at+bytesAfter:]
 		l.files[key] = f
 	}
+	l.after = text.After
 	if len(l.files) != text.Finished {
 		return fail(errLedger)
 	}

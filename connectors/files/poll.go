@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"os"
 	"time"
 
 	"github.com/leatdb/leat/connectors"
@@ -52,6 +51,7 @@ func (s *source) next(lane int) (f *file, wake chan struct{}, finished bool) {
 		if f.state == queued {
 			f.state = reading
 			s.own[lane] = f
+			s.expect()
 			return f, nil, false
 		}
 	}
@@ -66,6 +66,20 @@ func (s *source) next(lane int) (f *file, wake chan struct{}, finished bool) {
 		}
 	}
 	return best, s.wake, best == nil && s.once && s.open == 0
+}
+
+// expect tells the store which files come next. The caller holds mu.
+func (s *source) expect() {
+	if !s.store.immutable() {
+		return
+	}
+	var next []entry
+	for _, f := range s.queue[s.head:min(len(s.queue), s.head+maxExpected)] {
+		if f.state == queued {
+			next = append(next, f.entry)
+		}
+	}
+	s.store.expect(next)
 }
 
 // wait waits until there may be something to read.
@@ -95,9 +109,9 @@ func (s *source) read(ctx context.Context, f *file, c *connectors.Chunk) (ok boo
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	s.mu.Lock()
-	active, pos, final := f.state == reading, f.pos, s.once || f.final || s.limits.document
-	if !pos.Done && pos.Offset > 0 && f.window != nil {
-		pos.Check = checksum(f.window)
+	active, pos, final := f.state == reading, f.pos, s.once || f.final || s.limits.document || s.store.immutable()
+	if !pos.Done && pos.Offset > 0 && (f.window != nil || f.version != "") {
+		pos.Check = f.check()
 	}
 	s.mu.Unlock()
 	if !active {
@@ -152,17 +166,34 @@ func (s *source) modifiedOf(f *file) int64 {
 	return f.seen.modified
 }
 
-// openFile opens a file at its position; f.in stays nil when it has vanished.
+// openFile opens a file at its position; f.in stays nil when it has vanished, or
+// is to be skipped.
 func (s *source) openFile(ctx context.Context, f *file, pos position) error {
-	in, same, err := openInput(ctx, f.path, pos, s.compression)
+	in, same, err := openInput(ctx, s.store, f.entry, pos, s.compression, &s.limits)
 	if err == nil && !same {
-		if !pos.Done {
+		switch {
+		case s.store.immutable():
+			reread, err := s.changed(f.id, pos.encode(), "reading of it began")
+			if err != nil {
+				return err
+			}
+			if !reread {
+				s.skipRest(f)
+				return nil
+			}
+		case !pos.Done:
 			if err := s.lose(f.id, pos.encode(), "the file was replaced or cut before it was read to its end"); err != nil {
 				return err
 			}
+		case s.onChanged != "reread":
+			if _, err := s.changed(f.id, pos.encode(), "it was read"); err != nil {
+				return err
+			}
+			s.skipRest(f)
+			return nil
 		}
 		pos = position{}
-		in, _, err = openInput(ctx, f.path, pos, s.compression)
+		in, _, err = openInput(ctx, s.store, f.entry, pos, s.compression, &s.limits)
 	}
 	if err != nil {
 		return s.stuck(ctx, f, err)
@@ -170,8 +201,11 @@ func (s *source) openFile(ctx context.Context, f *file, pos position) error {
 	f.in = in
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	f.seen = stamp{in.size, in.modified}
+	f.entry, f.seen = in.seen, in.seen.stamp()
 	f.last = f.seen
+	if in.versioned {
+		f.version = in.seen.version()
+	}
 	f.opened = s.cfg.Now()
 	if in.compression != uncompressed && !f.packed {
 		f.packed = true
@@ -179,8 +213,17 @@ func (s *source) openFile(ctx context.Context, f *file, pos position) error {
 	}
 	f.pos, f.encoded = pos, ""
 	f.window = append(f.window[:0], in.window...)
-	s.newest = later(s.newest, time.UnixMicro(in.modified))
+	s.newest = later(s.newest, time.UnixMicro(in.seen.modified))
 	return nil
+}
+
+// skipRest finishes a file as it is.
+func (s *source) skipRest(f *file) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f.pos.Done, f.pos.Skip, f.pos.Size, f.pos.Check = true, false, f.entry.size, "00000000"
+	f.encoded = ""
+	s.finish(f)
 }
 
 func later(a, b time.Time) time.Time {
@@ -197,7 +240,7 @@ func (s *source) progress(f *file, bytes int64) {
 	f.read += bytes
 	s.bytesRead += bytes
 	if f.in.offset != f.pos.Offset || f.in.skip != f.pos.Skip {
-		f.pos = position{Offset: f.in.offset, Skip: f.in.skip}
+		f.pos = position{Offset: f.in.offset, Skip: f.in.skip, CRC: f.in.crc}
 		f.window = append(f.window[:0], f.in.window...)
 		f.encoded = ""
 	}
@@ -219,7 +262,7 @@ func (s *source) ended(f *file, end ending) error {
 		f.pos, f.encoded = pos, ""
 	}
 	s.recovered(f)
-	if s.once {
+	if s.once || s.store.immutable() {
 		s.finish(f)
 		return nil
 	}
@@ -250,7 +293,7 @@ func (s *source) stuck(ctx context.Context, f *file, cause error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	truncated, corrupt := errors.Is(cause, errTruncated), errors.Is(cause, errCorrupt)
+	truncated, corrupt := errors.Is(cause, errTruncated), errors.Is(cause, errCorrupt) || errors.Is(cause, errCutOff)
 	var end position
 	if f.in != nil {
 		if truncated || corrupt {
@@ -279,7 +322,23 @@ func (s *source) stuck(ctx context.Context, f *file, cause error) error {
 		s.finish(f)
 		s.recovered(f)
 		return nil
-	case truncated && !s.once:
+	case errors.Is(cause, fs.ErrExist) && s.store.immutable():
+		// Another object has taken its place since it was listed.
+		now, err := s.store.stat(ctx, f.entry)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return sqlerror.Externalf(sqlerror.CodeExternal, "look at file %s: %w", f.id, err).About("source " + s.cfg.Name)
+		}
+		if err == nil && now == f.entry {
+			break
+		}
+		if err == nil {
+			s.mu.Lock()
+			f.entry = now
+			s.mu.Unlock()
+			return nil
+		}
+		return s.stuck(ctx, f, err)
+	case truncated && !s.once && !s.store.immutable():
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		f.state, f.problem = waiting, sqlerror.Externalf(sqlerror.CodeExternal, "file %s: %w", f.id, cause).
@@ -297,7 +356,7 @@ func (s *source) stuck(ctx context.Context, f *file, cause error) error {
 		defer s.mu.Unlock()
 		f.pos, f.encoded = end, ""
 		s.recovered(f)
-		if s.once {
+		if s.once || s.store.immutable() {
 			s.finish(f)
 			return nil
 		}
@@ -352,11 +411,8 @@ func (s *source) tick() {
 	}
 	looks := make([]look, len(files))
 	for i, f := range files {
-		info, err := os.Stat(f.path)
-		if err == nil {
-			looks[i].now = stamp{info.Size(), info.ModTime().UnixMicro()}
-		}
-		looks[i].err = err
+		e, err := s.store.stat(context.Background(), f.entry)
+		looks[i].now, looks[i].err = e.stamp(), err
 	}
 
 	s.mu.Lock()

@@ -22,8 +22,13 @@ type position struct {
 	Done bool  `json:"done,omitempty"`
 	Size int64 `json:"size,omitempty"`
 	// Check is the checksum of the up to 512 bytes before Offset; when Done, of
-	// those before Size in the file as it is stored.
+	// those before Size in the file as it is stored. Of an object in a bucket it
+	// is the checksum of its ETag; when Done, the CRC-32C of all of it.
 	Check string `json:"check,omitempty"`
+	// Version is the checksum of the ETag of an object that was read to its end.
+	Version string `json:"version,omitempty"`
+	// CRC is the CRC-32C of an uncompressed object up to Offset.
+	CRC uint32 `json:"crc,omitempty"`
 	// Skip is set when Offset is within a line that is too long and whose rest is
 	// to be skipped.
 	Skip bool `json:"skip,omitempty"`

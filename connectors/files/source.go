@@ -1,12 +1,12 @@
 package files
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,11 +21,16 @@ const foldAfter = time.Minute
 // source reads the files of one location for one stream.
 type source struct {
 	cfg         connectors.SourceConfig
-	location    location
+	store       store
 	once        bool
 	compression compression // "" is by content
 	limits      limits
 	hidden      []string
+	byTime      bool // files are read in the order of their times
+	growing     bool // only what is behind ledger.after is listed
+	lookback    time.Duration
+	onChanged   string        // what becomes of a file that is another than was read
+	listPause   time.Duration // between listings that nobody waits for
 
 	tailInterval    time.Duration
 	lastLineTimeout time.Duration
@@ -35,8 +40,11 @@ type source struct {
 	// after file.mu and never held over I/O.
 	mu       sync.Mutex
 	loaded   bool             // the committed positions were seen
-	listed   map[string]entry // the newest listing
-	files    map[string]*file // splits that are assigned and not in the ledger
+	listed   map[string]entry // the newest listing, without the files of the ledger
+	listedAt time.Time
+	news     []entry             // of a listing that Splits has not seen
+	replaced map[string]struct{} // objects that Splits gave to be read again
+	files    map[string]*file    // splits that are assigned and not in the ledger
 	ledger   ledger
 	queue    []*file // to be read, in order, from head on
 	head     int
@@ -66,9 +74,11 @@ const (
 
 // file is a split.
 type file struct {
-	id, path string
+	id string
 
 	// Guarded by source.mu.
+	entry    entry
+	version  string // of the object that pos is in; empty for local files
 	state    state
 	pos      position
 	window   []byte              // the bytes before pos.Offset, for pos.Check
@@ -96,18 +106,31 @@ type stamp struct {
 	modified int64 // µs since 1970
 }
 
-func newSource(cfg connectors.SourceConfig) (*source, error) {
+func newSource(ctx context.Context, cfg connectors.SourceConfig) (_ *source, err error) {
 	cfg = cfg.WithDefaults()
 	o := cfg.Options
-	location, err := parseLocation(o.String("path"), o.Bool("recursive"))
-	if err != nil {
+	about := func(err error) error {
 		if e := sqlerror.As(err); e != nil {
-			return nil, e.About("source " + cfg.Name)
+			return e.About("source " + cfg.Name)
 		}
-		return nil, err
+		return err
 	}
+	var st store
+	if isBucket(o.String("path")) {
+		st, err = openBucket(ctx, cfg)
+	} else if err = refuseBucketOptions(o); err == nil {
+		st, err = openFolder(o.String("path"), o.Bool("recursive"))
+	}
+	if err != nil {
+		return nil, about(err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(about(err), st.close())
+		}
+	}()
 	s := &source{
-		cfg: cfg, location: location,
+		cfg: cfg, store: st,
 		once:   o.String("mode") != "tail",
 		hidden: cfg.Hidden,
 		limits: limits{
@@ -117,11 +140,40 @@ func newSource(cfg connectors.SourceConfig) (*source, error) {
 		tailInterval:    o.Duration("tail_interval"),
 		lastLineTimeout: o.Duration("last_line_timeout"),
 		forgetAfter:     o.Duration("forget_after"),
+		byTime:          o.String("order") == "time",
+		growing:         st.immutable() && o.String("listing") == "growing",
+		lookback:        o.Duration("lookback"),
+		onChanged:       o.String("on_changed_object"),
 		files:           map[string]*file{},
 		ledger:          ledger{files: map[uint64]*finished{}},
 		own:             make([]*file, cfg.Lanes),
 		waiting:         map[*file]struct{}{},
+		replaced:        map[string]struct{}{},
 		wake:            make(chan struct{}),
+	}
+	if s.onChanged == "" {
+		s.onChanged = "reread"
+		if st.immutable() {
+			s.onChanged = "fail"
+		}
+	}
+	if st.immutable() && !o.Has("discovery_interval") {
+		s.listPause = bucketPause
+	}
+	if s.growing && s.once {
+		return nil, sqlerror.Userf(sqlerror.CodeBadOption, "listing = 'growing' needs mode = 'tail'")
+	}
+	if o.Has("format") {
+		format, err := connectors.LookupFormat(o.String("format"))
+		if err == nil && format.Layout != nil {
+			s.limits.layout, err = format.Layout(o)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if s.limits.layout != nil && s.limits.document {
+			return nil, sqlerror.Userf(sqlerror.CodeBadOption, "framing = 'document' does not go with format = '%s', whose files say where records end", format.Name)
+		}
 	}
 	if c := compression(o.String("compression")); c != "auto" {
 		s.compression = c
@@ -131,25 +183,57 @@ func newSource(cfg connectors.SourceConfig) (*source, error) {
 
 func (s *source) Bounded() bool { return s.once }
 
-// list lists the location and notes what is there.
-func (s *source) list() ([]entry, error) {
-	entries, err := s.location.list()
+// bucketPause is the least time between two listings of a bucket where the
+// user has not said how often it should be listed.
+const bucketPause = 10 * time.Second
+
+// list lists the files and notes what is there. Those of the ledger that have
+// not changed are left out.
+func (s *source) list(ctx context.Context) ([]entry, error) {
+	now := s.cfg.Now()
+	s.mu.Lock()
+	after := s.ledger.after
+	s.mu.Unlock()
+	var entries []entry
+	keys := map[uint64]struct{}{}
+	passed, passedKeys := "", []uint64(nil)
+	passing := s.growing
+	err := s.store.list(ctx, after, func(e entry) bool {
+		key := ledgerKey(e.id)
+		keys[key] = struct{}{}
+		s.mu.Lock()
+		finished := s.ledger.files[key]
+		unchanged := finished != nil && finished.unchanged(e)
+		s.mu.Unlock()
+		if !unchanged {
+			entries = append(entries, e)
+		}
+		if passing = passing && unchanged && now.Sub(time.UnixMicro(e.modified)) > s.lookback; passing {
+			passed = e.id
+			passedKeys = append(passedKeys, key)
+		}
+		return ctx.Err() == nil
+	})
+	if err == nil {
+		err = ctx.Err()
+	}
 	if err != nil {
-		if sqlerror.As(err) == nil {
+		if sqlerror.As(err) == nil && ctx.Err() == nil {
 			err = sqlerror.Externalf(sqlerror.CodeExternal, "%w", err).About("source " + s.cfg.Name)
 		}
 		return nil, err
 	}
 	listed := make(map[string]entry, len(entries))
-	keys := make(map[uint64]struct{}, len(entries))
 	for _, e := range entries {
 		listed[e.id] = e
-		keys[ledgerKey(e.id)] = struct{}{}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.listed = listed
-	s.ledger.present(keys, s.cfg.Now(), s.forgetAfter)
+	s.listed, s.listedAt = listed, now
+	s.ledger.present(keys, now, s.forgetAfter)
+	if passed != "" {
+		s.ledger.pass(passed, passedKeys)
+	}
 	return entries, nil
 }
 
@@ -159,14 +243,21 @@ func (s *source) Splits(ctx context.Context, _ bool, known connectors.Positions)
 	if err := s.load(known); err != nil {
 		return nil, err
 	}
-	entries, err := s.list()
-	if err != nil {
-		return nil, err
+	splits := []connectors.Split{{ID: ledgerSplit}}
+	s.mu.Lock()
+	rest := !s.listedAt.IsZero() && s.cfg.Now().Sub(s.listedAt) < s.listPause
+	entries := s.news
+	s.news = nil
+	s.mu.Unlock()
+	if !rest {
+		var err error
+		if entries, err = s.list(ctx); err != nil {
+			return nil, err
+		}
 	}
 	if err := s.verifyKnown(ctx, known); err != nil {
 		return nil, err
 	}
-	splits := []connectors.Split{{ID: ledgerSplit}}
 	for _, e := range entries {
 		s.mu.Lock()
 		_, assigned := s.files[e.id]
@@ -176,7 +267,6 @@ func (s *source) Splits(ctx context.Context, _ bool, known connectors.Positions)
 		case assigned:
 		case finished == nil:
 			splits = append(splits, connectors.Split{ID: e.id})
-		case e.size == finished.size && e.modified == finished.modified:
 		default:
 			split, err := s.reappeared(ctx, e, finished)
 			if err != nil {
@@ -205,39 +295,6 @@ func (s *source) load(known connectors.Positions) error {
 	return nil
 }
 
-// reappeared looks at a file of the ledger that may have changed: it is a split
-// again when it has grown, or was replaced by another.
-func (s *source) reappeared(ctx context.Context, e entry, f *finished) (*connectors.Split, error) {
-	pos := f.position()
-	pos.Gone = false
-	same := false
-	if e.size >= f.size {
-		file, err := os.Open(e.path)
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, nil
-		}
-		if err != nil {
-			return nil, sqlerror.Externalf(sqlerror.CodeExternal, "look at file %s: %w", e.id, err).About("source " + s.cfg.Name)
-		}
-		window, err := readWindow(file, f.size)
-		if err = errors.Join(err, file.Close()); err != nil && !errors.Is(err, io.EOF) {
-			return nil, sqlerror.Externalf(sqlerror.CodeExternal, "look at file %s: %w", e.id, err).About("source " + s.cfg.Name)
-		}
-		same = err == nil && sameCheck(checksum(window), pos.Check)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case !same:
-		s.ledger.remove(e.id)
-		return &connectors.Split{ID: e.id}, ctx.Err()
-	case e.size == f.size:
-		f.modified = e.modified
-		return nil, nil
-	}
-	return &connectors.Split{ID: e.id, Start: pos.encode()}, nil
-}
-
 // verifyKnown finds the known files that were not read to their end and are
 // gone or were replaced. With on_data_loss = 'skip' Poll finds the latter.
 func (s *source) verifyKnown(ctx context.Context, known connectors.Positions) error {
@@ -259,8 +316,10 @@ func (s *source) verifyKnown(ctx context.Context, known connectors.Positions) er
 			if err := s.lose(id, p, "the file has vanished before it was read to its end"); err != nil {
 				return err
 			}
+		case pos.Offset > 0 && s.store.immutable():
+			// Poll finds out what became of it.
 		case pos.Offset > 0 && !s.cfg.SkipsDataLoss():
-			in, same, err := openInput(ctx, e.path, pos, s.compression)
+			in, same, err := openInput(ctx, s.store, e, pos, s.compression, &s.limits)
 			if err != nil && ctx.Err() == nil {
 				err = sqlerror.Externalf(sqlerror.CodeExternal, "look at file %s: %w", id, err).About("source " + s.cfg.Name)
 			}
@@ -305,7 +364,7 @@ func (s *source) Assign(_ context.Context, positions connectors.Positions) error
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.cfg.Now()
-	for _, id := range sortedKeys(positions) {
+	for _, id := range s.inOrder(positions) {
 		if id == ledgerSplit || s.files[id] != nil {
 			continue
 		}
@@ -313,21 +372,39 @@ func (s *source) Assign(_ context.Context, positions connectors.Positions) error
 		if err != nil {
 			return &sqlerror.Error{Code: sqlerror.CodeState, Kind: sqlerror.Internal, Object: "source " + s.cfg.Name, Err: err}
 		}
-		f := &file{id: id, pos: pos, encoded: positions[id], changed: now}
-		s.files[id] = f
 		e, there := s.listed[id]
+		if !there && pos.Done && (s.ledger.find(id) != nil || id <= s.ledger.after) {
+			continue // it is remembered already
+		}
+		if _, ok := s.replaced[id]; ok {
+			delete(s.replaced, id)
+			pos = position{}
+		}
+		if there && pos.Done && s.store.immutable() {
+			if err := s.ledger.put(id, pos, e); err != nil {
+				return &sqlerror.Error{Code: sqlerror.CodeState, Kind: sqlerror.Internal, Object: "source " + s.cfg.Name, Err: err}
+			}
+			s.ledger.find(id).tagged = pos.Version == checksum([]byte(e.version()))
+			s.folded++
+			continue
+		}
+		f := &file{id: id, pos: pos, encoded: pos.encode(), changed: now}
+		s.files[id] = f
 		if !there {
 			s.vanish(f)
 			continue
 		}
-		f.path, f.seen = e.path, stamp{e.size, e.modified}
+		f.entry, f.seen = e, e.stamp()
+		if s.store.immutable() && pos.Offset > 0 {
+			f.version = unknownVersion
+		}
 		if finished := s.ledger.find(id); finished != nil && pos.Done {
 			f.growths = 1
 		}
 		f.total = max(0, e.size-max(pos.Size, pos.Offset))
 		s.bytesTotal += f.total
 		s.open++
-		if s.limits.document && !s.once {
+		if s.limits.document && !s.once && !s.store.immutable() {
 			f.state = waiting // until it is seen not to change
 			f.seen = stamp{size: -1}
 			s.waiting[f] = struct{}{}
@@ -339,10 +416,34 @@ func (s *source) Assign(_ context.Context, positions connectors.Positions) error
 	return nil
 }
 
+// inOrder lists the ids of positions in the order in which files are read.
+func (s *source) inOrder(positions connectors.Positions) []string {
+	ids := slices.Sorted(maps.Keys(positions))
+	if s.byTime {
+		slices.SortStableFunc(ids, func(a, b string) int { return cmp.Compare(s.listed[a].modified, s.listed[b].modified) })
+	}
+	return ids
+}
+
+// check is the checksum of a position that is not the end. The caller holds mu.
+func (f *file) check() string {
+	switch f.version {
+	case "":
+		return checksum(f.window)
+	case unknownVersion:
+		return f.pos.Check
+	}
+	return checksum([]byte(f.version))
+}
+
+// unknownVersion stands for the version of an object that was not opened yet in
+// this run.
+const unknownVersion = "?"
+
 // vanish finishes a file that is no longer there. The caller holds mu.
 func (s *source) vanish(f *file) {
 	if !f.pos.Done {
-		f.pos.Size, f.pos.Check = f.pos.Offset, checksum(f.window)
+		f.pos.Size, f.pos.Check = f.pos.Offset, f.check()
 	}
 	f.pos.Done, f.pos.Gone, f.pos.Skip = true, true, false
 	f.encoded = ""
@@ -379,7 +480,7 @@ func (s *source) Positions() connectors.Positions {
 		}
 		if f.encoded == "" {
 			if !f.pos.Done {
-				f.pos.Check = checksum(f.window)
+				f.pos.Check = f.check()
 			}
 			f.encoded = f.pos.encode()
 		}
@@ -401,7 +502,7 @@ func (s *source) Committed(positions connectors.Positions) {
 		if f.state == waiting && f.growths > 0 && now.Sub(f.changed) < foldAfter {
 			continue
 		}
-		if err := s.ledger.put(id, f.pos, f.seen.modified); err != nil {
+		if err := s.ledger.put(id, f.pos, f.entry); err != nil {
 			s.cfg.Logger.Warn("cannot remember a finished file", "source", s.cfg.Name, "file", id, "error", err)
 			continue
 		}
@@ -443,6 +544,7 @@ func (s *source) Close() error {
 			f.in = nil
 		}
 	}
+	err = errors.Join(err, s.store.close())
 	if err != nil {
 		return fmt.Errorf("close files of source %s: %w", s.cfg.Name, err)
 	}

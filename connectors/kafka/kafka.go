@@ -30,7 +30,7 @@ func init() { connectors.RegisterSource(Connector) }
 
 var spec = connectors.Spec{
 	{Name: "brokers", Kind: connectors.OptionList, Required: true, Doc: "Where to find the cluster: host:port, several separated by commas."},
-	{Name: "topic", Required: true, Doc: "The topic."},
+	{Name: "topic", Required: true, Identity: true, Doc: "The topic."},
 	{Name: "start", Default: "earliest", Doc: "Where a new stream begins: 'earliest', 'latest', or at the first record from a time on (ISO 8601, or milliseconds since 1970). Partitions that are added later begin at their beginning."},
 	{Name: "stop", Default: "never", Choices: []string{"never", "latest"}, Doc: "Whether the source ends where the topic ended when the stream was started first."},
 	{Name: "group", Doc: "A name to show beside the source; positions are not kept in a consumer group."},

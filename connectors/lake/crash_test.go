@@ -19,7 +19,6 @@ import (
 
 	"github.com/leatdb/leat/connectors"
 	"github.com/leatdb/leat/connectors/lake"
-	"github.com/leatdb/leat/internal/objectstore"
 	"github.com/leatdb/leat/internal/objectstore/faultstore"
 	"github.com/leatdb/leat/sql/sqlerror"
 )
@@ -32,12 +31,12 @@ const (
 // openFaulty opens a sink whose store misbehaves, without failing the test when
 // that happens.
 func openFaulty(ctx context.Context, dir string, inject func(faultstore.Call) faultstore.Fault, wrap ...func(icebergcatalog.Catalog) icebergcatalog.Catalog) (*lake.Sink, *faultstore.Store, error) {
-	inner, err := objectstore.OpenLocal(filepath.Join(dir, "lake"))
+	inner, err := openFolder(ctx, dir)
 	if err != nil {
 		return nil, nil, err
 	}
 	store := faultstore.New(inner, inject)
-	cfg := lake.Config{Name: "lake", Store: store, CatalogPath: filepath.Join(dir, "iceberg.db")}
+	cfg := lake.Config{Name: "lake", Store: store, TableFormat: formatOf(dir), CatalogPath: filepath.Join(dir, "iceberg.db")}
 	if len(wrap) > 0 {
 		cfg.WrapCatalog = wrap[0]
 	}
@@ -99,6 +98,12 @@ func checkRun(t *testing.T, dir string) {
 	if temp, _ := filepath.Glob(filepath.Join(dir, "lake/*/*/*.leat-tmp")); len(temp) > 0 {
 		t.Errorf("temporary files are left: %v", temp)
 	}
+	if formatOf(dir) == "hive" {
+		checkPlainReader(t, dir)
+		if staged, _ := filepath.Glob(filepath.Join(dir, "lake/*/_leat/staged/*")); len(staged) > 0 {
+			t.Errorf("staged files are left: %v", staged)
+		}
+	}
 }
 
 // stride thins out the points at which the tests below interfere; LEAT_LONG
@@ -115,16 +120,21 @@ func stride() int {
 
 // TestCrash_AtEveryCall lets the process die before and after each call of the
 // store, starts it again, and finds every row and dead letter once.
-func TestCrash_AtEveryCall(t *testing.T) {
-	total, _, err := run(t.Context(), t.TempDir(), nil)
+func TestCrash_AtEveryCall(t *testing.T) { bothFormats(t, crashAtEveryCall) }
+
+func crashAtEveryCall(t *testing.T, newDir func() string) {
+	total, _, err := run(t.Context(), newDir(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	step := stride()
 	for n := 0; n < total; n += step {
 		for _, after := range []bool{false, true} {
-			dir := t.TempDir()
+			dir := newDir()
 			_, dead, err := run(t.Context(), dir, faultstore.CrashAt(n, after))
+			if formatOf(dir) == "hive" {
+				checkPlainReader(t, dir)
+			}
 			if err == nil && !dead {
 				continue // another order of uploads needed fewer calls
 			}
@@ -139,25 +149,29 @@ func TestCrash_AtEveryCall(t *testing.T) {
 // TestCrash_Repeatedly lets one process after the other die at its k-th call,
 // for rising k, over the same tables.
 func TestCrash_Repeatedly(t *testing.T) {
-	dir := t.TempDir()
-	for n := 3; n < 60; n += 2 * stride() {
-		run(t.Context(), dir, faultstore.CrashAt(n, n%2 == 0))
-	}
-	checkRun(t, dir)
+	bothFormats(t, func(t *testing.T, newDir func() string) {
+		dir := newDir()
+		for n := 3; n < 60; n += 2 * stride() {
+			_, _, _ = run(t.Context(), dir, faultstore.CrashAt(n, n%2 == 0))
+		}
+		checkRun(t, dir)
+	})
 }
 
 // TestFault_AtEveryCall lets each call of the store fail once, before or after
 // its effect or with half of it done; what can be retried is, and nothing
 // lands twice.
-func TestFault_AtEveryCall(t *testing.T) {
-	total, _, err := run(t.Context(), t.TempDir(), nil)
+func TestFault_AtEveryCall(t *testing.T) { bothFormats(t, faultAtEveryCall) }
+
+func faultAtEveryCall(t *testing.T, newDir func() string) {
+	total, _, err := run(t.Context(), newDir(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	step := stride()
 	for _, fault := range []faultstore.Fault{faultstore.FailBefore, faultstore.FailAfter, faultstore.Torn} {
 		for n := int(fault) % step; n < total; n += step {
-			dir := t.TempDir()
+			dir := newDir()
 			synctest.Test(t, func(t *testing.T) {
 				// What a start reads and creates is not retried by the sink: whoever
 				// starts it does that.
@@ -256,8 +270,10 @@ func TestFault_LostAnswers(t *testing.T) {
 
 // TestFault_StoreDown takes the store away in the middle of an epoch and gives
 // it back: the commit waits, says why, and goes through.
-func TestFault_StoreDown(t *testing.T) {
-	dir := t.TempDir()
+func TestFault_StoreDown(t *testing.T) { bothFormats(t, storeDown) }
+
+func storeDown(t *testing.T, newDir func() string) {
+	dir := newDir()
 	synctest.Test(t, func(t *testing.T) {
 		var down atomic.Bool
 		sink, _, err := openFaulty(t.Context(), dir, func(faultstore.Call) faultstore.Fault {
@@ -294,9 +310,11 @@ func TestFault_StoreDown(t *testing.T) {
 
 // TestFault_ContextEnds gives up waiting for a store that is away: the outcome
 // is then unknown or negative, and a new start finds the truth.
-func TestFault_ContextEnds(t *testing.T) {
+func TestFault_ContextEnds(t *testing.T) { bothFormats(t, contextEnds) }
+
+func contextEnds(t *testing.T, newDir func() string) {
 	for n := range 40 {
-		dir := t.TempDir()
+		dir := newDir()
 		stop, landed := false, int64(20)
 		synctest.Test(t, func(t *testing.T) {
 			var calls, from int
@@ -392,11 +410,13 @@ func TestFault_CatalogLocked(t *testing.T) {
 
 // TestFault_PendingIsPublishedLater loses the dead letters' table while an
 // epoch is committed; a zombie that held the same letters wakes up afterwards.
-func TestFault_PendingIsPublishedLater(t *testing.T) {
-	dir := t.TempDir()
+func TestFault_PendingIsPublishedLater(t *testing.T) { bothFormats(t, pendingIsPublishedLaterTest) }
+
+func pendingIsPublishedLaterTest(t *testing.T, newDir func() string) {
+	dir := newDir()
 	sink, _, err := openFaulty(t.Context(), dir, func(c faultstore.Call) faultstore.Fault {
 		// The dead letters' files can be written, their table not.
-		if c.Op == faultstore.Put && strings.HasPrefix(c.Key, "_dead_letters/metadata") && c.N > 20 {
+		if c.Op == faultstore.Put && (strings.HasPrefix(c.Key, "_dead_letters/metadata") || strings.HasPrefix(c.Key, "_dead_letters/_leat/log")) && c.N > 20 {
 			return faultstore.Hang
 		}
 		return faultstore.Pass

@@ -2,10 +2,9 @@ package lake
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
-	"github.com/leatdb/leat/catalog/iceberg"
+	"github.com/leatdb/leat/catalog"
 	"github.com/leatdb/leat/connectors"
 	"github.com/leatdb/leat/connectors/lake/parquetfile"
 	"github.com/leatdb/leat/sql/types"
@@ -28,10 +27,10 @@ const (
 
 // deadLetterDefinition is the table that takes what could not be landed, one
 // for all streams of a sink.
-func deadLetterDefinition(adopt bool) iceberg.Definition {
+func deadLetterDefinition(adopt bool) catalog.Definition {
 	str := types.TypeText
-	return iceberg.Definition{
-		Name: iceberg.DeadLetterTable,
+	return catalog.Definition{
+		Name: catalog.DeadLetterTable,
 		Schema: types.Schema{
 			letterStream:     {Name: "stream", Type: str},
 			letterSource:     {Name: "source", Type: str},
@@ -45,8 +44,9 @@ func deadLetterDefinition(adopt bool) iceberg.Definition {
 			letterEpoch:      {Name: "epoch", Type: types.TypeInt64},
 			letterTable:      {Name: "target_table", Type: str},
 		},
-		Partition: []iceberg.PartitionField{{Name: "stream", Column: letterStream, Transform: "identity"}},
+		Partition: []catalog.PartitionField{{Name: "stream", Column: letterStream, Transform: "identity"}},
 		Adopt:     adopt,
+		Format:    "parquet",
 	}
 }
 
@@ -65,7 +65,7 @@ type letterWriter struct {
 }
 
 func newLetterWriter(w *laneWriter) (*letterWriter, error) {
-	schema, err := fileSchema(w.stream.letters)
+	schema, err := fileSchema(w.stream.letters, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -128,8 +128,8 @@ func (l *letterWriter) account() {
 func (l *letterWriter) encode(ctx context.Context) error {
 	if l.file == nil {
 		s := l.lane.stream
-		key := fmt.Sprintf("%s/data/stream=%s/%s", s.letterFolder, safeName(s.spec.Stream, 60), l.lane.fileName())
-		l.sink = &lazySink{uploads: l.lane.uploads, key: key}
+		l.sink = &lazySink{uploads: l.lane.uploads}
+		l.sink.key, l.sink.place = s.letterKey(l.lane)
 		l.file = l.encoder.NewFile(l.sink)
 	}
 	if err := l.file.WriteRows(ctx, l.rows); err != nil {
@@ -154,7 +154,7 @@ func (l *letterWriter) finish(ctx context.Context) error {
 	l.file.Discard()
 	out := &outputFile{key: l.sink.key, partition: []any{l.lane.stream.spec.Stream}, rows: l.n, footer: footer}
 	l.files = append(l.files, out)
-	l.lane.uploads.finish(out, l.sink.writer, &l.lane.inFlight, l.lane.wake)
+	l.lane.uploads.finish(out, l.sink.writer, &l.lane.inFlight)
 	l.file, l.sink, l.n, l.held = nil, nil, 0, 0
 	return nil
 }

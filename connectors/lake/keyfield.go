@@ -16,7 +16,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/decimal128"
 
-	"github.com/leatdb/leat/catalog/iceberg"
+	"github.com/leatdb/leat/catalog"
 	"github.com/leatdb/leat/sql/types"
 )
 
@@ -37,10 +37,11 @@ type keyField struct {
 	name      string
 	column    int
 	kind      types.Kind // of what is stored
+	stored    types.Type
 	transform transform
 	width     int64 // of bucket and truncate
 
-	values  []any // by number, as iceberg.DataFile.Partition
+	values  []any // by number, as catalog.NewFile.Partition
 	numbers *numberTable
 	texts   map[string]int32
 	remap   []int32 // of a dictionary array, −1 where unknown
@@ -48,8 +49,8 @@ type keyField struct {
 	buffer  [16]byte
 }
 
-func newKeyField(spec iceberg.SpecField, column iceberg.Column) (*keyField, error) {
-	f := &keyField{name: spec.Name, column: spec.Column, kind: column.Type.Kind}
+func newKeyField(spec catalog.SpecField, column catalog.TargetColumn) (*keyField, error) {
+	f := &keyField{name: spec.Name, column: spec.Column, kind: column.Type.Kind, stored: column.Type}
 	if column.Type.Kind == types.Decimal && column.Type.Precision > 18 {
 		f.kind = wideDecimal
 	}

@@ -39,7 +39,8 @@ type laneWriter struct {
 	limit   int64 // bytes of memory
 	pool    *parquetfile.Pool
 	append  *parquetfile.Appender
-	encoder *parquetfile.Encoder
+	width   int // columns of files
+	encoder fileEncoder
 	router  *router
 	letters *letterWriter
 
@@ -56,19 +57,20 @@ type laneWriter struct {
 	bytes int64 // of finished files
 
 	columns []arrow.Array
-	all     []int32 // 0, 1, 2, …
+	stored  []arrow.Array // those of columns that files have
+	all     []int32       // 0, 1, 2, …
 
 	held     int64        // memory of open files
 	inFlight atomic.Int64 // memory of files that are being uploaded
-	wake     chan struct{}
 	inOpen   atomic.Int64 // held and the letters', for Buffered
 	written  atomic.Int64
+	parted   atomic.Int64 // files in open
 }
 
 // openFile is a partition that has rows in this epoch.
 type openFile struct {
 	rows *parquetfile.Rows
-	file *parquetfile.File // nil before the first page
+	file dataFile // nil before the first page
 	sink *lazySink
 	n    int64 // rows
 	held int64 // as counted in laneWriter.held
@@ -81,15 +83,19 @@ func newLaneWriter(s *streamSink, lane int) (*laneWriter, error) {
 	}
 	w := &laneWriter{
 		stream: s, lane: lane, limit: max(memory/int64(max(s.spec.Lanes, 1)), leastMemory),
-		append: parquetfile.NewAppender(s.schema), wake: make(chan struct{}, 1),
+		append: parquetfile.NewAppender(s.schema),
 	}
 	w.pool = &parquetfile.Pool{Most: w.limit / 2}
 	var err error
-	if w.encoder, err = parquetfile.NewEncoder(s.schema, w.pool, s.settings.Load().encoding); err != nil {
+	if w.encoder, err = newFileEncoder(s, w.pool); err != nil {
 		return nil, sqlerror.Userf(sqlerror.CodeBadOption, "%w", err)
 	}
+	w.width = len(s.schema.Columns())
 	if w.router, err = newRouter(s.target); err != nil {
 		return nil, err
+	}
+	if s.sink.hive {
+		w.router.folder = hivePath
 	}
 	if w.letters, err = newLetterWriter(w); err != nil {
 		return nil, err
@@ -114,6 +120,7 @@ func (w *laneWriter) clear() {
 	w.append.NextEpoch()
 	w.open, w.files, w.rows, w.bytes, w.held = nil, nil, 0, 0, 0
 	w.inOpen.Store(0)
+	w.parted.Store(0)
 	w.written.Store(0)
 }
 
@@ -140,11 +147,16 @@ func (w *laneWriter) Write(ctx context.Context, d connectors.Delta) error {
 	if err := w.checkDelta(d); err != nil {
 		return err
 	}
-	w.columns = w.columns[:0]
-	for _, c := range d.Batch.Columns() {
-		w.columns = append(w.columns, c)
+	w.columns = append(w.columns[:0], d.Batch.Columns()...)
+	stored := w.columns
+	if w.stream.stored != nil {
+		w.stored = w.stored[:0]
+		for _, c := range w.stream.stored {
+			w.stored = append(w.stored, w.columns[c])
+		}
+		stored = w.stored
 	}
-	if err := w.append.Bind(w.columns); err != nil {
+	if err := w.append.Bind(stored); err != nil {
 		return fmt.Errorf("stream %s: %w", w.stream.spec.Stream, err)
 	}
 	rows := d.Sel
@@ -198,18 +210,19 @@ func (w *laneWriter) spread(ctx context.Context, rows []int32) error {
 		}
 		if w.open[g.part] == nil {
 			w.open[g.part] = w.newFile(w.router.parts[g.part].path)
+			w.parted.Add(1)
 		}
 	}
 	if len(rows) < fewRows*len(groups) {
 		// Many partitions with few rows each: the partitions' buffers are what
 		// misses the cache.
 		for _, g := range groups {
-			for column := range w.columns {
+			for column := range w.width {
 				w.append.AppendColumn(w.open[g.part].rows, column, g.rows)
 			}
 		}
 	} else {
-		for column := range w.columns {
+		for column := range w.width {
 			for _, g := range groups {
 				w.append.AppendColumn(w.open[g.part].rows, column, g.rows)
 			}
@@ -238,14 +251,9 @@ func (w *laneWriter) spread(ctx context.Context, rows []int32) error {
 }
 
 func (w *laneWriter) newFile(folder string) *openFile {
-	key := w.stream.folder + "/data/"
-	if folder != "" {
-		key += folder + "/"
-	}
-	return &openFile{
-		rows: parquetfile.NewRows(w.stream.schema, w.pool),
-		sink: &lazySink{uploads: w.uploads, key: key + w.fileName()},
-	}
+	sink := &lazySink{uploads: w.uploads}
+	sink.key, sink.place = w.stream.dataKey(folder, w.fileName())
+	return &openFile{rows: parquetfile.NewRows(w.stream.schema, w.pool), sink: sink}
 }
 
 // fileName tells where a file comes from, and is never used twice: not by
@@ -253,6 +261,9 @@ func (w *laneWriter) newFile(folder string) *openFile {
 // the same name that is dropped and created anew.
 func (w *laneWriter) fileName() string {
 	w.counter++
+	if w.stream.sink.hive {
+		return w.hiveName() + w.stream.settings.Load().extension
+	}
 	return fmt.Sprintf("%s-%d-%d-%d-%d-%s.parquet", safeName(w.stream.spec.Stream, 80),
 		w.generation, w.epoch, w.lane, w.counter, w.id[:min(len(w.id), 8)])
 }
@@ -296,9 +307,10 @@ func (w *laneWriter) finish(ctx context.Context, part int) error {
 	f.file.Discard()
 	w.held -= f.held
 	w.open[part] = nil
+	w.parted.Add(-1)
 	w.files = append(w.files, out)
 	w.bytes += footer.Bytes
-	w.uploads.finish(out, f.sink.writer, &w.inFlight, w.wake)
+	w.uploads.finish(out, f.sink.writer, &w.inFlight)
 	return nil
 }
 
@@ -317,14 +329,10 @@ func (w *laneWriter) relieve(ctx context.Context) error {
 			return err
 		}
 		w.pool.Trim(w.pool.Held())
-		for w.held+w.letters.held+w.inFlight.Load() > w.limit && w.inFlight.Load() > 0 {
-			select {
-			case <-w.wake:
-			case <-ctx.Done():
-				return context.Cause(ctx)
-			case <-w.uploads.ctx.Done():
-				return errClosed
-			}
+		if err := w.uploads.until(ctx, func() bool {
+			return w.held+w.letters.held+w.inFlight.Load() <= w.limit || w.inFlight.Load() <= 0
+		}); err != nil {
+			return err
 		}
 	}
 	w.inOpen.Store(w.held + w.letters.held)
@@ -404,6 +412,9 @@ func (w *laneWriter) Seal(ctx context.Context) (connectors.Sealed, error) {
 	w.clear()
 	return s, nil
 }
+
+// OpenPartitions implements connectors.Partitioned.
+func (w *laneWriter) OpenPartitions() int64 { return w.parted.Load() }
 
 // Buffered implements connectors.LaneWriter.
 func (w *laneWriter) Buffered() int64 { return w.inOpen.Load() + w.inFlight.Load() }

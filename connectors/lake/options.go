@@ -3,6 +3,7 @@ package lake
 import (
 	"time"
 
+	"github.com/leatdb/leat/catalog/hive"
 	"github.com/leatdb/leat/connectors"
 	"github.com/leatdb/leat/connectors/lake/parquetfile"
 	"github.com/leatdb/leat/sql/sqlerror"
@@ -10,10 +11,11 @@ import (
 
 // streamSpec are the options of a sink that a stream may override.
 var streamSpec = connectors.Spec{
-	{Name: "format", Default: "parquet", Choices: []string{"parquet"}, Doc: "File format of the table."},
-	{Name: "compression", Default: "zstd", Choices: []string{"zstd", "snappy", "gzip", "none"}, Doc: "Codec of the files' pages."},
+	{Name: "format", Default: "parquet", Choices: []string{"parquet", "json", "csv"}, Doc: "File format of the table; json (a value a line) and csv need table_format = 'hive'."},
+	{Name: "header", Kind: connectors.OptionBool, Default: "true", Doc: "CSV files begin with a line of column names."},
+	{Name: "compression", Default: "zstd", Choices: []string{"zstd", "snappy", "gzip", "none"}, Doc: "Codec of the files' pages, or of whole JSON and CSV files, which know no snappy."},
 	{Name: "compression_level", Kind: connectors.OptionInt, Min: 1, Max: 22, Doc: "Level of the codec: 1 to 22 for zstd (default 1), 1 to 9 for gzip (default 1)."},
-	{Name: "commit_interval", Kind: connectors.OptionDuration, Default: "10s", Min: int64(10 * time.Millisecond), Max: int64(24 * time.Hour), Runtime: true, Doc: "How often rows become visible and durable."},
+	{Name: "commit_interval", Kind: connectors.OptionDuration, Default: "10s", Min: int64(10 * time.Millisecond), Max: int64(24 * time.Hour), Runtime: true, DefaultIf: &connectors.DefaultIf{Option: "table_format", Is: formatHive, Default: "60s"}, Doc: "How often rows become visible and durable; with hive, whose files nobody compacts, every 60 seconds."},
 	{Name: "commit_size", Kind: connectors.OptionSize, Default: "1GB", Min: 1e6, Max: 1 << 42, Runtime: true, Doc: "Commits earlier when so many bytes of files were written."},
 	{Name: "target_file_size", Kind: connectors.OptionSize, Default: "128MB", Min: 1e6, Max: 16 << 30, Runtime: true, Doc: "A file that reaches this size is finished within an epoch."},
 	{Name: "row_group_size", Kind: connectors.OptionSize, Default: "64MiB", Min: 1e6, Max: 1 << 30, Doc: "Bytes of a row group before compression."},
@@ -43,6 +45,8 @@ type settings struct {
 	encoding       parquetfile.Options
 	targetFileSize int64
 	retention      time.Duration
+	// extension ends the names of files in Hive folders.
+	extension string
 }
 
 func newSettings(o connectors.Options) settings {
@@ -55,15 +59,12 @@ func newSettings(o connectors.Options) settings {
 		},
 		targetFileSize: o.Size("target_file_size"),
 		retention:      o.Duration("snapshot_retention"),
+		extension:      hive.Extension(o.String("format"), o.String("compression")),
 	}
 }
 
 // checkAvailable refuses what is named and not there yet.
 func checkAvailable(o connectors.Options) error {
-	if v := o.String("table_format"); v != "iceberg" {
-		return sqlerror.Userf(sqlerror.CodeUnsupported, "table_format = '%s' is not available yet", v).
-			WithHint("leave it out, or write table_format = 'iceberg'")
-	}
 	if v := o.String("catalog"); v != "local" {
 		return sqlerror.Userf(sqlerror.CodeUnsupported, "catalog = '%s' is not available yet", v).
 			WithHint("leave it out, or write catalog = 'local'; catalog_uri puts its file where others reach it")

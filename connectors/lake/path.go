@@ -2,10 +2,11 @@ package lake
 
 import (
 	"fmt"
-	"hash/fnv"
 	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow/decimal128"
+
+	"github.com/leatdb/leat/catalog"
 )
 
 // partitionPath is the folder of a partition. It only helps people who look
@@ -32,27 +33,5 @@ func valueText(v any) string {
 	return fmt.Sprint(v)
 }
 
-// safeName keeps letters, digits, "_", "-" and single dots of ASCII.
-func safeName(s string, most int) string {
-	safe := func(i int) bool {
-		c := s[i]
-		return c == '_' || c == '-' || c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'z' ||
-			c == '.' && i > 0 && s[i-1] != '.'
-	}
-	var b strings.Builder
-	same := s != ""
-	for i := 0; i < len(s) && b.Len() < most; i++ {
-		if safe(i) {
-			b.WriteByte(s[i])
-			continue
-		}
-		b.WriteByte('_')
-		same = false
-	}
-	if same && b.Len() == len(s) {
-		return b.String()
-	}
-	h := fnv.New32a()
-	h.Write([]byte(s))
-	return fmt.Sprintf("%s-%08x", b.String(), h.Sum32())
-}
+// safeName is catalog.SafeName.
+func safeName(s string, most int) string { return catalog.SafeName(s, most) }

@@ -3,7 +3,7 @@ package lake
 import (
 	"github.com/apache/arrow-go/v18/arrow"
 
-	"github.com/leatdb/leat/catalog/iceberg"
+	"github.com/leatdb/leat/catalog"
 )
 
 // router finds the partition of each row. Distinct values of a partition field
@@ -13,6 +13,7 @@ type router struct {
 	fields []*keyField
 	pairs  []*numberTable // of the tuple so far and the next field's number
 	parts  []partition    // by tuple number
+	folder func(fields []*keyField, values []any) string
 
 	ids, codes []int32 // per row
 	counts     []int32 // per partition; zero between calls
@@ -23,8 +24,8 @@ type router struct {
 // partition is one tuple of partition values.
 type partition struct {
 	known  bool
-	values []any  // as iceberg.DataFile.Partition
-	path   string // cosmetic folder, "" for an unpartitioned table
+	values []any  // as catalog.NewFile.Partition
+	path   string // folder, "" for an unpartitioned table
 }
 
 // rowGroup is the rows of one batch that belong to a partition.
@@ -33,8 +34,8 @@ type rowGroup struct {
 	rows []int32 // ascending
 }
 
-func newRouter(target *iceberg.Target) (*router, error) {
-	r := &router{}
+func newRouter(target *catalog.Target) (*router, error) {
+	r := &router{folder: partitionPath}
 	for _, spec := range target.Spec {
 		f, err := newKeyField(spec, target.Columns[spec.Column])
 		if err != nil {
@@ -147,7 +148,7 @@ func (r *router) describe(groups []rowGroup) []rowGroup {
 			id = pair >> 32
 		}
 		p.values[0] = r.fields[0].values[id]
-		p.path = partitionPath(r.fields, p.values)
+		p.path = r.folder(r.fields, p.values)
 	}
 	return groups
 }

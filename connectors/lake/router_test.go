@@ -13,7 +13,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	icebergo "github.com/apache/iceberg-go"
 
-	"github.com/leatdb/leat/catalog/iceberg"
+	"github.com/leatdb/leat/catalog"
 	"github.com/leatdb/leat/sql/types"
 )
 
@@ -133,7 +133,7 @@ func TestRouter(t *testing.T) {
 	transforms := []string{"identity", "bucket[16]", "truncate[3]", "day", "hour"}
 	for seed := range uint64(300) {
 		r := rand.New(rand.NewPCG(seed, 3))
-		target := &iceberg.Target{}
+		target := &catalog.Target{}
 		var chosen []routerColumn
 		var applied []icebergo.Transform
 		for len(chosen) < 1+r.IntN(3) {
@@ -145,8 +145,8 @@ func TestRouter(t *testing.T) {
 			if !tr.CanTransform(c.iceberg) {
 				continue
 			}
-			field := iceberg.SpecField{PartitionField: iceberg.PartitionField{Name: fmt.Sprint("p", len(chosen)), Column: len(chosen), Transform: name}}
-			target.Columns = append(target.Columns, iceberg.Column{Name: "c", Type: c.stored})
+			field := catalog.SpecField{PartitionField: catalog.PartitionField{Name: fmt.Sprint("p", len(chosen)), Column: len(chosen), Transform: name}}
+			target.Columns = append(target.Columns, catalog.TargetColumn{Name: "c", Type: c.stored})
 			target.Spec = append(target.Spec, field)
 			chosen, applied = append(chosen, c), append(applied, tr)
 		}

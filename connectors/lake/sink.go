@@ -5,7 +5,7 @@
 // The parts, from the lane to the table: lane.go takes rows, router.go finds
 // each row's partition, package parquetfile encodes, upload.go sends files,
 // stream.go commits by the decisions of package protocol to tables of
-// catalog/iceberg.
+// catalog/iceberg or catalog/hive; what only the latter needs is in hive.go.
 package lake
 
 import (
@@ -21,13 +21,14 @@ import (
 	"github.com/leatdb/leat/connectors"
 	"github.com/leatdb/leat/connectors/lake/protocol"
 	"github.com/leatdb/leat/internal/objectstore"
+	"github.com/leatdb/leat/internal/sched"
 	"github.com/leatdb/leat/sql/sqlerror"
 )
 
 func init() {
 	connectors.RegisterSink(&connectors.SinkConnector{
 		Name:       "s3",
-		Doc:        "Tables of Parquet files on S3 or in a local folder, in Apache Iceberg format.",
+		Doc:        "Tables of files on S3 or in a local folder, as Apache Iceberg tables or as plain Hive-style folders.",
 		Spec:       sinkSpec,
 		StreamSpec: streamSpec,
 		Open:       open,
@@ -39,19 +40,32 @@ type Config struct {
 	Name string // of the sink, the namespace of its tables
 	// Store is rooted at the lake's folder; Close closes it.
 	Store objectstore.Store
+	// TableFormat is "iceberg", also when empty, or "hive"; the latter needs a
+	// Store that is an objectstore.Stager and no catalog.
+	TableFormat string
 	// CatalogPath is the SQLite file of the catalog, CatalogName its name in it.
 	CatalogPath, CatalogName string
 	// WrapCatalog is iceberg.Options.Wrap.
 	WrapCatalog func(icebergcatalog.Catalog) icebergcatalog.Catalog
 	Logger      connectors.Logger
+	// Catalog and ComparesProperties are iceberg.Options'.
+	Catalog            icebergcatalog.Catalog
+	ComparesProperties bool
+	// Scheduler is nil for the system's.
+	Scheduler sched.Scheduler
+	// Rules are left as they are but by tests that show what one is for.
+	Rules protocol.Rules
 }
 
 // Sink is a lake that streams write to. It implements connectors.Sink.
 type Sink struct {
-	name   string
-	store  objectstore.Store
-	lake   *iceberg.Lake
-	logger connectors.Logger
+	name      string
+	store     objectstore.Store
+	lake      tables
+	hive      bool // tables are plain folders
+	logger    connectors.Logger
+	scheduler sched.Scheduler
+	rules     protocol.Rules
 }
 
 func open(ctx context.Context, cfg connectors.SinkConfig) (connectors.Sink, error) {
@@ -59,6 +73,7 @@ func open(ctx context.Context, cfg connectors.SinkConfig) (connectors.Sink, erro
 	if err := checkAvailable(o); err != nil {
 		return nil, err
 	}
+	format := o.String("table_format")
 	uri := o.String("catalog_uri")
 	if uri == "" {
 		uri = "iceberg.db"
@@ -81,16 +96,13 @@ func open(ctx context.Context, cfg connectors.SinkConfig) (connectors.Sink, erro
 		return nil, err
 	}
 	return Open(ctx, Config{
-		Name: cfg.Name, Store: store, CatalogPath: catalogPath, CatalogName: o.String("catalog_name"), Logger: cfg.Logger,
+		Name: cfg.Name, Store: store, TableFormat: format, CatalogPath: catalogPath, CatalogName: o.String("catalog_name"), Logger: cfg.Logger,
 	})
 }
 
 // Open opens a lake.
 func Open(ctx context.Context, cfg Config) (*Sink, error) {
-	l, err := iceberg.Open(ctx, iceberg.Options{
-		Namespace: cfg.Name, Store: cfg.Store, CatalogPath: cfg.CatalogPath, CatalogName: cfg.CatalogName,
-		Wrap: cfg.WrapCatalog,
-	})
+	l, err := openTables(ctx, cfg)
 	if err != nil {
 		return nil, errors.Join(err, cfg.Store.Close())
 	}
@@ -98,7 +110,13 @@ func Open(ctx context.Context, cfg Config) (*Sink, error) {
 	if logger == nil {
 		logger = silent{}
 	}
-	return &Sink{name: cfg.Name, store: cfg.Store, lake: l, logger: logger}, nil
+	scheduler := cfg.Scheduler
+	if scheduler == nil {
+		scheduler = sched.System{}
+	}
+	return &Sink{
+		name: cfg.Name, store: cfg.Store, lake: l, hive: cfg.TableFormat == formatHive, logger: logger, scheduler: scheduler, rules: cfg.Rules,
+	}, nil
 }
 
 type silent struct{}
@@ -124,21 +142,30 @@ func (s *Sink) Close() error { return errors.Join(s.lake.Close(), s.store.Close(
 
 // Stream implements connectors.Sink.
 func (s *Sink) Stream(ctx context.Context, spec connectors.StreamSpec) (connectors.StreamSink, error) {
-	d := iceberg.Definition{
-		Name: spec.Table, Schema: spec.Schema, Adopt: spec.Adopt || spec.Options.Bool("adopt"),
-		Writers: func(properties map[string]string) iceberg.Writers { return writersOf(spec.Stream, properties) },
+	if err := s.checkFormat(spec.Options); err != nil {
+		return nil, err
+	}
+	d := catalog.Definition{
+		Name: spec.Table, Schema: spec.Schema, Adopt: spec.Adopt || spec.Options.Bool("adopt"), Stream: spec.Stream,
+		Format: spec.Options.String("format"), Options: formatOptions(spec.Options),
+		Writers: func(properties map[string]string) catalog.Writers { return writersOf(spec.Stream, properties) },
 	}
 	for _, f := range spec.Partition {
-		d.Partition = append(d.Partition, iceberg.PartitionField{Name: f.Name, Column: f.Column, Transform: f.Transform})
+		d.Partition = append(d.Partition, catalog.PartitionField{Name: f.Name, Column: f.Column, Transform: f.Transform})
 	}
-	if spec.Table == iceberg.DeadLetterTable {
+	if spec.Table == catalog.DeadLetterTable {
 		return nil, sqlerror.Userf(sqlerror.CodeConflict, "table %s takes dead letters and cannot be a stream's target", spec.Table)
 	}
 	target, err := s.lake.Define(ctx, d)
 	if err != nil {
 		return nil, err
 	}
-	letters, err := s.lake.Define(ctx, deadLetterDefinition(d.Adopt))
+	l := deadLetterDefinition(d.Adopt)
+	l.Stream = spec.Stream
+	if s.hive {
+		l.Partition = nil
+	}
+	letters, err := s.lake.Define(ctx, l)
 	if err != nil {
 		return nil, err
 	}
@@ -147,8 +174,8 @@ func (s *Sink) Stream(ctx context.Context, spec connectors.StreamSpec) (connecto
 
 // writersOf says who writes to a table with these properties. A record that
 // cannot be read counts: Begin reports it.
-func writersOf(stream string, properties map[string]string) iceberg.Writers {
-	var w iceberg.Writers
+func writersOf(stream string, properties map[string]string) catalog.Writers {
+	var w catalog.Writers
 	for _, name := range protocol.Streams(properties) {
 		if name != stream {
 			w.Others = append(w.Others, name)

@@ -78,7 +78,7 @@ func TestConnector_Options(t *testing.T) {
 	}
 	f("path")
 	f("did you mean \"path\"", "paht", "/x")
-	f("not available yet", "path", dir, "table_format", "hive")
+	f("none of", "path", dir, "table_format", "delta")
 	f("not available yet", "path", dir, "catalog", "glue")
 	f("none of", "path", dir, "format", "orc")
 	f("compression", "path", dir, "compression", "brotli")
@@ -98,6 +98,56 @@ func TestConnector_Options(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(dir, "sub/cat.db")); err != nil {
 		t.Errorf("the catalog is not where catalog_uri says: %v", err)
 	}
+}
+
+// TestConnector_CommitInterval has another default for folders, which nobody
+// compacts.
+func TestConnector_CommitInterval(t *testing.T) {
+	c, err := connectors.LookupSink("s3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := func(want time.Duration, pairs ...string) {
+		t.Helper()
+		own := c.StreamSpec.MustOptions()
+		if got := c.Spec.MustOptions(append(pairs, "path", "/x")...).Over(own).Duration("commit_interval"); got != want {
+			t.Errorf("%q: %s, want %s", pairs, got, want)
+		}
+	}
+	f(10 * time.Second)
+	f(10*time.Second, "table_format", "iceberg")
+	f(time.Minute, "table_format", "hive")
+	f(time.Second, "table_format", "hive", "commit_interval", "1s")
+}
+
+// TestSink_FormatsThatDoNotFit refuses options of files that do not go together.
+func TestSink_FormatsThatDoNotFit(t *testing.T) {
+	bothFormats(t, func(t *testing.T, newDir func() string) {
+		dir := newDir()
+		sink := openSink(t, dir, nil)
+		c, err := connectors.LookupSink("s3")
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := func(want string, pairs ...string) {
+			t.Helper()
+			spec := tripSpec("s1")
+			spec.Options = c.StreamSpec.MustOptions(pairs...)
+			_, err := sink.Stream(t.Context(), spec)
+			if e := sqlerror.As(err); e == nil || e.Kind != sqlerror.User || e.Hint == "" || !strings.Contains(err.Error(), want) {
+				t.Errorf("%q: %v, want %q", pairs, err, want)
+			}
+		}
+		if formatOf(dir) == "iceberg" {
+			f("needs plain folders", "format", "json")
+			f("needs plain folders", "format", "csv")
+		} else {
+			f("snappy", "format", "json", "compression", "snappy")
+			f("snappy", "format", "csv", "compression", "snappy")
+			f("header", "format", "json", "header", "true")
+		}
+		f("header", "header", "false")
+	})
 }
 
 func TestConnector_SecretsAreMarked(t *testing.T) {
@@ -201,8 +251,10 @@ func TestSink_S3(t *testing.T) {
 }
 
 // TestStream_FileSizes rolls files at their target size.
-func TestStream_FileSizes(t *testing.T) {
-	sink := openSink(t, t.TempDir(), nil)
+func TestStream_FileSizes(t *testing.T) { bothFormats(t, fileSizesTest) }
+
+func fileSizesTest(t *testing.T, newDir func() string) {
+	sink := openSink(t, newDir(), nil)
 	spec := tripSpec("s1")
 	spec.Lanes, spec.Partition = 1, nil
 	c, err := connectors.LookupSink("s3")
@@ -245,12 +297,14 @@ func TestStream_FileSizes(t *testing.T) {
 
 // TestStream_ManyPartitions keeps 5,000 partitions open within a memory that
 // does not hold them.
-func TestStream_ManyPartitions(t *testing.T) {
+func TestStream_ManyPartitions(t *testing.T) { bothFormats(t, manyPartitionsTest) }
+
+func manyPartitionsTest(t *testing.T, newDir func() string) {
 	partitions, rowsEach := 5000, 60
 	if testing.Short() {
 		partitions, rowsEach = 1000, 300
 	}
-	sink := openSink(t, t.TempDir(), nil)
+	sink := openSink(t, newDir(), nil)
 	spec := tripSpec("s1")
 	spec.Lanes, spec.MemoryBytes = 1, 5<<20
 	stream := openStream(t, sink, spec)
@@ -302,14 +356,16 @@ func TestStream_ManyPartitions(t *testing.T) {
 
 // TestStream_ManyCommits looks at the table's metadata over many commits, more
 // of them with LEAT_LONG set.
-func TestStream_ManyCommits(t *testing.T) {
+func TestStream_ManyCommits(t *testing.T) { bothFormats(t, manyCommitsTest) }
+
+func manyCommitsTest(t *testing.T, newDir func() string) {
 	commits := 300
 	if os.Getenv("LEAT_LONG") != "" {
 		commits = 5000
 	} else if testing.Short() {
 		commits = 120
 	}
-	dir := t.TempDir()
+	dir := newDir()
 	sink := openSink(t, dir, nil)
 	spec := tripSpec("s1")
 	spec.Lanes, spec.Partition = 1, nil
@@ -358,8 +414,10 @@ func TestStream_ManyCommits(t *testing.T) {
 
 // TestStream_DeadLettersAreKeptWhole writes letters that are long, empty and no
 // text.
-func TestStream_DeadLettersAreKeptWhole(t *testing.T) {
-	sink := openSink(t, t.TempDir(), nil)
+func TestStream_DeadLettersAreKeptWhole(t *testing.T) { bothFormats(t, deadLettersAreKeptWholeTest) }
+
+func deadLettersAreKeptWholeTest(t *testing.T, newDir func() string) {
+	sink := openSink(t, newDir(), nil)
 	spec := tripSpec("s1")
 	spec.Lanes = 1
 	stream := openStream(t, sink, spec)

@@ -2,8 +2,6 @@ package lake
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,11 +9,14 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/leatdb/leat/catalog"
+	"github.com/leatdb/leat/catalog/hive"
 	"github.com/leatdb/leat/catalog/iceberg"
 	"github.com/leatdb/leat/connectors"
 	"github.com/leatdb/leat/connectors/lake/parquetfile"
 	"github.com/leatdb/leat/connectors/lake/protocol"
 	"github.com/leatdb/leat/internal/objectstore"
+	"github.com/leatdb/leat/internal/sched"
 	"github.com/leatdb/leat/sql/sqlerror"
 	"github.com/leatdb/leat/sql/types"
 )
@@ -30,12 +31,14 @@ const maintainEvery = 50
 // Begin starts over from what the table says; nothing else can be right, since
 // the epoch may have been committed although the answer was lost.
 type streamSink struct {
-	sink         *Sink
-	spec         connectors.StreamSpec
-	settings     atomic.Pointer[settings]
-	target       *iceberg.Target
-	letters      *iceberg.Target
-	schema       *parquetfile.Schema
+	sink     *Sink
+	spec     connectors.StreamSpec
+	settings atomic.Pointer[settings]
+	target   *catalog.Target
+	letters  *catalog.Target
+	schema   *parquetfile.Schema
+	// stored are the columns of the stream's schema that files have; nil is all.
+	stored       []int
 	folder       string // keys of the two tables' folders
 	letterFolder string
 	key          string // of the state's property
@@ -53,7 +56,7 @@ type streamSink struct {
 	closed  bool
 }
 
-func newStreamSink(sink *Sink, spec connectors.StreamSpec, target, letters *iceberg.Target) (*streamSink, error) {
+func newStreamSink(sink *Sink, spec connectors.StreamSpec, target, letters *catalog.Target) (*streamSink, error) {
 	if spec.Retrying == nil {
 		spec.Retrying = func(error) {}
 	}
@@ -74,7 +77,10 @@ func newStreamSink(sink *Sink, spec connectors.StreamSpec, target, letters *iceb
 	if s.letterFolder, err = sink.store.Key(letters.Location); err != nil {
 		return nil, err
 	}
-	if s.schema, err = fileSchema(target); err != nil {
+	if sink.hive {
+		s.stored = outsidePartition(target)
+	}
+	if s.schema, err = fileSchema(target, s.stored); err != nil {
 		return nil, err
 	}
 	for lane := range spec.Lanes {
@@ -87,17 +93,25 @@ func newStreamSink(sink *Sink, spec connectors.StreamSpec, target, letters *iceb
 	return s, nil
 }
 
-// fileSchema is the schema of a target's files.
-func fileSchema(t *iceberg.Target) (*parquetfile.Schema, error) {
-	stored := map[types.Kind]parquetfile.Type{
+// fileSchema is the schema of a target's files; stored are the columns that
+// these have, nil for all.
+func fileSchema(t *catalog.Target, stored []int) (*parquetfile.Schema, error) {
+	fields := t.Columns
+	if stored != nil {
+		fields = make([]catalog.TargetColumn, len(stored))
+		for i, column := range stored {
+			fields[i] = t.Columns[column]
+		}
+	}
+	kinds := map[types.Kind]parquetfile.Type{
 		types.Bool: parquetfile.Boolean, types.Int32: parquetfile.Int, types.Int64: parquetfile.Long,
 		types.Float32: parquetfile.Float, types.Float64: parquetfile.Double, types.Decimal: parquetfile.Decimal,
 		types.Date: parquetfile.Date, types.Time: parquetfile.Time, types.DateTime: parquetfile.Timestamp,
 		types.Timestamp: parquetfile.TimestampTZ, types.String: parquetfile.String, types.Binary: parquetfile.Binary,
 	}
-	columns := make([]parquetfile.Column, len(t.Columns))
-	for i, c := range t.Columns {
-		typ, ok := stored[c.Type.Kind]
+	columns := make([]parquetfile.Column, len(fields))
+	for i, c := range fields {
+		typ, ok := kinds[c.Type.Kind]
 		if !ok || c.Type.Name == "BINARY" || c.Type.Name == "CHAR" {
 			return nil, sqlerror.Userf(sqlerror.CodeUnsupported, "column %s of type %s cannot be written", c.Name, c.Type)
 		}
@@ -119,17 +133,13 @@ func (s *streamSink) SetOptions(o connectors.Options) {
 // Writer implements connectors.StreamSink.
 func (s *streamSink) Writer(lane int) connectors.LaneWriter { return s.lanes[lane] }
 
-// newID is a random name of 128 bits.
-func newID() string {
-	var b [16]byte
-	rand.Read(b[:])
-	return hex.EncodeToString(b[:])
-}
+// newID is a name that is not given twice.
+func (s *streamSink) newID() string { return sched.ID(s.sink.scheduler) }
 
 // update lets decide change a table until it is done, ctx ends or nothing can
 // be mended: what fails is decided anew on what the table then says.
-func (s *streamSink) update(ctx context.Context, t *iceberg.Target, fresh bool, decide func(iceberg.Version) (*iceberg.Change, error)) (iceberg.Version, error) {
-	var backoff objectstore.Backoff
+func (s *streamSink) update(ctx context.Context, t *catalog.Target, fresh bool, decide func(catalog.Version) (*catalog.Change, error)) (catalog.Version, error) {
+	backoff := objectstore.Backoff{Scheduler: s.sink.scheduler}
 	told := false
 	for attempt := 0; ; attempt++ {
 		v, err := t.Update(ctx, fresh || attempt > 0, decide)
@@ -142,7 +152,7 @@ func (s *streamSink) update(ctx context.Context, t *iceberg.Target, fresh bool, 
 		if ctx.Err() != nil {
 			return v, fmt.Errorf("stream %s: %w", s.spec.Stream, err)
 		}
-		conflict := iceberg.IsConflict(err)
+		conflict := iceberg.IsConflict(err) || hive.IsConflict(err)
 		if !conflict && !sqlerror.IsRetryable(err) {
 			return v, about(err, s.spec.Stream)
 		}
@@ -165,7 +175,7 @@ func about(err error, stream string) error {
 }
 
 // record reads the stream's record from a version of the table.
-func (s *streamSink) record(v iceberg.Version) (*protocol.Record, error) {
+func (s *streamSink) record(v catalog.Version) (*protocol.Record, error) {
 	return protocol.Decode(v.Properties[s.key])
 }
 
@@ -181,24 +191,25 @@ func (s *streamSink) Begin(ctx context.Context, initial func(context.Context) (m
 		return connectors.State{}, false, err
 	}
 	var (
-		id, instance = newID(), newID()
+		id, instance = s.newID(), s.newID()
 		next         protocol.Record
 		resumed      bool
 	)
-	v, err := s.update(ctx, s.target, true, func(v iceberg.Version) (*iceberg.Change, error) {
+	v, err := s.update(ctx, s.target, true, func(v catalog.Version) (*catalog.Change, error) {
 		found, err := s.record(v)
 		if err != nil {
 			return nil, err
 		}
-		if next.Instance != "" && protocol.DecideStart(next, found) == protocol.Done {
+		if next.Instance != "" && s.sink.rules.DecideStart(next, found) == protocol.Done {
 			return nil, nil
 		}
-		next = protocol.Start(found, id, instance, s.columnIDs())
+		next = s.sink.rules.Start(found, id, instance, s.columnIDs())
 		if resumed = found != nil; !resumed {
 			if first == nil {
 				return nil, errDropped
 			}
 			next.Positions = first
+			next.Generation += v.Dropped[s.spec.Stream]
 		}
 		return s.change(ctx, &next, nil, connectors.CommitInfo{}, 0)
 	})
@@ -209,16 +220,22 @@ func (s *streamSink) Begin(ctx context.Context, initial func(context.Context) (m
 	if err != nil {
 		return connectors.State{}, false, err
 	}
-	if found == nil || found.Instance != instance {
+	if s.sink.rules.DecideStart(next, found) != protocol.Done {
 		return connectors.State{}, false, about(protocol.Fenced.Err(s.spec.Stream, &next), s.spec.Stream)
 	}
 	s.base, s.tried = *found, nil
 	if err := s.loadPositions(ctx, &s.base); err != nil {
 		return connectors.State{}, false, err
 	}
+	// What is decided is finished before anything is thrown away: an upload that is
+	// in no commit then never will be.
+	if err := s.settle(ctx, s.target); err != nil {
+		return connectors.State{}, false, err
+	}
 	if err := s.publish(ctx); err != nil {
 		return connectors.State{}, false, err
 	}
+	s.sweep(ctx, s.base.Generation-1)
 	s.beginLanes()
 	// The first tidying comes soon, also for a stream that is restarted often.
 	s.commits = maintainEvery - 10
@@ -230,7 +247,7 @@ var errDropped = sqlerror.Externalf(sqlerror.CodeState, "the stream's state was 
 // firstPositions asks for initial positions if the table knows no others.
 func (s *streamSink) firstPositions(ctx context.Context, initial func(context.Context) (map[string]connectors.Positions, error)) (map[string]connectors.Positions, error) {
 	started := false
-	if _, err := s.update(ctx, s.target, true, func(v iceberg.Version) (*iceberg.Change, error) {
+	if _, err := s.update(ctx, s.target, true, func(v catalog.Version) (*catalog.Change, error) {
 		found, err := s.record(v)
 		started = found != nil
 		return nil, err
@@ -254,17 +271,21 @@ func (s *streamSink) columnIDs() []int {
 
 // change is the commit of a record with the files and counts of its epoch; the
 // commit of a start has none.
-func (s *streamSink) change(ctx context.Context, next *protocol.Record, sealed []*sealed, info connectors.CommitInfo, dead int64) (*iceberg.Change, error) {
+func (s *streamSink) change(ctx context.Context, next *protocol.Record, sealed []*sealed, info connectors.CommitInfo, dead int64) (*catalog.Change, error) {
 	stored := *next
-	positions, err := protocol.SplitPositions(&stored)
-	if err != nil {
-		return nil, err
+	var positions []byte
+	if !s.sink.hive {
+		// An entry of a log may be long.
+		var err error
+		if positions, err = protocol.SplitPositions(&stored); err != nil {
+			return nil, err
+		}
 	}
 	switch {
 	case stored.PositionsFile != "":
 		stored.Positions = nil
 	case positions != nil:
-		key := fmt.Sprintf("%s/metadata/leat-positions-%s-%d-%d-%s.json", s.folder, safeName(s.spec.Stream, 80), next.Generation, next.Epoch, newID())
+		key := fmt.Sprintf("%s/metadata/leat-positions-%s-%d-%d-%s.json", s.folder, safeName(s.spec.Stream, 80), next.Generation, next.Epoch, s.newID())
 		if _, err := s.sink.store.Put(ctx, key, positions, objectstore.PutOptions{}); err != nil {
 			return nil, err
 		}
@@ -275,12 +296,12 @@ func (s *streamSink) change(ctx context.Context, next *protocol.Record, sealed [
 	if err != nil {
 		return nil, err
 	}
-	c := &iceberg.Change{
+	c := &catalog.Change{
 		Set: map[string]string{s.key: text},
 		Summary: map[string]string{
-			iceberg.SummaryStream:     s.spec.Stream,
-			iceberg.SummaryGeneration: strconv.FormatInt(next.Generation, 10),
-			iceberg.SummaryEpoch:      strconv.FormatInt(next.Epoch, 10),
+			catalog.SummaryStream:     s.spec.Stream,
+			catalog.SummaryGeneration: strconv.FormatInt(next.Generation, 10),
+			catalog.SummaryEpoch:      strconv.FormatInt(next.Epoch, 10),
 		},
 	}
 	var rows, bytes int64
@@ -291,22 +312,25 @@ func (s *streamSink) change(ctx context.Context, next *protocol.Record, sealed [
 			c.Files = append(c.Files, f.data(s.sink.store))
 		}
 	}
-	c.Summary[iceberg.SummaryRows] = strconv.FormatInt(rows, 10)
-	c.Summary[iceberg.SummaryDead] = strconv.FormatInt(dead, 10)
-	c.Summary[iceberg.SummaryFiles] = strconv.Itoa(len(c.Files))
-	c.Summary[iceberg.SummaryBytes] = strconv.FormatInt(bytes, 10)
+	c.Summary[catalog.SummaryRows] = strconv.FormatInt(rows, 10)
+	c.Summary[catalog.SummaryDead] = strconv.FormatInt(dead, 10)
+	c.Summary[catalog.SummaryFiles] = strconv.Itoa(len(c.Files))
+	c.Summary[catalog.SummaryBytes] = strconv.FormatInt(bytes, 10)
 	if next.Pending != nil && next.Pending.Epoch == next.Epoch {
-		c.Summary[iceberg.SummaryPending] = strconv.FormatInt(dead, 10)
+		c.Summary[catalog.SummaryPending] = strconv.FormatInt(dead, 10)
 	}
 	if text, err := json.Marshal(stored.Positions); err == nil && len(text) <= maxSummaryPositions && stored.Positions != nil {
-		c.Summary[iceberg.SummaryPositions] = string(text)
+		c.Summary[catalog.SummaryPositions] = string(text)
+		if text, err := json.Marshal(s.base.Positions); err == nil && len(text) <= maxSummaryPositions && s.sink.hive {
+			c.Summary[catalog.SummaryFrom] = string(text)
+		}
 	}
 	if len(info.DataLoss) > 0 {
 		text, err := json.Marshal(info.DataLoss)
 		if err != nil {
 			return nil, fmt.Errorf("encode data loss: %w", err)
 		}
-		c.Summary[iceberg.SummaryDataLoss] = string(text)
+		c.Summary[catalog.SummaryDataLoss] = string(text)
 	}
 	return c, nil
 }
@@ -324,7 +348,8 @@ func (s *streamSink) loadPositions(ctx context.Context, r *protocol.Record) erro
 	if err != nil {
 		return err
 	}
-	return objectstore.Retry(ctx, s.spec.Retrying, func(ctx context.Context) error {
+	backoff := objectstore.Backoff{Scheduler: s.sink.scheduler}
+	return backoff.Retry(ctx, s.spec.Retrying, func(ctx context.Context) error {
 		text, err := s.sink.store.Get(ctx, key)
 		if err != nil {
 			return err
@@ -344,25 +369,28 @@ func (s *streamSink) Commit(ctx context.Context, state connectors.State, parts [
 	if err != nil {
 		return connectors.CommitResult{}, err
 	}
+	if err := s.settle(ctx, s.target); err != nil {
+		return connectors.CommitResult{}, err
+	}
 	if err := s.publish(ctx); err != nil {
 		return connectors.CommitResult{}, err
 	}
-	if err := wait(ctx, epoch.files); err != nil {
+	if err := s.uploads.wait(ctx, epoch.files); err != nil {
 		return connectors.CommitResult{}, err
 	}
-	if err := wait(ctx, epoch.letters); err != nil {
+	if err := s.uploads.wait(ctx, epoch.letters); err != nil {
 		return connectors.CommitResult{}, err
 	}
-	next, err := protocol.Next(s.base, state, s.pendingOf(state.Epoch, epoch.letters))
+	next, err := s.sink.rules.Next(s.base, state, s.pendingOf(state.Epoch, epoch.letters))
 	if err != nil {
 		return connectors.CommitResult{}, err
 	}
 	var found *protocol.Record
-	_, err = s.update(ctx, s.target, false, func(v iceberg.Version) (*iceberg.Change, error) {
+	_, err = s.update(ctx, s.target, false, func(v catalog.Version) (*catalog.Change, error) {
 		if found, err = s.record(v); err != nil {
 			return nil, err
 		}
-		verdict := protocol.DecideCommit(s.base, next, found)
+		verdict := s.sink.rules.DecideCommit(s.base, next, found)
 		if err := verdict.Err(s.spec.Stream, found); err != nil {
 			return nil, err
 		}
@@ -389,6 +417,9 @@ func (s *streamSink) Commit(ctx context.Context, state connectors.State, parts [
 	s.deletePositions(ctx, s.base.PositionsFile)
 	s.base, s.tried, s.pending = next, nil, epoch.letters
 	s.commits++
+	if err := s.settle(ctx, s.target); err != nil && ctx.Err() == nil {
+		return result, err
+	}
 	if err := s.publish(ctx); err != nil && ctx.Err() == nil {
 		s.spec.Logger.Warn("dead letters are not yet published", "stream", s.spec.Stream, "epoch", state.Epoch, "error", err)
 	}
@@ -424,7 +455,11 @@ func (s *streamSink) pendingOf(epoch int64, letters []*outputFile) *protocol.Pen
 	}
 	p := &protocol.Pending{Epoch: epoch}
 	for _, f := range letters {
-		p.DeadLetters = append(p.DeadLetters, protocol.File{Path: s.sink.store.URI(f.key), Rows: f.rows, Bytes: f.footer.Bytes})
+		one := protocol.File{Path: s.sink.store.URI(f.key), Rows: f.rows, Bytes: f.footer.Bytes}
+		if f.upload != nil {
+			one.Upload, one.ETags = f.upload.ID, f.upload.ETags
+		}
+		p.DeadLetters = append(p.DeadLetters, one)
 	}
 	return p
 }
@@ -436,17 +471,24 @@ func (s *streamSink) publish(ctx context.Context) error {
 		return nil
 	}
 	mark := protocol.MarkKey(s.spec.Stream, s.base.ID)
-	_, err := s.update(ctx, s.letters, false, func(v iceberg.Version) (*iceberg.Change, error) {
-		verdict, text, err := protocol.DecidePublish(s.base, v.Properties[mark])
+	_, err := s.update(ctx, s.letters, false, func(v catalog.Version) (*catalog.Change, error) {
+		verdict, text, err := s.sink.rules.DecidePublish(s.base, v.Properties[mark])
 		if err != nil || verdict == protocol.Done {
 			return nil, err
 		}
-		return &iceberg.Change{
-			Files:   s.pendingFiles(),
+		files, err := s.pendingFiles()
+		if err != nil {
+			return nil, err
+		}
+		return &catalog.Change{
+			Files:   files,
 			Set:     map[string]string{mark: text},
-			Summary: map[string]string{iceberg.SummaryCompletes: iceberg.Completes(s.spec.Table, s.spec.Stream, s.base.Pending.Epoch)},
+			Summary: map[string]string{catalog.SummaryCompletes: catalog.Completes(s.spec.Table, s.spec.Stream, s.base.Pending.Epoch)},
 		}, nil
 	})
+	if err == nil {
+		err = s.settle(ctx, s.letters)
+	}
 	if err != nil {
 		return fmt.Errorf("publish dead letters: %w", err)
 	}
@@ -457,18 +499,26 @@ func (s *streamSink) publish(ctx context.Context) error {
 
 // pendingFiles describes the pending dead letters: with all statistics if this
 // process wrote them, else by what the record says.
-func (s *streamSink) pendingFiles() []iceberg.DataFile {
-	var files []iceberg.DataFile
+func (s *streamSink) pendingFiles() ([]catalog.NewFile, error) {
+	var files []catalog.NewFile
 	if len(s.pending) > 0 {
 		for _, f := range s.pending {
 			files = append(files, f.data(s.sink.store))
 		}
-		return files
+		return files, nil
 	}
 	for _, f := range s.base.Pending.DeadLetters {
-		files = append(files, iceberg.DataFile{Path: f.Path, Rows: f.Rows, Bytes: f.Bytes, Partition: []any{s.spec.Stream}})
+		one := catalog.NewFile{Path: f.Path, Rows: f.Rows, Bytes: f.Bytes, Partition: []any{s.spec.Stream}}
+		if f.Upload != "" {
+			key, err := s.sink.store.Key(f.Path)
+			if err != nil {
+				return nil, err
+			}
+			one.Upload = &objectstore.Upload{Key: key, ID: f.Upload, ETags: f.ETags, Size: f.Bytes}
+		}
+		files = append(files, one)
 	}
-	return files
+	return files, nil
 }
 
 // deletePositions deletes the file of positions before the last, which a reader
@@ -491,7 +541,7 @@ func (s *streamSink) maintain(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	retention := s.settings.Load().retention
-	for _, t := range []*iceberg.Target{s.target, s.letters} {
+	for _, t := range []*catalog.Target{s.target, s.letters} {
 		if err := t.Maintain(ctx, retention); err != nil {
 			s.spec.Logger.Debug("table metadata was not tidied up", "stream", s.spec.Stream, "error", err)
 		}
@@ -515,7 +565,8 @@ func (s *streamSink) Abort(ctx context.Context) error {
 
 // beginLanes opens the epoch after the last committed one.
 func (s *streamSink) beginLanes() {
-	s.uploads = newUploads(s.sink.store, s.spec.Retrying)
+	s.uploads = newUploads(s.sink.scheduler, s.sink.store, s.spec.Retrying)
+	s.uploads.staged = s.sink.hive
 	for _, w := range s.lanes {
 		w.begin(s.uploads, s.base.ID, s.base.Generation, s.base.Epoch+1)
 	}
@@ -541,7 +592,7 @@ func (s *streamSink) Drop(ctx context.Context) error {
 	s.discard(ctx)
 	if !begun {
 		var found *protocol.Record
-		if _, err := s.update(ctx, s.target, true, func(v iceberg.Version) (_ *iceberg.Change, err error) {
+		if _, err := s.update(ctx, s.target, true, func(v catalog.Version) (_ *catalog.Change, err error) {
 			found, err = s.record(v)
 			return nil, err
 		}); err != nil {
@@ -555,22 +606,23 @@ func (s *streamSink) Drop(ctx context.Context) error {
 	if err := s.publish(ctx); err != nil {
 		return err
 	}
-	_, err := s.update(ctx, s.target, !begun, func(v iceberg.Version) (*iceberg.Change, error) {
+	_, err := s.update(ctx, s.target, !begun, func(v catalog.Version) (*catalog.Change, error) {
 		found, err := s.record(v)
 		if err != nil {
 			return nil, err
 		}
-		verdict := protocol.DecideDrop(s.base, found)
+		verdict := s.sink.rules.DecideDrop(s.base, found)
 		if err := verdict.Err(s.spec.Stream, found); err != nil || verdict == protocol.Done {
 			return nil, err
 		}
-		return &iceberg.Change{Remove: []string{s.key}}, nil
+		return &catalog.Change{Remove: []string{s.key}}, nil
 	})
 	if err != nil {
 		return err
 	}
 	s.deletePositions(ctx, s.base.PositionsFile)
 	s.deletePositions(ctx, "")
+	s.sweep(ctx, s.base.Generation)
 	return nil
 }
 

@@ -4,12 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
+	"slices"
 	"sync/atomic"
 
-	"github.com/leatdb/leat/catalog/iceberg"
+	"github.com/leatdb/leat/catalog"
 	"github.com/leatdb/leat/connectors/lake/parquetfile"
 	"github.com/leatdb/leat/internal/objectstore"
+	"github.com/leatdb/leat/internal/sched"
 )
 
 // uploadsAtOnce bounds how many files of a stream are being finished in the
@@ -23,19 +24,22 @@ type outputFile struct {
 	partition []any
 	rows      int64
 	footer    parquetfile.Footer
-	done      chan struct{}
-	err       error // valid after done
-	stored    bool  // … whether the object exists
+
+	// Guarded by the uploads' monitor.
+	done   bool
+	err    error               // valid when done
+	stored bool                // … whether the object exists, or is staged
+	upload *objectstore.Upload // of a staged one
 }
 
 // data describes the file for the table.
-func (f *outputFile) data(store objectstore.Store) iceberg.DataFile {
-	d := iceberg.DataFile{
+func (f *outputFile) data(store objectstore.Store) catalog.NewFile {
+	d := catalog.NewFile{
 		Path: store.URI(f.key), Rows: f.footer.Rows, Bytes: f.footer.Bytes,
-		Partition: f.partition, SplitOffsets: f.footer.SplitOffsets,
+		Partition: f.partition, SplitOffsets: f.footer.SplitOffsets, Upload: f.upload,
 	}
 	for _, c := range f.footer.Columns {
-		d.Columns = append(d.Columns, iceberg.ColumnStats(c))
+		d.Columns = append(d.Columns, catalog.ColumnStats(c))
 	}
 	return d
 }
@@ -43,26 +47,44 @@ func (f *outputFile) data(store objectstore.Store) iceberg.DataFile {
 // uploads finishes files in the store and knows which of them no commit names
 // yet. It lives for one attempt at an epoch: abort ends it.
 type uploads struct {
-	store    objectstore.Store
-	retrying func(error)
-	ctx      context.Context
-	cancel   context.CancelFunc
-	slots    chan struct{}
-	group    sync.WaitGroup
+	scheduler sched.Scheduler
+	store     objectstore.Store
+	retrying  func(error)
+	// staged says that files are not to exist before a commit has decided so.
+	staged bool
+	ctx    context.Context
+	end    context.CancelFunc
 
-	mu   sync.Mutex
-	open map[*outputFile]bool // not committed
+	m       sched.Monitor        // guards what follows
+	running int                  // goroutines
+	busy    int                  // … of them that are finishing a file
+	open    map[*outputFile]bool // not committed
 }
 
-func newUploads(store objectstore.Store, retrying func(error)) *uploads {
-	u := &uploads{store: store, retrying: retrying, slots: make(chan struct{}, uploadsAtOnce), open: map[*outputFile]bool{}}
-	u.ctx, u.cancel = context.WithCancel(context.Background())
+func newUploads(scheduler sched.Scheduler, store objectstore.Store, retrying func(error)) *uploads {
+	u := &uploads{
+		scheduler: scheduler, store: store, retrying: retrying, m: scheduler.NewMonitor(), open: map[*outputFile]bool{},
+	}
+	u.ctx, u.end = context.WithCancel(context.Background())
 	return u
 }
 
+// cancel lets everything end that is under way.
+func (u *uploads) cancel() {
+	u.m.Lock()
+	u.end()
+	u.m.Broadcast()
+	u.m.Unlock()
+}
+
 // create begins an object.
-func (u *uploads) create(ctx context.Context, key string) (w objectstore.Writer, err error) {
-	err = objectstore.Retry(ctx, u.retrying, func(context.Context) error {
+func (u *uploads) create(ctx context.Context, key, place string) (w objectstore.Writer, err error) {
+	backoff := objectstore.Backoff{Scheduler: u.scheduler}
+	err = backoff.Retry(ctx, u.retrying, func(context.Context) error {
+		if u.staged {
+			w, err = stage(u.ctx, u.store, key, place, u.retrying)
+			return err
+		}
 		w, err = u.store.Create(u.ctx, key, objectstore.WriterOptions{Retrying: u.retrying})
 		return err
 	})
@@ -70,46 +92,57 @@ func (u *uploads) create(ctx context.Context, key string) (w objectstore.Writer,
 }
 
 // finish makes the object exist in the background. held is lowered by what the
-// writer held in memory when it is done; wake is signalled then.
-func (u *uploads) finish(f *outputFile, w objectstore.Writer, held *atomic.Int64, wake chan<- struct{}) {
-	f.done = make(chan struct{})
-	u.mu.Lock()
-	u.open[f] = true
-	u.mu.Unlock()
+// writer held in memory when it is done.
+func (u *uploads) finish(f *outputFile, w objectstore.Writer, held *atomic.Int64) {
 	size := w.Buffered()
 	held.Add(size)
-	u.group.Go(func() {
-		defer close(f.done)
-		defer func() {
-			held.Add(-size)
-			select {
-			case wake <- struct{}{}:
-			default:
-			}
-		}()
-		select {
-		case u.slots <- struct{}{}:
-			defer func() { <-u.slots }()
-		case <-u.ctx.Done():
-			w.Abort()
-			f.err = u.ctx.Err()
-			return
+	u.m.Lock()
+	u.open[f] = true
+	u.running++
+	u.m.Unlock()
+	u.scheduler.Go("upload "+f.key, func() {
+		err := u.send(w)
+		u.m.Lock()
+		defer u.m.Unlock()
+		held.Add(-size)
+		f.done, f.err, f.stored = true, err, err == nil
+		if s, ok := w.(*stagedObject); ok && err == nil {
+			f.upload = &s.upload
 		}
-		if _, f.err = w.Commit(u.ctx); f.err != nil {
-			w.Abort()
-			return
-		}
-		f.stored = true
+		u.running--
+		u.m.Broadcast()
 	})
 }
 
+// send finishes the object when it is its turn.
+func (u *uploads) send(w objectstore.Writer) error {
+	u.m.Lock()
+	for u.busy == uploadsAtOnce && u.ctx.Err() == nil {
+		u.m.Wait()
+	}
+	u.busy++
+	u.m.Unlock()
+	defer func() {
+		u.m.Lock()
+		u.busy--
+		u.m.Broadcast()
+		u.m.Unlock()
+	}()
+	err := u.ctx.Err()
+	if err == nil {
+		_, err = w.Commit(u.ctx)
+	}
+	if err != nil {
+		w.Abort()
+	}
+	return err
+}
+
 // wait returns when all files are in the store, or one has failed.
-func wait(ctx context.Context, files []*outputFile) error {
+func (u *uploads) wait(ctx context.Context, files []*outputFile) error {
 	for _, f := range files {
-		select {
-		case <-f.done:
-		case <-ctx.Done():
-			return fmt.Errorf("wait for the upload of %s: %w", f.key, context.Cause(ctx))
+		if err := u.until(ctx, func() bool { return f.done }); err != nil {
+			return fmt.Errorf("wait for the upload of %s: %w", f.key, err)
 		}
 		if f.err != nil {
 			return fmt.Errorf("upload %s: %w", f.key, f.err)
@@ -118,10 +151,28 @@ func wait(ctx context.Context, files []*outputFile) error {
 	return nil
 }
 
+// until waits for what the end of an upload brings about.
+func (u *uploads) until(ctx context.Context, reached func() bool) error {
+	defer u.m.BroadcastAfter(ctx)()
+	u.m.Lock()
+	defer u.m.Unlock()
+	for {
+		switch {
+		case reached():
+			return nil
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case u.ctx.Err() != nil && u.running == 0:
+			return errClosed
+		}
+		u.m.Wait()
+	}
+}
+
 // committed takes files out of what abort would delete.
 func (u *uploads) committed(files []*outputFile) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
+	u.m.Lock()
+	defer u.m.Unlock()
 	for _, f := range files {
 		delete(u.open, f)
 	}
@@ -132,18 +183,28 @@ func (u *uploads) committed(files []*outputFile) {
 // deleted is left behind: readers do not see it.
 func (u *uploads) abort(ctx context.Context, keep bool) {
 	u.cancel()
-	u.group.Wait()
-	u.mu.Lock()
-	defer u.mu.Unlock()
+	u.m.Lock()
+	for u.running > 0 {
+		u.m.Wait()
+	}
 	var keys []string
+	var staged []objectstore.Upload
 	for f := range u.open {
-		if f.stored {
+		switch {
+		case f.upload != nil:
+			staged = append(staged, *f.upload)
+		case f.stored:
 			keys = append(keys, f.key)
 		}
 	}
 	u.open = map[*outputFile]bool{}
+	u.m.Unlock()
 	if len(keys) > 0 && !keep {
+		slices.Sort(keys)
 		_ = u.store.Delete(ctx, keys...)
+	}
+	if !keep {
+		discardStaged(ctx, u.store, staged)
 	}
 }
 
@@ -152,13 +213,14 @@ func (u *uploads) abort(ctx context.Context, keep bool) {
 type lazySink struct {
 	uploads *uploads
 	key     string
+	place   string // of a staged object
 	writer  objectstore.Writer
 }
 
 // Write implements parquetfile.Sink.
 func (s *lazySink) Write(ctx context.Context, p []byte) error {
 	if s.writer == nil {
-		w, err := s.uploads.create(ctx, s.key)
+		w, err := s.uploads.create(ctx, s.key, s.place)
 		if err != nil {
 			return err
 		}

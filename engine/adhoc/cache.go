@@ -42,6 +42,7 @@ type object struct {
 	key   string
 	path  string // for messages
 	bytes int64
+	text  bool // it is no Parquet file
 	open  func(ctx context.Context) (catalog.File, error)
 }
 
@@ -514,6 +515,9 @@ func (c *cache) copyParts(ctx context.Context, o object, to string) (err error) 
 	parts.Wait()
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
+	}
+	if o.text {
+		return dst.Sync()
 	}
 	var head, tail [4]byte
 	if o.bytes < 12 {

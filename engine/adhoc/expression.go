@@ -195,7 +195,7 @@ func (s *speller) cast(e *logical.Cast) (string, error) {
 
 func (s *speller) castsPlainly(e *logical.Cast) bool {
 	_, ok := s.plainCast("", e.Arg.Type(), e.T)
-	return ok
+	return ok && !logical.HasQuotient(e.Arg) // DuckDB has only the digits of its type
 }
 
 // volatile reports whether e gives another value each time it is evaluated.

@@ -76,7 +76,8 @@ type kernelCompiler struct {
 }
 
 // compile makes the kernel of e. Unless inside is set, e is an operand, which
-// becomes a column of the kernel's batch where DuckDB can evaluate it.
+// becomes a column of the kernel's batch where DuckDB can evaluate it: not a
+// quotient, whose further digits the kernel is there for.
 func (c *kernelCompiler) compile(e logical.Expr, inside bool) (kernel.Expr, error) {
 	switch e := e.(type) {
 	case *logical.Literal:
@@ -92,7 +93,7 @@ func (c *kernelCompiler) compile(e logical.Expr, inside bool) (kernel.Expr, erro
 		}
 		return kernel.Interval(value, e.Unit)
 	case *logical.Call:
-		if !inside && c.hasSpelling(e) || e.Func == nil {
+		if !inside && c.hasSpelling(e) && !logical.HasQuotient(e) || e.Func == nil {
 			break
 		}
 		if e.Func.Kernel == nil && e.Func.Build == nil {
@@ -175,7 +176,7 @@ func startKernels(c *connection, kernels []bridged, group int64, session Session
 		}
 		k := &runningKernel{bridged: b, schema: arrow.NewSchema(fields, nil), options: options}
 		k.contexts.New = func() any {
-			return &kernel.Context{Alloc: alloc, Now: now, Location: session.Location}
+			return &kernel.Context{Alloc: alloc, Now: now, Location: session.Location, Warn: session.Warn}
 		}
 		running.Store(group|int64(i), k)
 	}

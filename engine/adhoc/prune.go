@@ -37,8 +37,8 @@ func conjuncts(e logical.Expr, to []logical.Expr) []logical.Expr {
 // predicates are those of where, and of what was pushed into the scan, that
 // compare a column of the scan with constants. They may leave out files, so one
 // is taken only where it says of the stored value exactly what the expression
-// says of the column.
-func predicates(scan *logical.Scan, where []logical.Expr) []columnPredicate {
+// says of the column. loc is the zone in which literals of times are read.
+func predicates(scan *logical.Scan, where []logical.Expr, loc *time.Location) []columnPredicate {
 	var list []columnPredicate
 	seen := make(map[logical.Expr]bool)
 	for _, e := range append(append([]logical.Expr(nil), where...), scan.Filter...) {
@@ -47,7 +47,7 @@ func predicates(scan *logical.Scan, where []logical.Expr) []columnPredicate {
 				continue
 			}
 			seen[c] = true
-			list = append(list, scanPredicates(scan, c)...)
+			list = append(list, scanPredicates(scan, c, loc)...)
 		}
 	}
 	return list
@@ -64,7 +64,7 @@ var compareOps = map[string]struct{ op, swapped catalog.Op }{
 	">=": {catalog.OpGreaterEqual, catalog.OpLessEqual},
 }
 
-func scanPredicates(scan *logical.Scan, e logical.Expr) []columnPredicate {
+func scanPredicates(scan *logical.Scan, e logical.Expr, loc *time.Location) []columnPredicate {
 	if c, ok := scanColumn(scan, e); ok && c.T.Kind == types.Bool {
 		return []columnPredicate{{c.Name, catalog.OpEqual, []any{true}}}
 	}
@@ -79,7 +79,7 @@ func scanPredicates(scan *logical.Scan, e logical.Expr) []columnPredicate {
 		}
 		var values []any
 		for _, k := range constants {
-			l, ok := constant(k)
+			l, ok := constant(k, loc)
 			if !ok {
 				return nil
 			}
@@ -185,20 +185,76 @@ func comparable(t types.Type, op catalog.Op) bool {
 }
 
 // constant is the literal that e is, perhaps under conversions that keep it.
-func constant(e logical.Expr) (*logical.Literal, bool) {
-	for {
-		switch x := e.(type) {
-		case *logical.Literal:
-			return x, true
-		case *logical.Cast:
-			if !keepsValues(x.Arg.Type(), x.T) {
-				return nil, false
-			}
-			e = x.Arg
-		default:
-			return nil, false
+func constant(e logical.Expr, loc *time.Location) (*logical.Literal, bool) {
+	switch x := e.(type) {
+	case *logical.Literal:
+		return x, true
+	case *logical.Cast:
+		l, ok := constant(x.Arg, loc)
+		if !ok || keepsValues(x.Arg.Type(), x.T) {
+			return l, ok
 		}
+		return convert(l, x.T, loc)
 	}
+	return nil, false
+}
+
+// convert is a literal as one of another type, if that has it exactly: the 3 of
+// a comparison with an INT, the text of a time.
+func convert(l *logical.Literal, t types.Type, loc *time.Location) (*logical.Literal, bool) {
+	if l.Value == nil {
+		return nil, false
+	}
+	if t.Kind.IsNumeric() {
+		r, ok := rational(l)
+		if ok {
+			_, ok = numberOf(r, t)
+		}
+		return l, ok
+	}
+	text, ok := l.Value.(string)
+	if !ok || l.T.Kind != types.String || strings.Contains(text, ",") {
+		return nil, false
+	}
+	switch t.Kind {
+	case types.Date:
+		at, err := time.Parse(time.DateOnly, text)
+		return &logical.Literal{Value: at.Unix() / 86400, T: t}, err == nil
+	case types.DateTime:
+		loc = time.UTC
+	case types.Timestamp:
+		if loc == nil {
+			loc = time.UTC
+		}
+	default:
+		return nil, false
+	}
+	layout := time.DateOnly
+	if len(text) > len(layout) {
+		layout = "2006-01-02 15:04:05" // Parse takes a fraction, too
+	}
+	at, err := time.ParseInLocation(layout, text, loc)
+	if err != nil || at.Truncate(fraction(t.Fsp)) != at || clockChanges(at) {
+		return nil, false
+	}
+	return &logical.Literal{Value: at.UnixMicro(), T: t}, true
+}
+
+// fraction is the unit of a time with so many digits of a second.
+func fraction(digits int) time.Duration {
+	unit := time.Second
+	for range digits {
+		unit /= 10
+	}
+	return unit
+}
+
+// clockChanges reports whether clocks are set so close to a time that its text
+// may stand for another instant, or for none.
+func clockChanges(at time.Time) bool {
+	_, before := at.Add(-3 * time.Hour).Zone()
+	_, after := at.Add(3 * time.Hour).Zone()
+	return before != after
 }
 
 // constantOf is the literal's value as one of type t, if t has it exactly.

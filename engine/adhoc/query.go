@@ -153,7 +153,12 @@ func (q *query) relations(sources []*source) (string, error) {
 		sql := s.scanned
 		if sql == "" {
 			var err error
-			if sql, err = readFiles(s.table, s.columns, s.paths); err != nil {
+			if s.table.FieldIDs() == nil {
+				sql, err = readNamed(s.table, s.columns, s.files, s.paths)
+			} else {
+				sql, err = readFiles(s.table, s.columns, s.paths)
+			}
+			if err != nil {
 				return "", err
 			}
 		}
@@ -176,7 +181,7 @@ func (q *query) plan(s *source) error {
 		if f.Deletes {
 			return q.readItself(s)
 		}
-		if f.Format != "" && !strings.EqualFold(f.Format, "parquet") {
+		if f.Format != "" && !strings.EqualFold(f.Format, "parquet") && s.table.FieldIDs() != nil {
 			return unsupported("data file %s of table %s is %s", f.Path, s.table.Name(), f.Format)
 		}
 	}
@@ -202,6 +207,7 @@ func (q *query) locate(sources []*source) error {
 			}
 			remote = append(remote, object{
 				key: s.table.Location() + "\n" + f.Path, bytes: f.Bytes, path: f.Path,
+				text: f.Format == "json" || f.Format == "csv",
 				open: func(ctx context.Context) (catalog.File, error) { return s.table.Open(ctx, f.Path) },
 			})
 			places = append(places, &s.paths[i])

@@ -23,6 +23,9 @@ type Session struct {
 	// GroupConcatMaxLen bounds a GROUP_CONCAT in bytes, as group_concat_max_len
 	// does; 0 is MySQL's default, 1024.
 	GroupConcatMaxLen int
+	// Warn, if it is not nil, is told of values that kernels cut, clamped or made
+	// NULL, from several threads at once and until the reader is released.
+	Warn func(error)
 }
 
 // Statement is a plan spelled for DuckDB.
@@ -121,7 +124,7 @@ func (s *speller) scan(n *logical.Scan, where []logical.Expr) (*selection, error
 		return nil, unsupported("a scan of %s reads below a column", n.Name)
 	}
 	name := "t" + strconv.Itoa(len(s.relations))
-	s.relations = append(s.relations, Relation{Name: name, Scan: n, where: predicates(n, where)})
+	s.relations = append(s.relations, Relation{Name: name, Scan: n, where: predicates(n, where, s.session.Location)})
 	return &selection{from: name, items: passed(n.Columns)}, nil
 }
 

@@ -247,6 +247,28 @@ func TestQuery_PushesPredicatesToPlan(t *testing.T) {
 	f("", func(_ *plans, s *logical.Scan) logical.Expr { // no INT
 		return cmp("<=", cast(ref(s, "place"), "BIGINT"), lit(int64(1)<<40, "BIGINT"))
 	})
+	// So the binder writes place = 3, day < '2024-01-02', at >= '…'.
+	f("place = int64 [3]", func(_ *plans, s *logical.Scan) logical.Expr {
+		return cmp("=", ref(s, "place"), cast(lit(int64(3), "BIGINT"), "INT"))
+	})
+	f("", func(_ *plans, s *logical.Scan) logical.Expr { // no INT
+		return cmp("=", ref(s, "place"), cast(lit(int64(1)<<40, "BIGINT"), "INT"))
+	})
+	f("day < int64 [19724]", func(_ *plans, s *logical.Scan) logical.Expr {
+		return cmp("<", ref(s, "day"), cast(lit("2024-01-02", "VARCHAR(10)"), "DATE"))
+	})
+	f("at >= int64 [1704153600000000]", func(_ *plans, s *logical.Scan) logical.Expr {
+		return cmp(">=", ref(s, "at"), cast(lit("2024-01-02", "VARCHAR(10)"), "TIMESTAMP(6)"))
+	})
+	f("at >= int64 [1704164645000001]", func(_ *plans, s *logical.Scan) logical.Expr {
+		return cmp(">=", ref(s, "at"), cast(lit("2024-01-02 03:04:05.000001", "VARCHAR(26)"), "TIMESTAMP(6)"))
+	})
+	f("", func(_ *plans, s *logical.Scan) logical.Expr { // it would be rounded
+		return cmp(">=", ref(s, "at"), cast(lit("2024-01-02 03:04:05.0000015", "VARCHAR(27)"), "TIMESTAMP(6)"))
+	})
+	f("", func(_ *plans, s *logical.Scan) logical.Expr {
+		return cmp(">=", ref(s, "at"), cast(lit("24-1-2", "VARCHAR(6)"), "TIMESTAMP(6)"))
+	})
 	f("fare = string [2.50]", func(_ *plans, s *logical.Scan) logical.Expr {
 		return cmp("=", ref(s, "fare"), lit("2.5", "DECIMAL(2,1)"))
 	})

@@ -160,6 +160,7 @@ func (s *Stream) seal(ctx context.Context, src connectors.Source) error {
 		l.sealed = nil
 	}
 	s.epochPositions = src.Positions()
+	s.takeDataLoss(src) // lanes may have met it since the last discovery
 	s.epochLoss, s.dataLoss = s.dataLoss, nil
 	for _, f := range s.flushes {
 		f.sealed = f.sealed || f.ends != nil && s.holds(src, s.epochPositions, f.ends)
@@ -190,6 +191,7 @@ func (s *Stream) commit(ctx context.Context) {
 	s.committing = true
 	s.cfg.Scheduler.Go(s.cfg.Stream+" commit", func() {
 		var result connectors.CommitResult
+		begun := s.cfg.Scheduler.Now()
 		err := protect("commit of stream "+s.cfg.Stream, func() (err error) {
 			if !next.Counters.Reconciled() {
 				return &sqlerror.Error{Code: sqlerror.CodeInternal, Object: "stream " + s.cfg.Stream, Message: fmt.Sprintf("counters do not reconcile: %+v", next.Counters)}
@@ -197,8 +199,10 @@ func (s *Stream) commit(ctx context.Context) {
 			result, err = s.sink.Commit(ctx, next, sealed, info)
 			return err
 		})
+		took := s.cfg.Scheduler.Now().Sub(begun)
 		s.m.Lock()
 		defer s.m.Unlock()
+		s.commitTime += took
 		s.committing = false
 		if err != nil {
 			s.commitErr = fmt.Errorf("commit epoch %d of stream %s: %w", next.Epoch, s.cfg.Stream, err)

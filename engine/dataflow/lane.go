@@ -93,7 +93,9 @@ func (l *lane) ready(ctx context.Context) (context.Context, error) {
 			l.sealed, l.sealedEpoch = sealed, epoch
 			s.parked++
 			s.m.Broadcast()
-		case s.sealEpoch != 0:
+		case s.sealEpoch != 0, s.stopping:
+			// A stream that stops commits what was read and reads nothing more: a
+			// source that always has something would never let it end.
 			s.m.Wait()
 		case l.eof && l.eofEpoch == s.eofEpoch:
 			s.m.Wait()
@@ -257,7 +259,11 @@ func (l *lane) letter(v connectors.Value, class connectors.ErrorClass, message s
 		r := &l.chunk.Records[v.Record]
 		offset, within, arrived = r.Offset, v.Start-r.Start, r.Arrived
 	}
-	letter.Position = l.chunk.Split + "@" + strconv.FormatInt(offset, 10)
+	at := strconv.FormatInt(offset, 10)
+	if len(l.chunk.Names) > 0 {
+		at = string(l.chunk.Names[v.Record])
+	}
+	letter.Position = l.chunk.Split + "@" + at
 	if within > 0 {
 		letter.Position += "+" + strconv.Itoa(int(within))
 	}

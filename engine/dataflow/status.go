@@ -41,10 +41,13 @@ type Status struct {
 	// RowsPerSecond and BytesPerSecond over the last ten seconds.
 	RowsPerSecond, BytesPerSecond float64
 	Buffered                      int64 // bytes in open files
+	OpenPartitions                int64 // partitions of open files, over all lanes
 	Progress                      connectors.Progress
 	Positions                     connectors.Positions
+	SplitLag                      map[string]time.Duration // of the splits of which it is known
 	LastCommit                    time.Time
-	Commits                       int64 // since the stream was started here
+	Commits                       int64         // since the stream was started here
+	CommitTime                    time.Duration // spent in them, and in commits that failed
 	Files                         int64
 	BytesOut                      int64
 	LanesAtEnd, Lanes             int
@@ -99,7 +102,7 @@ func (s *Stream) Status() Status {
 	now := s.cfg.Scheduler.Now()
 	st := Status{
 		Resumed: s.resumed, Committed: s.committed, Counters: s.committed.Counters, BytesIn: s.bytesIn,
-		LastCommit: s.lastCommit, Commits: s.commits, Files: s.files, BytesOut: s.bytesOut,
+		LastCommit: s.lastCommit, Commits: s.commits, CommitTime: s.commitTime, Files: s.files, BytesOut: s.bytesOut,
 		Lanes: len(s.lanes), LanesAtEnd: s.lanesAtEnd(),
 	}
 	st.State, st.Since, st.Reason = s.life.get()
@@ -111,15 +114,22 @@ func (s *Stream) Status() Status {
 	if s.source != nil {
 		st.Progress = s.source.Progress()
 		st.Positions = s.source.Positions()
+		if l, ok := s.source.(connectors.SplitLagReporter); ok {
+			st.SplitLag = l.SplitLag()
+		}
 		for _, l := range s.lanes {
 			st.Buffered += l.writer.Buffered()
+			if w, ok := l.writer.(connectors.Partitioned); ok {
+				st.OpenPartitions += w.OpenPartitions()
+			}
 		}
 	}
 	return st
 }
 
-// life is the state of a stream and why it is in it. Its lock is a leaf: a
-// source or sink may report trouble while it holds locks of its own.
+// life is the state of a stream and why it is in it. Its lock is a leaf, under
+// which nobody waits and not even the clock is read: a source or sink may report
+// trouble while it holds locks of its own.
 type life struct {
 	sync.Mutex
 	stream string
@@ -141,6 +151,7 @@ var parts = [...]string{"source", "commit", "sink", "start", "lane", "discovery"
 // trouble notes why a part of the stream cannot go on, or with nil that it can
 // again. The stream is RETRYING while any part is in trouble.
 func (l *life) trouble(part string, err error) {
+	now := l.now()
 	l.Lock()
 	defer l.Unlock()
 	if err == nil {
@@ -151,19 +162,20 @@ func (l *life) trouble(part string, err error) {
 	} else {
 		l.troubles[part] = err
 	}
-	l.restate()
+	l.restate(now)
 }
 
 // begin notes that a generation is ours.
 func (l *life) begin() {
+	now := l.now()
 	l.Lock()
 	defer l.Unlock()
 	l.begun = true
-	l.restate()
+	l.restate(now)
 }
 
 // restate derives the state of a stream that is at work.
-func (l *life) restate() {
+func (l *life) restate(now time.Time) {
 	if l.state != Starting && l.state != Running && l.state != Retrying {
 		return
 	}
@@ -177,19 +189,20 @@ func (l *life) restate() {
 			break
 		}
 	}
-	l.enter(next, reason)
+	l.enter(next, reason, now)
 }
 
 // end enters a state that the stream does not leave.
 func (l *life) end(state State, reason error) {
+	now := l.now()
 	l.Lock()
 	defer l.Unlock()
-	l.enter(state, reason)
+	l.enter(state, reason, now)
 }
 
-func (l *life) enter(next State, reason error) {
+func (l *life) enter(next State, reason error, now time.Time) {
 	if l.state != next {
-		l.state, l.since = next, l.now()
+		l.state, l.since = next, now
 		if reason != nil {
 			l.logger.Warn("stream state changed", "stream", l.stream, "state", string(next), "reason", reason)
 		} else {

@@ -114,6 +114,7 @@ type Stream struct {
 	files      int64
 	bytesIn    int64
 	bytesOut   int64
+	commitTime time.Duration
 	rate       rate
 	deadMinute time.Time
 	deadCount  int64
@@ -329,7 +330,14 @@ func (s *Stream) move(ctx context.Context) error {
 	next := s.committed
 	next.Epoch++
 	next.Positions = map[string]connectors.Positions{s.cfg.SourceName: positions}
-	if _, err := s.sink.Commit(ctx, next, nil, connectors.CommitInfo{}); err != nil {
+	// This is an epoch like any other: also one without rows ends for each lane.
+	sealed := make([]connectors.Sealed, s.cfg.Lanes)
+	for i := range sealed {
+		if sealed[i], err = s.sink.Writer(i).Seal(ctx); err != nil {
+			return fmt.Errorf("move stream %s: %w", s.cfg.Stream, err)
+		}
+	}
+	if _, err := s.sink.Commit(ctx, next, sealed, connectors.CommitInfo{}); err != nil {
 		return fmt.Errorf("move stream %s: %w", s.cfg.Stream, err)
 	}
 	s.m.Lock()
@@ -372,6 +380,10 @@ func (s *Stream) closeSource() {
 // stopped or broken. Whatever it returns, no goroutine of it is left.
 func (s *Stream) generation(ctx context.Context) error {
 	defer s.closeSource()
+	// What was skipped and not committed is skipped and noted again.
+	s.m.Lock()
+	s.dataLoss = nil
+	s.m.Unlock()
 	src, err := s.openSource(ctx)
 	if err != nil {
 		return err
@@ -407,17 +419,22 @@ func (s *Stream) assign(ctx context.Context, src connectors.Source, known connec
 	if err := src.Assign(ctx, known); err != nil {
 		return fmt.Errorf("assign splits of source %s: %w", s.cfg.SourceName, err)
 	}
-	if r, ok := src.(connectors.DataLossRecorder); ok {
-		if lost := r.TakeDataLoss(); len(lost) > 0 {
-			for _, l := range lost {
-				s.cfg.Logger.Warn("records lost", "stream", s.cfg.Stream, "split", l.Split, "records", l.Records, "reason", l.Reason)
-			}
-			s.m.Lock()
-			s.dataLoss = append(s.dataLoss, lost...)
-			s.m.Unlock()
-		}
-	}
+	s.m.Lock()
+	s.takeDataLoss(src)
+	s.m.Unlock()
 	return nil
+}
+
+// takeDataLoss asks the source what it has skipped. The caller holds the lock.
+func (s *Stream) takeDataLoss(src connectors.Source) {
+	r, ok := src.(connectors.DataLossRecorder)
+	if !ok {
+		return
+	}
+	for _, l := range r.TakeDataLoss() {
+		s.cfg.Logger.Warn("records lost", "stream", s.cfg.Stream, "split", l.Split, "records", l.Records, "reason", l.Reason)
+		s.dataLoss = append(s.dataLoss, l)
+	}
 }
 
 func (s *Stream) startLanes(ctx context.Context) error {

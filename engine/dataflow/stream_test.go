@@ -40,6 +40,8 @@ type world struct {
 	commitErr []error
 	writeErr  []error
 	writeHook func(row string)
+	// commitTime is how long a commit takes.
+	commitTime time.Duration
 }
 
 func (w *world) take(list *[]error) error {
@@ -206,6 +208,7 @@ func (s *sink) Writer(lane int) connectors.LaneWriter {
 }
 
 func (s *sink) Commit(_ context.Context, state connectors.State, list []connectors.Sealed, _ connectors.CommitInfo) (connectors.CommitResult, error) {
+	time.Sleep(s.w.commitTime)
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
 	if err := s.w.take(&s.w.commitErr); err != nil {
@@ -423,6 +426,30 @@ func TestStop_CommitsWhatWasRead(t *testing.T) {
 		w.check(t, "a", "b")
 		if st := s.Status(); st.State != dataflow.Stopped {
 			t.Errorf("state=%s, want STOPPED", st.State)
+		}
+	})
+}
+
+// While the last commit was under way the lanes read on, and there was a next
+// last commit, and so on.
+func TestStop_EndsThoughTheSourceGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{records: []string{"a"}, commitTime: time.Second}
+		w.writeHook = func(string) {
+			time.Sleep(10 * time.Millisecond)
+			w.add("a")
+		}
+		s := w.stream(nil)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		wait := start(ctx, s)
+		time.Sleep(100 * time.Millisecond)
+		s.Stop()
+		if err := wait(); err != nil {
+			t.Fatal(err)
+		}
+		if w.commits != 1 || len(w.table) == 0 {
+			t.Errorf("%d rows in %d commits, want one commit of some", len(w.table), w.commits)
 		}
 	})
 }

@@ -123,16 +123,17 @@ func (f *frame) fail(i int, err error) { f.errs = f.errs.Set(i, err) }
 
 // failOrNull fails row i in strict mode and makes it NULL otherwise.
 func (f *frame) failOrNull(i int, err error) {
-	if f.ctx.Mode.Strict {
-		f.fail(i, err)
-	}
+	f.warn(i, err)
 	f.null(i)
 }
 
 // warn fails row i in strict mode; otherwise the value given stands.
 func (f *frame) warn(i int, err error) {
-	if f.ctx.Mode.Strict {
+	switch {
+	case f.ctx.Mode.Strict:
 		f.fail(i, err)
+	case f.ctx.Warn != nil:
+		f.ctx.Warn(err)
 	}
 }
 

@@ -36,6 +36,8 @@ type Context struct {
 	// Location is the zone in which TIMESTAMPs turn into dates and text;
 	// nil means UTC.
 	Location *time.Location
+	// Warn, if it is not nil, is told what would fail a row if Mode were strict.
+	Warn func(error)
 
 	// sel is the selection under which the function being called works.
 	sel []int32

@@ -188,6 +188,9 @@ func (p *Pipeline) dropFailed(failures []Failure) {
 
 // without selects the values that have not failed.
 func (p *Pipeline) without(failures []Failure, n int) []int32 {
+	if p.live == nil {
+		p.live = make([]int32, 0, n) // nil would mean all rows
+	}
 	live := p.live[:0]
 	next := 0
 	for v := range int32(n) {

@@ -2,9 +2,9 @@ package objectstore
 
 import (
 	"context"
-	"math/rand/v2"
 	"time"
 
+	"github.com/leatdb/leat/internal/sched"
 	"github.com/leatdb/leat/sql/sqlerror"
 )
 
@@ -13,6 +13,8 @@ import (
 // do not come back together. The zero value starts at 100 ms and ends at 10 s.
 type Backoff struct {
 	Base, Cap time.Duration
+	// Scheduler has the clock and the chance; nil is the system's.
+	Scheduler sched.Scheduler
 	attempt   int
 }
 
@@ -27,7 +29,14 @@ func (b *Backoff) Next() time.Duration {
 	}
 	pause := min(base<<min(b.attempt, 20), most)
 	b.attempt++
-	return pause/2 + rand.N(pause/2+1)
+	return pause/2 + time.Duration(sched.Float64(b.scheduler())*float64(pause/2+1))
+}
+
+func (b *Backoff) scheduler() sched.Scheduler {
+	if b.Scheduler == nil {
+		return sched.System{}
+	}
+	return b.Scheduler
 }
 
 // Reset begins again with Base.
@@ -35,21 +44,21 @@ func (b *Backoff) Reset() { b.attempt = 0 }
 
 // Wait pauses until the next attempt. It returns ctx.Err() when ctx ends first.
 func (b *Backoff) Wait(ctx context.Context) error {
-	timer := time.NewTimer(b.Next())
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
+	if sched.Sleep(ctx, b.scheduler(), b.Next()) != nil {
 		return context.Cause(ctx)
-	case <-timer.C:
-		return nil
 	}
+	return nil
+}
+
+// Retry is Backoff.Retry with the usual pauses.
+func Retry(ctx context.Context, retrying func(error), op func(context.Context) error) error {
+	return new(Backoff).Retry(ctx, retrying, op)
 }
 
 // Retry runs op until it succeeds, fails with an error that no repetition
 // mends, or ctx ends; the last error of op comes back then. retrying, which may
 // be nil, is told each error that is tried again and nil after it went away.
-func Retry(ctx context.Context, retrying func(error), op func(context.Context) error) error {
-	var b Backoff
+func (b *Backoff) Retry(ctx context.Context, retrying func(error), op func(context.Context) error) error {
 	for failed := false; ; failed = true {
 		err := op(ctx)
 		if err == nil {

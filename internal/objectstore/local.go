@@ -182,8 +182,9 @@ type localWriter struct {
 	store     *local
 	key, name string
 	retrying  func(error)
-	once      bool // report the first failure instead of trying again
-	exclusive bool // the name must be free
+	once      bool   // report the first failure instead of trying again
+	exclusive bool   // the name must be free
+	staged    string // the file that Complete renames, "" for a temporary one
 	buf       []byte
 	temp      *os.File
 	written   int64
@@ -233,7 +234,11 @@ func (w *localWriter) flush() error {
 // same bytes to the same place.
 func (w *localWriter) write(p []byte) error {
 	if w.temp == nil {
-		temp, err := createTemp(w.name)
+		create := func() (*os.File, error) { return createTemp(w.name) }
+		if w.staged != "" {
+			create = func() (*os.File, error) { return createStaged(w.staged) }
+		}
+		temp, err := create()
 		if err != nil {
 			return err
 		}

@@ -180,6 +180,9 @@ func (s *s3Store) Check(ctx context.Context) error {
 	if _, err := s.Put(ctx, checkKeyName, nil, PutOptions{}); err != nil {
 		return err
 	}
+	if _, err := s.Get(ctx, checkKeyName); err != nil {
+		return err
+	}
 	return s.Delete(ctx, checkKeyName)
 }
 

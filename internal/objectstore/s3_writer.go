@@ -32,6 +32,7 @@ type s3Writer struct {
 	buf    []byte
 	upload *string // id, once begun
 	number int32   // of the next part
+	size   int64   // bytes handed over so far
 
 	group sync.WaitGroup
 	mu    sync.Mutex // guards what follows
@@ -101,6 +102,7 @@ func (w *s3Writer) send(ctx context.Context) error {
 	}
 	part, number := w.buf, w.number
 	w.number++
+	w.size += int64(len(part))
 	w.mu.Lock()
 	w.sent += int64(cap(part))
 	w.buf = nil

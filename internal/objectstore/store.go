@@ -32,7 +32,7 @@ type Store interface {
 	// shares this one's connections and is not closed.
 	At(uri string) (Store, error)
 
-	// Check verifies that the root can be listed, written and deleted from. A
+	// Check verifies that the root can be listed, written, read and deleted from. A
 	// missing local folder is made, a missing bucket is an error.
 	Check(ctx context.Context) error
 	// Head describes an object. Fails with fs.ErrNotExist if there is none.
@@ -258,4 +258,17 @@ func keyOf(root Location, uri string) (string, error) {
 // errAborted is what a writer says that is used after its end.
 func errAborted(uri string) error {
 	return &sqlerror.Error{Code: sqlerror.CodeInternal, Message: "commit " + uri + ": the writer was aborted"}
+}
+
+// OpenVersion opens the object that info, from List or Head, describes without
+// asking for it again where the store can. Reads fail with fs.ErrExist once the
+// key holds another version.
+func OpenVersion(ctx context.Context, s Store, info Info) (Reader, error) {
+	if s, ok := s.(*s3Store); ok && info.ETag != "" {
+		if _, err := s.object(info.Key); err != nil {
+			return nil, err
+		}
+		return &s3Reader{ctx: ctx, store: s, key: info.Key, size: info.Size, etag: info.ETag}, nil
+	}
+	return s.Open(ctx, info.Key)
 }

@@ -18,6 +18,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/johannesboyne/gofakes3"
 	"github.com/johannesboyne/gofakes3/backend/s3mem"
@@ -595,4 +596,33 @@ func TestFaultStore(t *testing.T) {
 	if _, err := s.Get(ctx, "a"); !errors.Is(err, context.Canceled) {
 		t.Errorf("a hanging call returned %v", err)
 	}
+}
+
+func TestS3_UploadExpiry(t *testing.T) {
+	f := func(rules string, want time.Duration) {
+		t.Helper()
+		s := openStore(t, s3Config(fakeS3(t, func(w http.ResponseWriter, r *http.Request) bool {
+			if !r.URL.Query().Has("lifecycle") {
+				return false
+			}
+			if rules == "" {
+				w.WriteHeader(http.StatusNotFound)
+				_, _ = io.WriteString(w, "<Error><Code>NoSuchLifecycleConfiguration</Code></Error>")
+				return true
+			}
+			_, _ = io.WriteString(w, "<LifecycleConfiguration>"+rules+"</LifecycleConfiguration>")
+			return true
+		}), "s3://lake"))
+		got, err := s.(objectstore.UploadExpirer).UploadExpiry(t.Context())
+		if err != nil || got != want {
+			t.Errorf("UploadExpiry = %s, %v; want %s", got, err, want)
+		}
+	}
+	rule := func(status string, days int) string {
+		return fmt.Sprintf("<Rule><Status>%s</Status><Filter/><AbortIncompleteMultipartUpload><DaysAfterInitiation>%d</DaysAfterInitiation></AbortIncompleteMultipartUpload></Rule>", status, days)
+	}
+	f("", 0)
+	f("<Rule><Status>Enabled</Status><Filter/><Expiration><Days>1</Days></Expiration></Rule>", 0)
+	f(rule("Disabled", 1), 0)
+	f(rule("Enabled", 9)+rule("Enabled", 2)+rule("Disabled", 1), 48*time.Hour)
 }

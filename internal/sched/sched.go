@@ -6,11 +6,14 @@ package sched
 
 import (
 	"context"
+	"encoding/binary"
+	"encoding/hex"
+	"math/rand/v2"
 	"sync"
 	"time"
 )
 
-// Scheduler starts goroutines and tells the time.
+// Scheduler starts goroutines, tells the time and draws random numbers.
 type Scheduler interface {
 	// Now is the time of the clock.
 	Now() time.Time
@@ -19,6 +22,9 @@ type Scheduler interface {
 	Go(name string, f func())
 	// NewMonitor makes a monitor.
 	NewMonitor() Monitor
+	// Random is 64 random bits, for names that must not be given twice and to
+	// spread retries; not for secrets.
+	Random() uint64
 }
 
 // Monitor is a mutex with one condition. Everything that goroutines of a stream
@@ -51,6 +57,17 @@ func Sleep(ctx context.Context, s Scheduler, d time.Duration) error {
 	return ctx.Err()
 }
 
+// ID is a name of 128 random bits.
+func ID(s Scheduler) string {
+	var b [16]byte
+	binary.BigEndian.PutUint64(b[:8], s.Random())
+	binary.BigEndian.PutUint64(b[8:], s.Random())
+	return hex.EncodeToString(b[:])
+}
+
+// Float64 is a random number in [0, 1).
+func Float64(s Scheduler) float64 { return float64(s.Random()>>11) / (1 << 53) }
+
 // System is the scheduler of the real world.
 type System struct{}
 
@@ -59,6 +76,9 @@ func (System) Now() time.Time { return time.Now() }
 
 // Go is the go statement.
 func (System) Go(_ string, f func()) { go f() }
+
+// Random is seeded by the operating system.
+func (System) Random() uint64 { return rand.Uint64() }
 
 // NewMonitor makes a monitor on a sync.Cond.
 func (System) NewMonitor() Monitor {

@@ -2,7 +2,6 @@ package services
 
 import (
 	"context"
-	"testing"
 	"time"
 )
 
@@ -14,7 +13,7 @@ type Command struct {
 }
 
 // StartProcess starts a program that is no service of this package.
-func StartProcess(t testing.TB, c Command) *Process {
+func StartProcess(t TB, c Command) *Process {
 	return start(t, command{name: c.Name, program: c.Program, args: c.Args, ready: c.Ready})
 }
 

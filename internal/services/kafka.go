@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"testing"
 	"text/template"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -63,7 +62,7 @@ type Kafka struct {
 }
 
 // StartKafka starts a broker of its own for the test.
-func StartKafka(t testing.TB) *Kafka {
+func StartKafka(t TB) *Kafka {
 	t.Helper()
 	installed := kafka.mustDir(t)
 	scratch := t.TempDir()
@@ -163,6 +162,18 @@ func (k *Kafka) CreateTopic(topic string, partitions int32, settings map[string]
 	admin := kadm.NewClient(k.Client())
 	if _, err := admin.CreateTopic(k.t.Context(), partitions, 1, values, topic); err != nil {
 		k.t.Fatalf("create topic %s: %v", topic, err)
+	}
+}
+
+// AddPartitions gives a topic more partitions.
+func (k *Kafka) AddPartitions(topic string, more int) {
+	k.t.Helper()
+	added, err := kadm.NewClient(k.Client()).CreatePartitions(k.t.Context(), more, topic)
+	if err == nil {
+		err = added.Error()
+	}
+	if err != nil {
+		k.t.Fatalf("add partitions to topic %s: %v", topic, err)
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"testing"
 )
 
 // Debian serves only the newest version of a package, so this one cannot be
@@ -51,7 +50,7 @@ func writeMariadbWrapper(dir string) error {
 
 // MySQLClient returns the path of the stock command-line client mariadb. Give
 // it --no-defaults first, so that it does not read the user's own settings.
-func MySQLClient(t testing.TB) string {
+func MySQLClient(t TB) string {
 	t.Helper()
 	return filepath.Join(mariadbClient.mustDir(t), "bin", "mariadb")
 }

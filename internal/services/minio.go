@@ -3,7 +3,6 @@ package services
 import (
 	"context"
 	"path/filepath"
-	"testing"
 )
 
 const (
@@ -23,7 +22,7 @@ var minio = register(Service{
 
 // StartMinIO starts MinIO over a folder of the test's, as a second opinion on
 // what an S3 server does. It has no key management: SSE-KMS is refused.
-func StartMinIO(t testing.TB) *S3 {
+func StartMinIO(t TB) *S3 {
 	t.Helper()
 	installed := minio.mustDir(t)
 	address := freeAddresses(t, 2)

@@ -5,7 +5,6 @@ import (
 	"net"
 	"strconv"
 	"sync"
-	"testing"
 )
 
 // The ports for services lie below those that kernels give to outgoing
@@ -23,7 +22,7 @@ var ports struct {
 
 // freeAddresses returns n addresses 127.0.0.1:port that nothing listens on and
 // that this process never hands out again.
-func freeAddresses(t testing.TB, n int) []string {
+func freeAddresses(t TB, n int) []string {
 	t.Helper()
 	ports.Lock()
 	defer ports.Unlock()

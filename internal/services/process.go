@@ -12,7 +12,6 @@ import (
 	"runtime"
 	"sync"
 	"syscall"
-	"testing"
 	"time"
 )
 
@@ -42,16 +41,19 @@ type command struct {
 // Process is a running service. Its methods fail the test when the system
 // refuses what they ask for, so they are for the test's own goroutine.
 //
+// Kill, Launch and Await are for tests that end a service before it is up.
+//
 // The log file outlives the test, in the folder log of the cache. When the test
 // has failed its last lines are printed, and a process that ended although
 // nobody asked it to fails the test.
 type Process struct {
-	t       testing.TB
+	t       TB
 	command command
 	logPath string
 
 	mu    sync.Mutex
 	alive *incarnation // nil while stopped or killed
+	last  *incarnation // the latest that was started
 }
 
 // incarnation is one run of the program, from start to exit.
@@ -89,7 +91,7 @@ var (
 
 // logName is kafka.test-TestX-kafka.log for the first broker of TestX in
 // package kafka, the same in each run, so that logs do not pile up.
-func logName(t testing.TB, service string) string {
+func logName(t TB, service string) string {
 	name := notInFileName.ReplaceAllString(filepath.Base(os.Args[0])+"-"+t.Name()+"-"+service, "_")
 	logNamesMu.Lock()
 	defer logNamesMu.Unlock()
@@ -101,7 +103,7 @@ func logName(t testing.TB, service string) string {
 }
 
 // start runs the command until the test ends, and returns when it is ready.
-func start(t testing.TB, c command) *Process {
+func start(t TB, c command) *Process {
 	t.Helper()
 	cache, err := Dir()
 	if err != nil {
@@ -115,11 +117,14 @@ func start(t testing.TB, c command) *Process {
 		t.Fatal(err)
 	}
 	t.Cleanup(p.close)
-	p.start()
+	p.Launch()
+	p.Await()
 	return p
 }
 
-func (p *Process) start() {
+// Launch starts a process that was killed or stopped again, and does not wait
+// until it is ready.
+func (p *Process) Launch() {
 	p.t.Helper()
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -130,10 +135,38 @@ func (p *Process) start() {
 	if err != nil {
 		p.t.Fatalf("start %s: %v", p.command.name, err)
 	}
-	p.alive = run
+	p.alive, p.last = run, run
+}
+
+// Await waits until the process is ready; one that ends before fails the test.
+func (p *Process) Await() {
+	p.t.Helper()
+	p.mu.Lock()
+	run := p.alive
+	p.mu.Unlock()
+	if run == nil {
+		p.t.Fatalf("wait for %s: it does not run", p.command.name)
+	}
 	if err := p.awaitReady(run); err != nil {
 		p.t.Fatalf("start %s: %v", p.command.name, err)
 	}
+}
+
+// Exit waits until the process has ended by itself and returns its exit status.
+// Not to end within 30 s fails the test.
+func (p *Process) Exit() int {
+	p.t.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.alive != nil {
+		p.await(p.alive, "wait for the end of "+p.command.name)
+		p.alive = nil
+	}
+	exit, ok := errors.AsType[*exec.ExitError](p.last.err)
+	if !ok {
+		return 0
+	}
+	return exit.ExitCode()
 }
 
 func (p *Process) spawn() (*incarnation, error) {
@@ -200,11 +233,15 @@ func (p *Process) awaitReady(run *incarnation) error {
 }
 
 func (p *Process) logFrom(offset int64) ([]byte, error) {
-	log, err := os.ReadFile(p.logPath)
+	log, err := os.Open(p.logPath)
 	if err != nil {
 		return nil, err
 	}
-	return log[min(offset, int64(len(log))):], nil
+	defer log.Close() // it was only read
+	if _, err := log.Seek(offset, io.SeekStart); err != nil {
+		return nil, err
+	}
+	return io.ReadAll(log)
 }
 
 // LogPath is the file with all that the process has printed, restarts included.
@@ -235,7 +272,8 @@ func (p *Process) Restart() {
 	if runs {
 		p.Stop()
 	}
-	p.start()
+	p.Launch()
+	p.Await()
 }
 
 // Pause freezes the process (SIGSTOP): its connections stay open and nothing
@@ -269,13 +307,19 @@ func (p *Process) end(s syscall.Signal) {
 	p.signal(s)
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.await(p.alive, fmt.Sprintf("send %v to %s", s, p.command.name))
+	p.alive = nil
+}
+
+// await fails the test unless the run ends in time.
+func (p *Process) await(run *incarnation, act string) {
+	p.t.Helper()
 	timeout := time.NewTimer(stopTimeout)
 	defer timeout.Stop()
 	select {
-	case <-p.alive.exited:
-		p.alive = nil
+	case <-run.exited:
 	case <-timeout.C:
-		p.t.Fatalf("send %v to %s: it still runs after %v", s, p.command.name, stopTimeout)
+		p.t.Fatalf("%s: it still runs after %v", act, stopTimeout)
 	}
 }
 

@@ -25,7 +25,7 @@ type recorder struct {
 }
 
 // record runs f as a test of its own, with its cleanups.
-func record(t *testing.T, f func(t testing.TB)) *recorder {
+func record(t *testing.T, f func(t services.TB)) *recorder {
 	t.Helper()
 	r := &recorder{TB: t}
 	inGoroutine := func(f func()) {
@@ -110,7 +110,7 @@ func TestProcess_KillAndRestart(t *testing.T) {
 func TestProcess_ReadyLooksAtItsOwnRun(t *testing.T) {
 	cacheOfTest(t)
 	once := filepath.Join(t.TempDir(), "once")
-	r := record(t, func(t testing.TB) {
+	r := record(t, func(t services.TB) {
 		p := services.StartProcess(t, shell("test -e "+once+" && exit 7; touch "+once+"; echo up; exec sleep 1000"))
 		p.Kill()
 		p.Restart()
@@ -147,7 +147,7 @@ func TestProcess_KillReachesChildren(t *testing.T) {
 	f := func(end func(p *services.Process)) {
 		t.Helper()
 		fifo, ended := openFIFO(t)
-		r := record(t, func(t testing.TB) {
+		r := record(t, func(t services.TB) {
 			end(services.StartProcess(t, shell("exec 3> "+fifo+"; sleep 1000 & echo up; wait")))
 		})
 		if r.failed {
@@ -165,7 +165,7 @@ func TestProcess_EndsByItself(t *testing.T) {
 	cacheOfTest(t)
 	in := makeFIFO(t)
 	fifo, ended := openFIFO(t)
-	r := record(t, func(tb testing.TB) {
+	r := record(t, func(tb services.TB) {
 		services.StartProcess(tb, shell("exec 3> "+fifo+"; echo up; read line < "+in+"; echo last words; exit 3"))
 		if err := os.WriteFile(in, []byte("go\n"), 0); err != nil {
 			tb.Fatal(err)
@@ -181,17 +181,17 @@ func TestProcess_EndsByItself(t *testing.T) {
 
 func TestProcess_WrongUse(t *testing.T) {
 	cacheOfTest(t)
-	f := func(want string, use func(t testing.TB)) {
+	f := func(want string, use func(t services.TB)) {
 		t.Helper()
 		r := record(t, use)
 		if !r.failed || !strings.Contains(r.messages(), want) {
 			t.Errorf("failed=%v messages=%q, want %q", r.failed, r.messages(), want)
 		}
 	}
-	f("no such file", func(t testing.TB) {
+	f("no such file", func(t services.TB) {
 		services.StartProcess(t, services.Command{Name: "nothing", Program: "/no/such/program"})
 	})
-	f("it does not run", func(t testing.TB) {
+	f("it does not run", func(t services.TB) {
 		p := services.StartProcess(t, shell("echo up; exec sleep 1000"))
 		p.Kill()
 		p.Kill()

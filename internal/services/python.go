@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"syscall"
-	"testing"
 	"time"
 )
 
@@ -31,7 +30,7 @@ const pythonTimeout = 5 * time.Minute
 // RunPython runs Python source with arguments, in the test's folder and with the
 // independent readers importable, and returns its standard output. A script
 // that fails ends the test with its traceback.
-func RunPython(t testing.TB, source string, args ...string) []byte {
+func RunPython(t TB, source string, args ...string) []byte {
 	t.Helper()
 	program := filepath.Join(python.mustDir(t), "venv", "bin", "python")
 	// A file, so that tracebacks show the lines.

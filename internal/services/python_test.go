@@ -26,7 +26,7 @@ func TestPython(t *testing.T) {
 }
 
 func TestPython_FailureShowsTraceback(t *testing.T) {
-	r := record(t, func(t testing.TB) { services.RunPython(t, "print(1)\nraise ValueError('no such row')") })
+	r := record(t, func(t services.TB) { services.RunPython(t, "print(1)\nraise ValueError('no such row')") })
 	if !r.failed || !strings.Contains(r.messages(), "line 2") || !strings.Contains(r.messages(), "no such row") {
 		t.Errorf("failed=%v messages=%q, want a failure with the traceback", r.failed, r.messages())
 	}

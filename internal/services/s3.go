@@ -2,7 +2,6 @@ package services
 
 import (
 	"context"
-	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -26,7 +25,7 @@ type S3 struct {
 }
 
 // startS3 starts a server that listens at address.
-func startS3(t testing.TB, address string, c command) *S3 {
+func startS3(t TB, address string, c command) *S3 {
 	t.Helper()
 	s := &S3{Endpoint: "http://" + address, Region: s3Region, AccessKey: s3AccessKey, SecretKey: s3SecretKey}
 	c.ready = func(ctx context.Context, _ []byte) error {

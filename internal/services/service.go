@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strings"
 	"syscall"
-	"testing"
 	"time"
 )
 
@@ -127,7 +126,7 @@ func (s *Service) install(ctx context.Context, cache string, pauses []time.Durat
 }
 
 // mustDir returns the folder of the installed service, or ends the test.
-func (s *Service) mustDir(t testing.TB) string {
+func (s *Service) mustDir(t TB) string {
 	t.Helper()
 	cache, err := Dir()
 	if err != nil {

@@ -150,16 +150,16 @@ func TestDir(t *testing.T) {
 // A service that is not installed has to fail the test, never skip it.
 func TestStart_NotInstalled(t *testing.T) {
 	t.Setenv("LEAT_SERVICES_DIR", t.TempDir())
-	f := func(name string, start func(t testing.TB)) {
+	f := func(name string, start func(t services.TB)) {
 		t.Helper()
 		r := record(t, start)
 		if !r.failed || !strings.Contains(r.messages(), name+" is not installed") {
 			t.Errorf("failed=%v messages=%q, want a failure that says that %s is not installed", r.failed, r.messages(), name)
 		}
 	}
-	f("kafka", func(t testing.TB) { services.StartKafka(t) })
-	f("versitygw", func(t testing.TB) { services.StartVersityGW(t) })
-	f("minio", func(t testing.TB) { services.StartMinIO(t) })
-	f("python", func(t testing.TB) { services.RunPython(t, "") })
-	f("mariadb-client", func(t testing.TB) { services.MySQLClient(t) })
+	f("kafka", func(t services.TB) { services.StartKafka(t) })
+	f("versitygw", func(t services.TB) { services.StartVersityGW(t) })
+	f("minio", func(t services.TB) { services.StartMinIO(t) })
+	f("python", func(t services.TB) { services.RunPython(t, "") })
+	f("mariadb-client", func(t services.TB) { services.MySQLClient(t) })
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"os"
 	"path/filepath"
-	"testing"
 )
 
 const (
@@ -25,7 +24,7 @@ var versityGW = register(Service{
 //
 // It refuses part checksums at CompleteMultipartUpload unless their algorithm
 // was named at CreateMultipartUpload.
-func StartVersityGW(t testing.TB) *S3 {
+func StartVersityGW(t TB) *S3 {
 	t.Helper()
 	installed := versityGW.mustDir(t)
 	scratch := t.TempDir()

@@ -80,6 +80,39 @@ func TestServer_Login(t *testing.T) {
 	}
 }
 
+// Accounts are made and changed by SQL, in the words of MySQL 8 and before.
+func TestServer_Accounts(t *testing.T) {
+	db := open(t)
+	s := serve(t, db, mysqlserver.Config{})
+	root := connect(t, s)
+	enters := func(user, password string, want bool) {
+		t.Helper()
+		if _, err := dial(t, s, as(user, password)); (err == nil) != want {
+			t.Errorf("login of %s with %q: %v, want success to be %t", user, password, err, want)
+		}
+	}
+	exec(t, root, "CREATE USER ann@'%' IDENTIFIED BY 'one'")
+	exec(t, root, "GRANT SELECT ON lake.* TO ann@'%'")
+	enters("ann", "one", true)
+	exec(t, root, "ALTER USER ann@'%' IDENTIFIED BY 'two'")
+	enters("ann", "one", false)
+	enters("ann", "two", true)
+	exec(t, root, "SET PASSWORD FOR 'ann'@'%' = 'three'")
+	enters("ann", "two", false)
+	enters("ann", "three", true)
+	ann := connect(t, s, as("ann", "three"))
+	wantRows(t, query(t, ann, "SELECT CURRENT_USER()"), "ann@%")
+	if e := failure(t, ann, "SET PASSWORD FOR root@localhost = 'mine'"); e.Number != 1227 && e.Number != 1105 {
+		t.Errorf("error = %v, want one of missing privileges", e)
+	}
+	enters("root", "", true)
+	exec(t, root, "DROP USER ann@'%'")
+	enters("ann", "three", false)
+	exec(t, root, "SET PASSWORD = 'mine'")
+	enters("root", "", false)
+	enters("root", "mine", true)
+}
+
 func TestServer_RequireTLS(t *testing.T) {
 	cert, roots := certificate(t)
 	s := serve(t, open(t), mysqlserver.Config{TLS: &tls.Config{Certificates: []tls.Certificate{cert}}, RequireTLS: true})

@@ -1,3 +1,5 @@
+//go:build gms_pure_go && duckdb_arrow
+
 package mysqlserver
 
 import (
@@ -32,8 +34,10 @@ func (h *handler) fault(text, reason, stack string) error {
 	return mysql.NewSQLError(mysql.ERUnknownError, mysql.SSUnknownSQLState, "internal error, the server's log has the details: %s", reason)
 }
 
+// shorten is a statement as the log shows it.
 func shorten(query string) string {
 	const most = 300
+	query = withoutSecrets(query)
 	if len(query) > most {
 		return strings.ToValidUTF8(query[:most], "") + "…"
 	}

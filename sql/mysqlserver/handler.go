@@ -1,3 +1,5 @@
+//go:build gms_pure_go && duckdb_arrow
+
 package mysqlserver
 
 import (
@@ -33,7 +35,7 @@ var (
 // NewConnection implements mysql.Handler.
 func (h *handler) NewConnection(c *mysql.Conn) {
 	if own := connOf(c.Conn); own != nil {
-		own.serve()
+		own.serve(c)
 	}
 	h.server.metrics.Connects.Add(1)
 	h.server.metrics.Connections.Add(1)

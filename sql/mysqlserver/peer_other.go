@@ -1,4 +1,4 @@
-//go:build !unix
+//go:build gms_pure_go && duckdb_arrow && !unix
 
 package mysqlserver
 

@@ -1,3 +1,5 @@
+//go:build gms_pure_go && duckdb_arrow
+
 package mysqlserver
 
 import (
@@ -5,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	gms "github.com/dolthub/go-mysql-server/sql"
 	gmstypes "github.com/dolthub/go-mysql-server/sql/types"
@@ -31,7 +34,7 @@ func (h *handler) run(ctx context.Context, c *mysql.Conn, q query) (remainder st
 	if err != nil {
 		return "", err
 	}
-	if sctx, err = sctx.ProcessList.BeginQuery(sctx, q.text); err != nil {
+	if sctx, err = sctx.ProcessList.BeginQuery(sctx, withoutSecrets(q.text)); err != nil {
 		return "", err
 	}
 	defer sctx.ProcessList.EndQuery(sctx)
@@ -43,7 +46,7 @@ func (h *handler) run(ctx context.Context, c *mysql.Conn, q query) (remainder st
 	var parsed sqlparser.Statement
 	if _, prepared := sctx.Session.GetPreparedQuery(q.text); !prepared && q.bindings == nil {
 		var first string
-		parsed, first, remainder, err = h.engine.Parser.Parse(sctx, q.text, q.several)
+		parsed, first, remainder, err = h.engine.Parser.Parse(sctx, translate(c, sctx.Session, q.text), q.several)
 		if err != nil && !errors.Is(err, sqlparser.ErrEmpty) {
 			return "", err
 		}
@@ -106,11 +109,10 @@ func (h *handler) sendRows(ctx *gms.Context, c *mysql.Conn, schema gms.Schema, i
 			return err
 		}
 		if gmstypes.IsOkResult(row) {
+			// Its info stays here: the library writes it with a length of 35
+			// whatever it is, which clients refuse.
 			ok := gmstypes.GetOkResult(row)
 			result = &sqltypes.Result{RowsAffected: ok.RowsAffected, InsertID: ok.InsertID}
-			if ok.Info != nil {
-				result.Info = ok.Info.String()
-			}
 			continue
 		}
 		values, err := buffer.encode(ctx, schema, row)
@@ -143,7 +145,8 @@ func (h *handler) sendRows(ctx *gms.Context, c *mysql.Conn, schema gms.Schema, i
 	return q.send(result, more)
 }
 
-// setStatus sets what every answer says of the session.
+// setStatus sets what every answer says of the session, and how long its
+// connection may then be idle.
 func setStatus(ctx *gms.Context, c *mysql.Conn) error {
 	v, err := ctx.GetSessionVariable(ctx, gms.AutoCommitSessionVar)
 	if err != nil {
@@ -152,6 +155,15 @@ func setStatus(ctx *gms.Context, c *mysql.Conn) error {
 	on, err := gms.ConvertToBool(ctx, v)
 	if err != nil {
 		return err
+	}
+	if own := connOf(c.Conn); own != nil {
+		wait, err := ctx.GetSessionVariable(ctx, "wait_timeout")
+		if err != nil {
+			return err
+		}
+		if seconds, ok := wait.(int64); ok && seconds > 0 {
+			own.idle = time.Duration(seconds) * time.Second
+		}
 	}
 	if on {
 		c.StatusFlags |= uint16(mysql.ServerStatusAutocommit)
@@ -227,8 +239,11 @@ func fields(ctx *gms.Context, schema gms.Schema) []*querypb.Field {
 				f.Decimals = uint32(t.Precision())
 				f.ColumnLength = temporalLength(len("2006-01-02 15:04:05"), f.Decimals)
 			}
-		case gmstypes.TimespanType_:
-			f.Decimals = 6
+		case gmstypes.TimeType:
+			f.Decimals = 6 // as the MySQL engine writes them
+			if p, ok := t.(interface{ Precision() int }); ok {
+				f.Decimals = uint32(p.Precision())
+			}
 			f.ColumnLength = temporalLength(len("-838:59:59"), f.Decimals)
 		}
 		list[i] = f

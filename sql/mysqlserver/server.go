@@ -1,3 +1,5 @@
+//go:build gms_pure_go && duckdb_arrow
+
 // Package mysqlserver is Leat's MySQL port: listener, login, TLS and the wire
 // protocol's encoding. Statements are executed by package engine.
 package mysqlserver
@@ -9,10 +11,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"time"
 
 	sqle "github.com/dolthub/go-mysql-server"
 	"github.com/dolthub/go-mysql-server/server"
 	gms "github.com/dolthub/go-mysql-server/sql"
+	gmstypes "github.com/dolthub/go-mysql-server/sql/types"
 	"github.com/dolthub/vitess/go/mysql"
 
 	"github.com/leatdb/leat/engine"
@@ -84,7 +88,7 @@ func Start(db *engine.DB, cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("listen for MySQL clients: %w", err)
 	}
 	adoptLibraryLog(cfg.Logger)
-	if err := setServerVariables(); err != nil {
+	if err := setServerVariables(cfg); err != nil {
 		return nil, errors.Join(err, tcp.Close())
 	}
 	s := &Server{
@@ -127,9 +131,20 @@ func isLoopback(host string) bool {
 // setServerVariables replaces what the protocol library says of itself. Its
 // variables are the process's. Nothing is a folder from which or into which SQL
 // may read and write files of the server.
-func setServerVariables() error {
+func setServerVariables(cfg Config) error {
+	tlsState := "DISABLED"
+	if cfg.TLS != nil {
+		tlsState = "YES"
+	}
+	variables := []gms.SystemVariable{
+		&gms.MysqlSystemVariable{Name: "have_ssl", Scope: gms.GetMysqlScope(gms.SystemVariableScope_Global), Type: gmstypes.NewSystemStringType("have_ssl"), Default: tlsState},
+		&gms.MysqlSystemVariable{Name: "have_openssl", Scope: gms.GetMysqlScope(gms.SystemVariableScope_Global), Type: gmstypes.NewSystemStringType("have_openssl"), Default: tlsState},
+		&gms.MysqlSystemVariable{Name: "profiling", Scope: gms.GetMysqlScope(gms.SystemVariableScope_Both), Dynamic: true, Type: gmstypes.NewSystemBoolType("profiling"), Default: int8(0)},
+	}
+	gms.SystemVariables.AddSystemVariables(variables)
 	err := gms.SystemVariables.AssignValues(map[string]any{
 		"version": Version, "version_comment": "Leat", "secure_file_priv": "/dev/null",
+		"max_allowed_packet": int64(maxPacket), "max_connections": int64(cfg.MaxConnections), "wait_timeout": int64(defaultIdle / time.Second),
 	})
 	if err != nil {
 		return fmt.Errorf("set server variables: %w", err)

@@ -142,14 +142,22 @@ func wantRows(t *testing.T, got []string, want ...string) {
 	}
 }
 
+// run executes a statement and drops its rows.
+func run(t *testing.T, c *sql.Conn, text string, args ...any) error {
+	t.Helper()
+	rows, err := c.QueryContext(t.Context(), text, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	_, err = texts(rows)
+	return err
+}
+
 // failure is the MySQL error of a statement.
 func failure(t *testing.T, c *sql.Conn, text string, args ...any) *mysql.MySQLError {
 	t.Helper()
-	rows, err := c.QueryContext(t.Context(), text, args...)
-	if err == nil {
-		_, err = texts(rows)
-		_ = rows.Close()
-	}
+	err := run(t, c, text, args...)
 	var e *mysql.MySQLError
 	if !errors.As(err, &e) {
 		t.Fatalf("%s: error = %v, want one of the server", text, err)
@@ -200,8 +208,8 @@ func TestServer_NoFiles(t *testing.T) {
 	}
 	wantRows(t, query(t, c, "SELECT LOAD_FILE('"+secret+"')"), "NULL")
 	target := filepath.Join(t.TempDir(), "out")
-	failure(t, c, "SELECT 1 INTO OUTFILE '"+target+"'")
-	failure(t, c, "SET GLOBAL secure_file_priv = ''")
+	_ = failure(t, c, "SELECT 1 INTO OUTFILE '"+target+"'")
+	_ = failure(t, c, "SET GLOBAL secure_file_priv = ''")
 	if _, err := os.Stat(target); !os.IsNotExist(err) {
 		t.Errorf("stat = %v, want no file", err)
 	}
@@ -238,10 +246,8 @@ func TestServer_Errors(t *testing.T) {
 // along.
 func TestServer_SelectWithoutSpaceBeforeString(t *testing.T) {
 	c := connect(t, serve(t, open(t), mysqlserver.Config{}))
-	rows, err := c.QueryContext(t.Context(), "SELECT''")
-	if err == nil {
-		_ = rows.Close()
-	} else if e := (*mysql.MySQLError)(nil); !errors.As(err, &e) {
+	err := run(t, c, "SELECT''")
+	if e := (*mysql.MySQLError)(nil); err != nil && !errors.As(err, &e) {
 		t.Errorf("error = %v, want none or one of the server", err)
 	}
 	wantRows(t, query(t, c, "SELECT 1"), "1")
@@ -319,6 +325,42 @@ func TestServer_LongValue(t *testing.T) {
 	c := connect(t, serve(t, open(t), mysqlserver.Config{}))
 	got := query(t, c, "SELECT 'a', REPEAT('x', 5000000), 'b' UNION ALL SELECT 'c', 'd', 'e'")
 	wantRows(t, got, "a|"+strings.Repeat("x", 5_000_000)+"|b", "c|d|e")
+}
+
+// A client that sends too much is told so, and the others go on.
+func TestServer_PacketTooLarge(t *testing.T) {
+	cert, roots := certificate(t)
+	s := serve(t, open(t), mysqlserver.Config{TLS: &tls.Config{Certificates: []tls.Certificate{cert}}})
+	f := func(size int, number uint16, change ...func(*mysql.Config)) {
+		t.Helper()
+		c := connect(t, s, append(change, func(cfg *mysql.Config) { cfg.MaxAllowedPacket = 1 << 30 })...)
+		_, err := c.ExecContext(t.Context(), "SELECT '"+strings.Repeat("x", size)+"'")
+		var e *mysql.MySQLError
+		if !errors.As(err, &e) || e.Number != number {
+			t.Errorf("error of %d bytes = %v, want %d", size, err, number)
+		}
+	}
+	withTLS := func(cfg *mysql.Config) { cfg.TLS = &tls.Config{RootCAs: roots, ServerName: "127.0.0.1"} }
+	f(63<<20, 1064) // a text is at most 16 MiB
+	f(70<<20, 1153)
+	f(70<<20, 1153, withTLS)
+	wantRows(t, query(t, connect(t, s), "SELECT 1"), "1")
+}
+
+// wait_timeout ends a connection that says nothing.
+func TestServer_IdleConnectionEnds(t *testing.T) {
+	s := serve(t, open(t), mysqlserver.Config{})
+	c := connect(t, s)
+	exec(t, c, "SET wait_timeout = 1")
+	for s.Metrics().Connections.Load() > 0 {
+		if t.Context().Err() != nil {
+			t.Fatal("the connection is still open")
+		}
+		runtime.Gosched()
+	}
+	if err := c.PingContext(t.Context()); err == nil {
+		t.Error("the connection still answers")
+	}
 }
 
 // hang makes a stream whose broker is away, so that FLUSH waits.
@@ -518,7 +560,7 @@ func TestServer_Metrics(t *testing.T) {
 	before := m.Statements.Load()
 	query(t, c, "SELECT 1")
 	query(t, c, "SELECT ?", 1)
-	failure(t, c, "SELECT nosuch")
+	_ = failure(t, c, "SELECT nosuch")
 	if got := m.Statements.Load() - before; got != 3 {
 		t.Errorf("statements = %d, want 3", got)
 	}

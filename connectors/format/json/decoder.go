@@ -9,6 +9,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/leatdb/leat/connectors"
+	"github.com/leatdb/leat/connectors/format/internal/columns"
 	"github.com/leatdb/leat/internal/mysqljson"
 	"github.com/leatdb/leat/sql/types"
 )
@@ -38,6 +39,15 @@ type Decoder struct {
 	closed bool
 }
 
+// column builds one output column.
+type column struct {
+	columns.Builder
+	at *node // whose value it is built from
+	// The last date that was read, as its ten characters.
+	lastDate [10]byte
+	lastDays int32
+}
+
 // NewDecoder makes a decoder of JSON objects. It fails for fields that have no
 // path or a type that nothing converts to. With validation 'projected' and
 // framing 'lines' a line is left after the last wanted value; what follows is
@@ -52,12 +62,12 @@ func NewDecoder(config connectors.DecoderConfig) (*Decoder, error) {
 	d := &Decoder{config: config}
 	schema := make(types.Schema, len(config.Fields))
 	for i, f := range config.Fields {
-		c, err := newColumn(f, config.Alloc)
+		b, err := columns.New(f, config.Alloc)
 		if err != nil {
 			d.Close()
 			return nil, fmt.Errorf("build a JSON decoder: %w", err)
 		}
-		d.columns = append(d.columns, c)
+		d.columns = append(d.columns, &column{Builder: *b})
 		schema[i] = f.Column
 	}
 	d.schema = schema.Arrow()
@@ -101,7 +111,7 @@ func (d *Decoder) Close() {
 	d.closed = true
 	d.releaseBatch()
 	for _, c := range d.columns {
-		c.release()
+		c.Release()
 	}
 }
 
@@ -120,7 +130,7 @@ func (d *Decoder) Next(maxRows int) (*connectors.Decoded, error) {
 	d.releaseBatch()
 	d.out = connectors.Decoded{Values: d.out.Values[:0], Rejected: d.out.Rejected[:0]}
 	for _, c := range d.columns {
-		c.begin(maxRows)
+		c.Begin(maxRows)
 	}
 	begin := d.frames.pos
 	for len(d.out.Values) < maxRows && len(d.out.Rejected) < maxRows && d.frames.pos-begin < maxBatchBytes {
@@ -136,7 +146,7 @@ func (d *Decoder) Next(maxRows int) (*connectors.Decoded, error) {
 	rows := len(d.out.Values)
 	arrays := make([]arrow.Array, len(d.columns))
 	for i, c := range d.columns {
-		arrays[i] = c.array(rows)
+		arrays[i] = c.Array(rows)
 	}
 	d.out.Batch = array.NewRecordBatch(d.schema, arrays, int64(rows))
 	for _, a := range arrays {
@@ -194,7 +204,7 @@ func (d *Decoder) decodeGeneric(start, row int) {
 			fmt.Sprintf("the value has %d bytes, more than the limit of %d", end-start, d.config.MaxRecordBytes))
 	case !isObject:
 		d.reject(start, end, connectors.ClassDecode,
-			fmt.Sprintf("expected an object, found %s: %s", mysqljson.KindOf(doc[start:end]), shorten(doc[start:end])))
+			fmt.Sprintf("expected an object, found %s: %s", mysqljson.KindOf(doc[start:end]), columns.Shorten(doc[start:end])))
 	default:
 		if class, message := d.convert(row); class != "" {
 			d.reject(start, end, class, message)
@@ -202,7 +212,7 @@ func (d *Decoder) decodeGeneric(start, row int) {
 		}
 		for i, c := range d.columns {
 			if d.nulls[i] {
-				c.setNull(row)
+				c.SetNull(row)
 			}
 		}
 		d.accept(start, end)
@@ -230,19 +240,19 @@ func (d *Decoder) convert(row int) (class connectors.ErrorClass, message string)
 		if p.match != matchNone {
 			raw := w.doc[p.start:p.end]
 			var err error
-			if null, err = c.convert(raw, row, &w.scratch); err != nil {
+			if null, err = c.ConvertJSON(raw, row, &w.scratch); err != nil {
 				var syntax *mysqljson.SyntaxError
 				switch {
 				case errors.As(err, &syntax):
-					return connectors.ClassDecode, fmt.Sprintf("field %s: %s: %s", c.path, syntax.Reason, shorten(raw))
-				case d.config.OnFieldError == connectors.FieldErrorDeadLetter || c.field.Column.NotNull:
-					return connectors.ClassField, c.misfit(raw, err)
+					return connectors.ClassDecode, fmt.Sprintf("field %s: %s: %s", c.Path, syntax.Reason, columns.Shorten(raw))
+				case d.config.OnFieldError == connectors.FieldErrorDeadLetter || c.Field.Column.NotNull:
+					return connectors.ClassField, c.Misfit(raw, err)
 				}
 				null = true
 			}
 		}
-		if null && c.field.Column.NotNull {
-			return connectors.ClassField, c.missing(p.match != matchNone)
+		if null && c.Field.Column.NotNull {
+			return connectors.ClassField, c.Missing(p.match != matchNone)
 		}
 		d.nulls[i] = null
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/leatdb/leat/connectors"
+	"github.com/leatdb/leat/connectors/format/internal/columns"
 	"github.com/leatdb/leat/internal/mysqljson"
 	"github.com/leatdb/leat/sql/types"
 )
@@ -18,9 +19,9 @@ const maxInferred = 2000
 // LONGTEXT for other and for mixed single values; JSON where an object or array
 // is among them; LONGTEXT where all are null. Records that do not parse are
 // passed over. It fails when the samples hold no record.
-func Infer(chunks []*connectors.Chunk, framing connectors.Framing) (types.Schema, error) {
+func Infer(chunks []*connectors.Chunk, config connectors.DecoderConfig) (types.Schema, error) {
 	in := inference{index: map[string]int{}}
-	frames := framer{framing: framing}
+	frames := framer{framing: config.Framing}
 	for _, c := range chunks {
 		frames.reset(c, c.Data)
 		for frames.next() {
@@ -44,23 +45,8 @@ type inference struct {
 
 type inferred struct {
 	name   string
-	traits trait
+	traits columns.Traits
 }
-
-// trait is a set of the kinds of value that a member had.
-type trait uint16
-
-const (
-	traitBool trait = 1 << iota
-	traitInteger
-	traitBig // beyond a BIGINT, within BIGINT UNSIGNED
-	traitNegative
-	traitFraction // or beyond 64 bits
-	traitDate
-	traitTimestamp
-	traitText
-	traitContainer
-)
 
 // add looks at the value at doc[start] and returns where it ends.
 func (in *inference) add(doc []byte, start int) (end int, err error) {
@@ -83,66 +69,9 @@ func (in *inference) add(doc []byte, start int) (end int, err error) {
 			in.index[key] = i
 			in.members = append(in.members, inferred{name: m.Name})
 		}
-		in.members[i].traits |= traitsOf(m.Value)
+		in.members[i].traits |= columns.JSONTraits(m.Value)
 	}
 	return end, nil
-}
-
-func traitsOf(value []byte) trait {
-	switch mysqljson.KindOf(value) {
-	case mysqljson.Bool:
-		return traitBool
-	case mysqljson.Number:
-		magnitude, negative, err := mysqljson.ParseInteger(value)
-		switch {
-		case err != nil || strings.ContainsAny(string(value), ".eE") || negative && magnitude > 1<<63:
-			return traitFraction
-		case negative:
-			return traitNegative
-		case magnitude >= 1<<63:
-			return traitBig
-		}
-		return traitInteger
-	case mysqljson.String:
-		text := value[1 : len(value)-1]
-		switch {
-		case len(text) < len("2006-01-02") || text[4] != '-':
-		case len(text) == len("2006-01-02"):
-			if _, err := mysqljson.ParseDate(text); err == nil {
-				return traitDate
-			}
-		default:
-			if _, _, err := mysqljson.ParseDateTime(text, 6); err == nil {
-				return traitTimestamp
-			}
-		}
-		return traitText
-	case mysqljson.Array, mysqljson.Object:
-		return traitContainer
-	}
-	return 0
-}
-
-func (t trait) columnType() types.Type {
-	within := func(set trait) bool { return t&^set == 0 }
-	switch {
-	case t&traitContainer != 0:
-		return types.TypeJSON
-	case t == 0:
-	case within(traitBool):
-		return types.TypeBool
-	case within(traitInteger | traitNegative):
-		return types.TypeInt64
-	case within(traitInteger | traitBig):
-		return types.TypeUint64
-	case within(traitInteger | traitNegative | traitBig | traitFraction):
-		return types.TypeFloat64
-	case within(traitDate):
-		return types.TypeDate
-	case within(traitDate | traitTimestamp):
-		return types.Type{Kind: types.Timestamp, Fsp: 6}
-	}
-	return types.Type{Kind: types.String, Name: "LONGTEXT"}
 }
 
 func (in *inference) schema() (types.Schema, error) {
@@ -151,7 +80,7 @@ func (in *inference) schema() (types.Schema, error) {
 	}
 	schema := make(types.Schema, len(in.members))
 	for i, m := range in.members {
-		schema[i] = types.Column{Name: m.name, Type: m.traits.columnType()}
+		schema[i] = types.Column{Name: m.name, Type: m.traits.Type()}
 	}
 	return schema, nil
 }

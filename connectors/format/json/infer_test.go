@@ -16,7 +16,7 @@ func TestInfer(t *testing.T) {
 		for _, s := range texts {
 			chunks = append(chunks, chunkOf([]byte(s)))
 		}
-		schema, err := json.Infer(chunks, framing)
+		schema, err := json.Infer(chunks, connectors.DecoderConfig{Framing: framing})
 		if err != nil {
 			t.Errorf("Infer(%q): %v", texts, err)
 			return
@@ -39,7 +39,7 @@ func TestInfer(t *testing.T) {
 }
 
 func TestInfer_Nothing(t *testing.T) {
-	if _, err := json.Infer([]*connectors.Chunk{chunkOf([]byte("[]\n{}\n{"))}, connectors.FramingLines); err == nil || !strings.Contains(err.Error(), "declare the columns") {
+	if _, err := json.Infer([]*connectors.Chunk{chunkOf([]byte("[]\n{}\n{"))}, connectors.DecoderConfig{}); err == nil || !strings.Contains(err.Error(), "declare the columns") {
 		t.Errorf("Infer = %v", err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"math/bits"
 
 	"github.com/leatdb/leat/connectors"
+	"github.com/leatdb/leat/connectors/format/internal/columns"
 	"github.com/leatdb/leat/internal/mysqljson"
 )
 
@@ -26,7 +27,7 @@ type predictor struct {
 	lines   bool // a line break ends a record
 	full    bool // everything is validated
 	alone   bool // as walker.alone
-	scratch *scratch
+	scratch *columns.Scratch
 	frames  *framer
 
 	text  bytesAt
@@ -117,7 +118,7 @@ type shape struct {
 	learned int // members without a column in names
 }
 
-func (p *predictor) init(root *node, nodes []*node, c *connectors.DecoderConfig, s *scratch, f *framer) {
+func (p *predictor) init(root *node, nodes []*node, c *connectors.DecoderConfig, s *columns.Scratch, f *framer) {
 	p.nodes = nodes
 	p.lines = c.Framing == connectors.FramingLines
 	p.full = c.Validation == connectors.ValidationFull
@@ -137,7 +138,7 @@ func (p *predictor) init(root *node, nodes []*node, c *connectors.DecoderConfig,
 		}
 		for _, c := range n.columns {
 			p.wanted[n.id>>6] |= 1 << (n.id & 63)
-			if c.field.Column.NotNull {
+			if c.Field.Column.NotNull {
 				p.notNull[n.id>>6] |= 1 << (n.id & 63)
 			}
 		}
@@ -170,7 +171,7 @@ func (p *predictor) valueSlot(in, n *node) *slot {
 		s.op = n.op()
 		s.nullable = true
 		for _, c := range n.columns {
-			if c.field.Mode != connectors.FieldColumn && len(c.field.Path) > 1 {
+			if c.Field.Mode != connectors.FieldColumn && len(c.Field.Path) > 1 {
 				s.nullable = false
 			}
 		}
@@ -222,7 +223,7 @@ func (p *predictor) decode(i, limit, row int) (end int, ok bool) {
 		case opInt64:
 			x := b.word(i)
 			if n := bits.TrailingZeros64(nonDigits(x)) >> 3; uint(n-1) < 7 && (n == 1 || byte(x) != '0') {
-				s.column.i64[row] = int64(parse8(x << (64 - 8*n)))
+				s.column.Int64s[row] = int64(parse8(x << (64 - 8*n)))
 				next = i + n
 			} else {
 				next = p.integer(s.column, i, row)
@@ -230,7 +231,7 @@ func (p *predictor) decode(i, limit, row int) (end int, ok bool) {
 		case opInt32:
 			x := b.word(i)
 			if n := bits.TrailingZeros64(nonDigits(x)) >> 3; uint(n-1) < 7 && (n == 1 || byte(x) != '0') {
-				s.column.i32[row] = int32(parse8(x << (64 - 8*n)))
+				s.column.Int32s[row] = int32(parse8(x << (64 - 8*n)))
 				next = i + n
 			} else {
 				next = p.integer(s.column, i, row)
@@ -331,7 +332,7 @@ func (p *predictor) finish(row int) bool {
 	for w, want := range p.wanted {
 		for missing := want&^p.present[w] | want&p.nulls[w]; missing != 0; missing &= missing - 1 {
 			for _, c := range p.nodes[w<<6+bits.TrailingZeros64(missing)].columns {
-				c.setNull(row)
+				c.SetNull(row)
 			}
 		}
 	}

@@ -20,24 +20,24 @@ import (
 
 // op is how the fast path decodes values of the column.
 func (c *column) op() op {
-	switch c.field.Mode {
+	switch c.Field.Mode {
 	case connectors.FieldExtract:
 		return opValue
 	case connectors.FieldUnquote:
 		return opUnquote
 	}
-	switch c.typ.Kind {
+	switch c.Type.Kind {
 	case types.Int64, types.Uint64:
 		return opInt64
 	case types.Int32, types.Uint32:
-		if c.high >= 9_999_999 {
+		if c.High >= 9_999_999 {
 			return opInt32
 		}
 		return opInteger
 	case types.Bool, types.Int8, types.Int16, types.Uint8, types.Uint16:
 		return opInteger
 	case types.Decimal:
-		if c.bound > 0 {
+		if c.Bound > 0 {
 			return opDecimal
 		}
 	case types.Float64:
@@ -47,7 +47,7 @@ func (c *column) op() op {
 	case types.Date:
 		return opDate
 	case types.String:
-		switch c.typ.Name {
+		switch c.Type.Name {
 		case "ENUM":
 			return opEnum
 		case "SET":
@@ -55,7 +55,7 @@ func (c *column) op() op {
 		}
 		return opText
 	case types.Binary:
-		if c.typ.Name == "VARBINARY" || c.typ.Length == 0 {
+		if c.Type.Name == "VARBINARY" || c.Type.Length == 0 {
 			return opText
 		}
 	}
@@ -77,7 +77,7 @@ func (p *predictor) value(s *slot, i, row int) int {
 	}
 	nulls := 0
 	for _, c := range s.node.columns {
-		null, err := c.convert(raw, row, p.scratch)
+		null, err := c.ConvertJSON(raw, row, p.scratch)
 		if err != nil {
 			return 0
 		}
@@ -196,10 +196,10 @@ func (p *predictor) integer(c *column, i, row int) int {
 		switch {
 		case negative:
 		case b.half(i) == 't'|'r'<<8|'u'<<16|'e'<<24:
-			c.setInt(row, 1)
+			c.SetInt(row, 1)
 			return i + 4
 		case b.half(i) == 'f'|'a'<<8|'l'<<16|'s'<<24 && b.at(i+4) == 'e':
-			c.setInt(row, 0)
+			c.SetInt(row, 0)
 			return i + 5
 		}
 		return 0
@@ -211,10 +211,10 @@ func (p *predictor) integer(c *column, i, row int) int {
 	if negative {
 		signed = -signed
 	}
-	if signed < c.low || signed > c.high {
+	if signed < c.Low || signed > c.High {
 		return 0
 	}
-	c.setInt(row, signed)
+	c.SetInt(row, signed)
 	return i + n
 }
 
@@ -299,19 +299,19 @@ func (b bytesAt) fixedLong(i int, negative bool) (digits uint64, fraction int, _
 // decimal decodes a DECIMAL of up to 18 digits whose scale suffices.
 func (p *predictor) decimal(c *column, i, row int) int {
 	v, fraction, negative, end := p.text.fixed(i)
-	up := c.typ.Scale - fraction
+	up := c.Type.Scale - fraction
 	if end == 0 || up < 0 || up > 18 {
 		return 0
 	}
 	over, v := bits.Mul64(v, powersOfTen[up])
-	if over != 0 || v >= c.bound {
+	if over != 0 || v >= c.Bound {
 		return 0
 	}
 	signed := int64(v)
 	if negative {
 		signed = -signed
 	}
-	c.dec[row] = decimal128.New(signed>>63, uint64(signed))
+	c.Decimals[row] = decimal128.New(signed>>63, uint64(signed))
 	return end
 }
 
@@ -333,7 +333,7 @@ func (p *predictor) float64(c *column, i, row int) int {
 	if negative {
 		f = -f
 	}
-	c.f64[row] = f
+	c.Float64s[row] = f
 	return end
 }
 
@@ -344,7 +344,7 @@ func (p *predictor) copyText(c *column, i, row int) int {
 		return 0
 	}
 	i++
-	start := int(c.offsets[row])
+	start := int(c.Offsets[row])
 	// Up to 15 characters are copied as two words, whatever their number.
 	x, y := b.word(i), b.word(i+8)
 	m, more := specialBytes(x), specialBytes(y)
@@ -352,28 +352,28 @@ func (p *predictor) copyText(c *column, i, row int) int {
 	if m == 0 {
 		n = beyond
 	}
-	if b.at(i+n) != '"' || n == 16 || n > c.limit || start+16 > len(c.content) || c.padded {
+	if b.at(i+n) != '"' || n == 16 || n > c.Limit || start+16 > len(c.Content) || c.Padded {
 		return p.copyLong(c, i, row)
 	}
-	dst := c.content[start : start+16]
+	dst := c.Content[start : start+16]
 	binary.LittleEndian.PutUint64(dst, x)
 	binary.LittleEndian.PutUint64(dst[8:], y)
-	c.offsets[row+1] = int32(start + n)
+	c.Offsets[row+1] = int32(start + n)
 	return i + n + 1
 }
 
 // copyLong is copyText for all lengths, from behind the quote.
 func (p *predictor) copyLong(c *column, i, row int) int {
 	n := p.textLength(i)
-	if n < 0 || n > c.limit || c.padded && n > 0 && p.text.at(i+n-1) == ' ' {
+	if n < 0 || n > c.Limit || c.Padded && n > 0 && p.text.at(i+n-1) == ' ' {
 		return 0
 	}
-	dst, err := c.room(row, n)
+	dst, err := c.Room(row, n)
 	if err != nil {
 		return 0
 	}
 	copy(dst, p.data[i:i+n])
-	c.offsets[row+1] = c.offsets[row] + int32(n)
+	c.Offsets[row+1] = c.Offsets[row] + int32(n)
 	return i + n + 1
 }
 
@@ -426,8 +426,8 @@ func (p *predictor) enum(c *column, i, row int) int {
 		return 0
 	}
 	name := p.data[i+1 : i+1+n]
-	for _, m := range c.typ.Members {
-		if m == string(name) && c.setText(row, name) == nil {
+	for _, m := range c.Type.Members {
+		if m == string(name) && c.SetText(row, name) == nil {
 			return i + n + 2
 		}
 	}
@@ -449,7 +449,7 @@ func (p *predictor) unquote(c *column, i, row int) int {
 	case fraction > 1 && b.at(end-1) == '0', fraction == 0 && v == 0 && negative:
 		return 0
 	}
-	if c.setText(row, p.data[i:end]) != nil {
+	if c.SetText(row, p.data[i:end]) != nil {
 		return 0
 	}
 	return end
@@ -495,7 +495,7 @@ func (p *predictor) date(c *column, i, row int) int {
 	if !ok {
 		return 0
 	}
-	c.i32[row] = days
+	c.Int32s[row] = days
 	return i + 12
 }
 
@@ -531,8 +531,8 @@ func (p *predictor) timestamp(c *column, i, row int) int {
 			return 0
 		}
 		fraction := parse8(w<<(64-8*n)) * powersOfTen[8-n] // in 10⁻⁸ s
-		if n > c.typ.Fsp {
-			unit := powersOfTen[8-c.typ.Fsp]
+		if n > c.Type.Fsp {
+			unit := powersOfTen[8-c.Type.Fsp]
 			fraction = (fraction + unit/2) / unit * unit
 		}
 		micros += int64(fraction / 100)
@@ -544,7 +544,7 @@ func (p *predictor) timestamp(c *column, i, row int) int {
 	if b.at(end) != '"' || micros > maxMicros {
 		return 0
 	}
-	c.i64[row] = micros
+	c.Int64s[row] = micros
 	return end + 1
 }
 
@@ -565,11 +565,11 @@ func (p *predictor) epoch(c *column, i, row int) int {
 	switch {
 	case n <= 11:
 		micros = v * 1_000_000
-	case n <= 14 && c.typ.Fsp >= 3:
+	case n <= 14 && c.Type.Fsp >= 3:
 		micros = v * 1000
-	case n <= 14 || c.typ.Fsp < 6:
+	case n <= 14 || c.Type.Fsp < 6:
 		return 0
 	}
-	c.i64[row] = int64(micros)
+	c.Int64s[row] = int64(micros)
 	return i + n
 }

@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/leatdb/leat/connectors"
+	"github.com/leatdb/leat/connectors/format/internal/columns"
 	"github.com/leatdb/leat/internal/mysqljson"
 )
 
@@ -25,7 +26,7 @@ type walker struct {
 	places  []place // by node
 	wanted  int     // nodes with columns
 	missing int     // those of them not found yet
-	scratch scratch
+	scratch columns.Scratch
 }
 
 // place is where the value of a node lies.

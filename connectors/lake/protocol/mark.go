@@ -25,11 +25,11 @@ func IsMarkKey(key string) bool { return strings.HasPrefix(key, "leat.dead_lette
 // DecidePublish says whether pending output has still to be appended (Try), and
 // the mark that the appending commit sets, or was (Done). text is the mark that
 // the table holds.
-func DecidePublish(record Record, text string) (Verdict, string, error) {
+func (rules Rules) DecidePublish(record Record, text string) (Verdict, string, error) {
 	if record.Pending == nil {
 		return Done, "", nil
 	}
-	if text != "" {
+	if text != "" && !rules.lacks(RuleMark) {
 		var m Mark
 		if err := json.Unmarshal([]byte(text), &m); err != nil {
 			return Try, "", corrupt("%w", err)

@@ -82,6 +82,10 @@ type File struct {
 	Path  string `json:"path"` // URI
 	Rows  int64  `json:"rows"`
 	Bytes int64  `json:"bytes"`
+	// Upload and ETags are set for a file that is staged: it exists when the
+	// commit that publishes it has been settled.
+	Upload string   `json:"upload,omitempty"`
+	ETags  []string `json:"etags,omitempty"`
 }
 
 // Decode reads a property. Empty text is no record, nil. A newer version is
@@ -136,7 +140,7 @@ func (r Record) State() connectors.State {
 // Start is the record that a start commits over the one that it found (nil if
 // the stream has none): the next generation in the name of instance, all else
 // as it was. id names the stream's life if it begins.
-func Start(found *Record, id, instance string, columns []int) Record {
+func (rules Rules) Start(found *Record, id, instance string, columns []int) Record {
 	if found == nil {
 		return Record{V: Version, ID: id, Generation: 1, Instance: instance, Columns: columns}
 	}
@@ -145,6 +149,9 @@ func Start(found *Record, id, instance string, columns []int) Record {
 	next.Generation++
 	next.Instance = instance
 	next.Columns = union(found.Columns, columns)
+	if rules.lacks(RulePending) {
+		next.Pending = nil
+	}
 	return next
 }
 
@@ -160,8 +167,8 @@ func union(a, b []int) []int {
 
 // Next is the record that an epoch commits after base. The state must be of
 // base's generation and of the epoch that follows.
-func Next(base Record, state connectors.State, pending *Pending) (Record, error) {
-	if state.Generation != base.Generation || state.Epoch != base.Epoch+1 {
+func (rules Rules) Next(base Record, state connectors.State, pending *Pending) (Record, error) {
+	if state.Generation != base.Generation || state.Epoch != base.Epoch+1 && !rules.lacks(RuleOrder) {
 		return Record{}, &sqlerror.Error{Code: sqlerror.CodeInternal, Message: fmt.Sprintf(
 			"commit generation %d epoch %d after generation %d epoch %d", state.Generation, state.Epoch, base.Generation, base.Epoch)}
 	}
@@ -206,8 +213,8 @@ func (v Verdict) String() string {
 // DecideStart says what a start does that wants to commit next over base, when
 // the table holds found. Try means over found, whatever it is: the start takes
 // the generation after found's.
-func DecideStart(next Record, found *Record) Verdict {
-	if found != nil && found.Instance == next.Instance {
+func (rules Rules) DecideStart(next Record, found *Record) Verdict {
+	if found != nil && (found.Instance == next.Instance || rules.lacks(RuleInstance) && found.Generation == next.Generation) {
 		return Done
 	}
 	return Try
@@ -215,16 +222,20 @@ func DecideStart(next Record, found *Record) Verdict {
 
 // DecideCommit says what the commit of next over base does when the table holds
 // found.
-func DecideCommit(base, next Record, found *Record) Verdict {
+func (rules Rules) DecideCommit(base, next Record, found *Record) Verdict {
 	switch {
 	case found == nil:
 		return Gone
 	case found.ID != base.ID:
 		return Fenced // dropped and created anew
-	case found.Generation > base.Generation, found.Generation == base.Generation && found.Instance != base.Instance:
+	case found.Generation > base.Generation && rules.lacks(RuleFence):
+		return Try
+	case found.Generation > base.Generation, found.Generation == base.Generation && found.Instance != base.Instance && !rules.lacks(RuleInstance):
 		return Fenced
 	case found.Generation < base.Generation:
 		return Rolled
+	case rules.lacks(RuleOutcome) && found.Epoch == next.Epoch, rules.lacks(RuleOrder):
+		return Try
 	case found.Epoch == next.Epoch:
 		return Done
 	case found.Epoch == base.Epoch:
@@ -236,14 +247,14 @@ func DecideCommit(base, next Record, found *Record) Verdict {
 }
 
 // DecideDrop says what the removal of base does when the table holds found.
-func DecideDrop(base Record, found *Record) Verdict {
+func (rules Rules) DecideDrop(base Record, found *Record) Verdict {
 	if found == nil {
 		return Done
 	}
 	if same(&base, found) {
 		return Try
 	}
-	if v := DecideCommit(base, base, found); v == Rolled {
+	if v := rules.DecideCommit(base, base, found); v == Rolled {
 		return Rolled
 	}
 	return Fenced

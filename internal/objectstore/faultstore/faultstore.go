@@ -47,7 +47,8 @@ const (
 	// FailAfter does it and answers as if the time had run out.
 	FailAfter
 	// Torn does half of a Put or Commit, leaving a shorter object, and fails.
-	// Other calls fail before their effect.
+	// Other calls fail before their effect, and so does a Put that must not find
+	// the key: it is a commit, which stores make whole or not at all.
 	Torn
 	// Hang waits until the call's context ends.
 	Hang
@@ -224,7 +225,13 @@ func (r *reader) ReadAt(p []byte, off int64) (n int, err error) {
 func (s *Store) Put(ctx context.Context, key string, data []byte, opts objectstore.PutOptions) (info objectstore.Info, err error) {
 	err = s.do(ctx, Put, key,
 		func() (err error) { info, err = s.inner.Put(ctx, key, data, opts); return err },
-		func() error { _, err := s.inner.Put(ctx, key, data[:len(data)/2], opts); return err })
+		func() error {
+			if opts.IfNoneMatch {
+				return nil
+			}
+			_, err := s.inner.Put(ctx, key, data[:len(data)/2], opts)
+			return err
+		})
 	return info, err
 }
 

@@ -2,6 +2,7 @@ package files
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -15,35 +16,27 @@ import (
 	"github.com/leatdb/leat/sql/sqlerror"
 )
 
-// location is what the path option names.
-type location struct {
-	path      string // as the user wrote it
+// folder is the local store.
+type folder struct {
+	name      string // as the user wrote it
 	root      string // the folder that split ids are relative to, for a glob
 	pattern   []string
 	recursive bool
 }
 
-// entry is a file as it was listed.
-type entry struct {
-	id       string
-	path     string
-	size     int64
-	modified int64 // µs since 1970
-}
-
-func parseLocation(text string, recursive bool) (location, error) {
+func openFolder(text string, recursive bool) (*folder, error) {
 	name := strings.TrimPrefix(text, "file://")
 	if scheme, _, ok := strings.Cut(name, "://"); ok {
-		return location{}, sqlerror.Userf(sqlerror.CodeUnsupported, "path %q: the files connector reads local paths, not %s://", text, scheme)
+		return nil, sqlerror.Userf(sqlerror.CodeUnsupported, "path %q: the files connector reads local paths and s3://, not %s://", text, scheme)
 	}
 	if name == "" {
-		return location{}, sqlerror.Userf(sqlerror.CodeBadOption, "path is empty")
+		return nil, sqlerror.Userf(sqlerror.CodeBadOption, "path is empty")
 	}
-	l := location{path: filepath.Clean(name), recursive: recursive}
+	l := &folder{name: filepath.Clean(name), recursive: recursive}
 	if !strings.ContainsAny(name, "*?[") {
 		return l, nil
 	}
-	parts := strings.Split(filepath.ToSlash(l.path), "/")
+	parts := strings.Split(filepath.ToSlash(l.name), "/")
 	fixed := slices.IndexFunc(parts, func(p string) bool { return strings.ContainsAny(p, "*?[") })
 	l.root = strings.Join(parts[:fixed], "/")
 	switch {
@@ -53,51 +46,96 @@ func parseLocation(text string, recursive bool) (location, error) {
 		l.root = "."
 	}
 	l.pattern = parts[fixed:]
-	for _, p := range l.pattern {
+	return l, checkPattern(text, l.pattern)
+}
+
+// checkPattern refuses a pattern that path.Match cannot read.
+func checkPattern(text string, pattern []string) error {
+	for _, p := range pattern {
 		if _, err := path.Match(p, ""); err != nil {
-			return location{}, sqlerror.Userf(sqlerror.CodeBadOption, "path %q: %q is no pattern", text, p).
+			return sqlerror.Userf(sqlerror.CodeBadOption, "path %q: %q is no pattern", text, p).
 				WithHint("a [ must be closed by ]; a backslash takes the next character as it is")
 		}
 	}
-	return l, nil
+	return nil
 }
 
-// glob reports whether the path is a pattern.
-func (l *location) glob() bool { return l.pattern != nil }
+func (l *folder) path() (string, bool) { return l.name, l.pattern != nil }
+func (l *folder) immutable() bool      { return false }
+func (l *folder) expect([]entry)       {}
+func (l *folder) close() error         { return nil }
 
-// list finds the files with something in them, by id. The error is
-// fs.ErrNotExist when the path, or the fixed part of the glob, does not exist.
-func (l *location) list() ([]entry, error) {
+func (l *folder) list(_ context.Context, _ string, visit func(entry) bool) error {
 	var found []entry
 	add := func(id, name string, info fs.FileInfo) {
 		if info.Size() > 0 {
 			found = append(found, entry{id: splitID(id), path: name, size: info.Size(), modified: info.ModTime().UnixMicro()})
 		}
 	}
-	info, err := os.Stat(l.path)
+	info, err := os.Stat(l.name)
 	switch {
 	case err == nil && info.IsDir():
-		err = l.walk(l.path, "", nil, add)
+		err = l.walk(l.name, "", nil, add)
 	case err == nil && info.Mode().IsRegular():
-		add(filepath.Base(l.path), l.path, info)
+		add(filepath.Base(l.name), l.name, info)
 	case err == nil:
-		err = sqlerror.Userf(sqlerror.CodeBadOption, "path %s is neither a file nor a folder", l.path)
-	case errors.Is(err, fs.ErrNotExist) && l.glob():
+		err = sqlerror.Userf(sqlerror.CodeBadOption, "path %s is neither a file nor a folder", l.name)
+	case errors.Is(err, fs.ErrNotExist) && l.pattern != nil:
 		if _, err = os.Stat(l.root); err == nil {
 			err = l.walk(l.root, "", [][]string{l.pattern}, add)
 		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("list files: %w", err)
+		return fmt.Errorf("list files: %w", err)
 	}
 	slices.SortFunc(found, func(a, b entry) int { return cmp.Compare(a.id, b.id) })
-	return found, nil
+	for _, e := range found {
+		if !visit(e) {
+			break
+		}
+	}
+	return nil
+}
+
+func (l *folder) stat(_ context.Context, e entry) (entry, error) {
+	info, err := os.Stat(e.path)
+	if err != nil {
+		return entry{}, err
+	}
+	e.size, e.modified = info.Size(), info.ModTime().UnixMicro()
+	return e, nil
+}
+
+func (l *folder) open(_ context.Context, e entry) (object, error) {
+	f, err := os.Open(e.path)
+	if err != nil {
+		return nil, err
+	}
+	return localFile{f, e}, nil
+}
+
+// localFile is an opened file of a folder.
+type localFile struct {
+	*os.File
+	entry entry
+}
+
+func (f localFile) ready(context.Context, int64) error { return nil }
+
+func (f localFile) stat() (entry, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return entry{}, err
+	}
+	e := f.entry
+	e.size, e.modified = info.Size(), info.ModTime().UnixMicro()
+	return e, nil
 }
 
 // walk visits the files of folder. states are the rests of the pattern, any of
 // which may match what is below folder; nil matches everything. Linked folders
 // are not followed, since they may lead in circles.
-func (l *location) walk(folder, id string, states [][]string, add func(id, name string, info fs.FileInfo)) error {
+func (l *folder) walk(folder, id string, states [][]string, add func(id, name string, info fs.FileInfo)) error {
 	entries, err := os.ReadDir(folder)
 	if err != nil {
 		return err
@@ -142,50 +180,6 @@ func (l *location) walk(folder, id string, states [][]string, add func(id, name 
 		}
 	}
 	return nil
-}
-
-// advance takes one path component off the rests of a pattern. All rests end
-// the pattern, so that their lengths tell them apart.
-func advance(states [][]string, name string) [][]string {
-	var next [][]string
-	reach := func(rest []string) {
-		if !slices.ContainsFunc(next, func(r []string) bool { return len(r) == len(rest) }) {
-			next = append(next, rest)
-		}
-	}
-	var step func(rest []string)
-	step = func(rest []string) {
-		if len(rest) == 0 {
-			return
-		}
-		if rest[0] != "**" {
-			if ok, _ := path.Match(rest[0], name); ok {
-				reach(rest[1:])
-			}
-			return
-		}
-		reach(rest) // name is one of the folders that ** stands for
-		if len(rest) == 1 {
-			reach(rest[1:])
-		}
-		step(rest[1:]) // ** stands for no folder
-	}
-	for _, rest := range states {
-		step(rest)
-	}
-	return next
-}
-
-// skipped reports whether the name is that of a hidden or unfinished file. A
-// pattern that asks for such names by their first letter gets them.
-func skipped(name string, states [][]string) bool {
-	if strings.HasSuffix(name, ".tmp") {
-		return true
-	}
-	if name[0] != '.' && name[0] != '_' {
-		return false
-	}
-	return !slices.ContainsFunc(states, func(rest []string) bool { return rest[0] != "" && rest[0][0] == name[0] })
 }
 
 // splitID is a relative path as a split id: text, in which bytes that are no

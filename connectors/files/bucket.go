@@ -1,0 +1,246 @@
+package files
+
+import (
+	"context"
+	"errors"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/leatdb/leat/connectors"
+	"github.com/leatdb/leat/internal/objectstore"
+	"github.com/leatdb/leat/sql/sqlerror"
+)
+
+// bucketOptions are the options that only paths of s3:// take.
+var bucketOptions = connectors.Spec{
+	{Name: "endpoint", Doc: "URL of an S3 server that is not AWS."},
+	{Name: "region", Doc: "Region of the bucket; default is the environment's."},
+	{Name: "access_key_id", Doc: "Access key; default is the environment's credential chain."},
+	{Name: "secret_access_key", Secret: true, Doc: "Secret of the access key."},
+	{Name: "session_token", Secret: true, Doc: "Token of temporary credentials."},
+	{Name: "path_style", Kind: connectors.OptionBool, Doc: "Address the bucket as endpoint/bucket; default true with an endpoint."},
+	{Name: "listing", Default: "full", Choices: []string{"full", "growing"}, Doc: "How a tailed prefix is looked through for new objects: all of it; or only behind the names of objects that are read and older than lookback, for prefixes whose names grow with time: what appears before those is never seen."},
+	{Name: "lookback", Kind: connectors.OptionDuration, Default: "1h", Doc: "How long after its name was first passed over an object may still appear, with listing = 'growing'."},
+}
+
+// bucket is the store of an S3 prefix.
+type bucket struct {
+	text      string // as the user wrote it
+	root      string // the prefix that ids are relative to, with a slash at its end
+	single    string // an object of this name may be what is meant
+	pattern   []string
+	recursive bool
+	objects   objectstore.Store
+	ctx       context.Context // of all reads
+	cancel    context.CancelFunc
+	ahead     int   // ranges of an object fetched ahead
+	budget    int64 // bytes of objects opened ahead
+
+	buffers buffers
+
+	mu       sync.Mutex
+	expected map[string]*ranges // opened ahead, by path
+	closed   bool
+}
+
+// isBucket reports whether the path option names a bucket.
+func isBucket(text string) bool {
+	scheme, _, _ := strings.Cut(text, "://")
+	return slices.Contains([]string{"s3", "s3a", "s3n"}, strings.ToLower(scheme))
+}
+
+func openBucket(ctx context.Context, cfg connectors.SourceConfig) (*bucket, error) {
+	o := cfg.Options
+	text := o.String("path")
+	_, rest, _ := strings.Cut(text, "://")
+	name, key, _ := strings.Cut(rest, "/")
+	objects, err := objectstore.Open(ctx, objectstore.Config{
+		URI: "s3://" + name, Endpoint: o.String("endpoint"), Region: o.String("region"),
+		PathStyle: o.Bool("path_style"), VirtualHosted: o.Has("path_style") && !o.Bool("path_style"),
+		AccessKeyID: o.String("access_key_id"), SecretAccessKey: o.String("secret_access_key"), SessionToken: o.String("session_token"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	b := &bucket{text: text, recursive: o.Bool("recursive"), objects: objects, expected: map[string]*ranges{}}
+	lanes := int64(max(1, cfg.Lanes))
+	b.ahead = int(min(4, max(1, int64(cfg.PrefetchBytes)/2/lanes/rangeBytes)))
+	b.budget = int64(cfg.PrefetchBytes) / 2
+	b.ctx, b.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	switch {
+	case strings.ContainsAny(key, "*?["):
+		parts := strings.Split(key, "/")
+		fixed := slices.IndexFunc(parts, func(p string) bool { return strings.ContainsAny(p, "*?[") })
+		b.root, b.pattern = strings.Join(parts[:fixed], "/"), parts[fixed:]
+		if err := checkPattern(text, b.pattern); err != nil {
+			return nil, errors.Join(err, b.close())
+		}
+	case strings.HasSuffix(key, "/"):
+		b.root = strings.TrimRight(key, "/")
+	default:
+		b.root, b.single = key, key
+	}
+	if b.root != "" {
+		b.root += "/"
+	}
+	return b, nil
+}
+
+func (b *bucket) path() (string, bool) { return b.text, b.pattern != nil }
+func (b *bucket) immutable() bool      { return true }
+
+func (b *bucket) list(ctx context.Context, after string, visit func(entry) bool) error {
+	if b.single != "" {
+		infos, _, err := b.objects.List(ctx, b.single, "", 1)
+		if err != nil {
+			return err
+		}
+		if len(infos) > 0 && infos[0].Key == b.single {
+			e := entryOf(infos[0])
+			e.id = path.Base(b.single)
+			visit(e)
+			return nil
+		}
+	}
+	if after != "" {
+		after = b.root + after
+	}
+	for {
+		infos, more, err := b.objects.List(ctx, b.root, after, 0)
+		if err != nil {
+			return err
+		}
+		for _, info := range infos {
+			e := entryOf(info)
+			e.id = splitID(strings.TrimPrefix(info.Key, b.root))
+			if e.size > 0 && b.wanted(e.id) && !visit(e) {
+				return nil
+			}
+		}
+		if !more || len(infos) == 0 {
+			return nil
+		}
+		after = infos[len(infos)-1].Key
+	}
+}
+
+// wanted reports whether an object is one that the path means.
+func (b *bucket) wanted(id string) bool {
+	parts := strings.Split(id, "/")
+	if b.pattern == nil && !b.recursive && len(parts) > 1 {
+		return false
+	}
+	var states [][]string
+	if b.pattern != nil {
+		states = [][]string{b.pattern}
+	}
+	for i, part := range parts {
+		if part == "" || skipped(part, states) {
+			return false
+		}
+		if b.pattern == nil {
+			continue
+		}
+		matched := false
+		var below [][]string
+		for _, rest := range advance(states, part) {
+			if len(rest) == 0 {
+				matched = true
+			} else {
+				below = append(below, rest)
+			}
+		}
+		if i == len(parts)-1 {
+			return matched
+		}
+		if states = below; states == nil {
+			return false
+		}
+	}
+	return true
+}
+
+func entryOf(info objectstore.Info) entry {
+	return entry{path: info.Key, size: info.Size, modified: info.Modified.UnixMicro(), etag: info.ETag}
+}
+
+func (b *bucket) stat(ctx context.Context, e entry) (entry, error) {
+	info, err := b.objects.Head(ctx, e.path)
+	if err != nil {
+		return entry{}, err
+	}
+	now := entryOf(info)
+	now.id = e.id
+	return now, nil
+}
+
+func (b *bucket) open(_ context.Context, e entry) (object, error) {
+	b.mu.Lock()
+	r := b.expected[e.path]
+	delete(b.expected, e.path)
+	b.mu.Unlock()
+	if r != nil {
+		if r.entry == e {
+			r.ahead = b.ahead
+			return r, nil
+		}
+		if err := r.Close(); err != nil {
+			return nil, err
+		}
+	}
+	return newRanges(b.ctx, b.objects, e, b.ahead, &b.buffers)
+}
+
+// maxExpected is how many objects are opened ahead.
+const maxExpected = 32
+
+// expect fetches the beginnings of the objects that come next, so that many
+// small ones are not read at the pace of one request after the other.
+func (b *bucket) expect(entries []entry) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	held := int64(0)
+	for _, r := range b.expected {
+		held += min(r.entry.size, rangeBytes)
+	}
+	for _, e := range entries {
+		held += min(e.size, rangeBytes)
+		if b.closed || len(b.expected) >= maxExpected || held > b.budget {
+			return
+		}
+		if b.expected[e.path] != nil {
+			held -= min(e.size, rangeBytes)
+			continue
+		}
+		r, err := newRanges(b.ctx, b.objects, e, 0, &b.buffers)
+		if err != nil {
+			return // it shows again when the object is opened
+		}
+		r.fetch(0)
+		b.expected[e.path] = r
+	}
+}
+
+func (b *bucket) close() error {
+	b.cancel()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closed = true
+	var err error
+	for _, r := range b.expected {
+		err = errors.Join(err, r.Close())
+	}
+	return errors.Join(err, b.objects.Close())
+}
+
+// refuseBucketOptions finds options that local paths do not take.
+func refuseBucketOptions(o connectors.Options) error {
+	for _, spec := range bucketOptions {
+		if o.Has(spec.Name) {
+			return sqlerror.Userf(sqlerror.CodeBadOption, "option %q needs a path that begins with s3://", spec.Name)
+		}
+	}
+	return nil
+}

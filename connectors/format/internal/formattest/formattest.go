@@ -1,0 +1,142 @@
+// Package formattest drives the decoders of formats in tests.
+package formattest
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/apache/arrow-go/v18/arrow/memory"
+
+	"github.com/leatdb/leat/connectors"
+	"github.com/leatdb/leat/sql/types"
+)
+
+// Schema makes columns of "name TYPE" pairs.
+func Schema(tb testing.TB, columns ...string) types.Schema {
+	tb.Helper()
+	schema := make(types.Schema, len(columns))
+	for i, c := range columns {
+		name, typ, _ := strings.Cut(c, " ")
+		typ, notNull := strings.CutSuffix(typ, " NOT NULL")
+		parsed, err := types.Parse(typ)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		schema[i] = types.Column{Name: name, Type: parsed, NotNull: notNull}
+	}
+	return schema
+}
+
+// Config asks a format for all columns of a schema.
+func Config(tb testing.TB, name string, schema types.Schema, options ...string) connectors.DecoderConfig {
+	tb.Helper()
+	format, err := connectors.LookupFormat(name)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	config := connectors.DecoderConfig{Schema: schema, Options: format.Spec.MustOptions(options...)}
+	for _, c := range schema {
+		config.Fields = append(config.Fields, connectors.Field{Column: c, Path: []string{c.Name}})
+	}
+	return config
+}
+
+// File makes the chunk that a files source makes of a whole file.
+func File(tb testing.TB, name string, config connectors.DecoderConfig, content string) *connectors.Chunk {
+	tb.Helper()
+	format, err := connectors.LookupFormat(name)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if format.Layout == nil {
+		return &connectors.Chunk{Data: []byte(content)}
+	}
+	l, err := format.Layout(config.Options)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if l == nil {
+		return &connectors.Chunk{Data: []byte(content)}
+	}
+	n, _, err := l.Header([]byte(content), true)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return &connectors.Chunk{Data: []byte(content[n:]), Header: []byte(content[:n]), Base: int64(n)}
+}
+
+// Messages makes the chunk that a source of messages makes; an empty payload is
+// a tombstone.
+func Messages(payloads ...string) *connectors.Chunk {
+	c := &connectors.Chunk{}
+	for _, p := range payloads {
+		start := int32(len(c.Data))
+		c.Data = append(c.Data, p...)
+		c.Records = append(c.Records, connectors.Record{Start: start, End: int32(len(c.Data)), Null: p == ""})
+	}
+	return c
+}
+
+// Decode gives each row, rejection and count of empty lines as a line.
+func Decode(tb testing.TB, name string, config connectors.DecoderConfig, maxRows int, chunks ...*connectors.Chunk) []string {
+	tb.Helper()
+	mem := memory.NewCheckedAllocator(memory.DefaultAllocator)
+	config.Alloc = mem
+	format, err := connectors.LookupFormat(name)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	d, err := format.NewDecoder(config)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer mem.AssertSize(tb, 0)
+	defer d.Close()
+	var lines []string
+	empty := 0
+	for _, c := range chunks {
+		d.Reset(c)
+		for {
+			out, err := d.Next(maxRows)
+			if err != nil {
+				tb.Fatal(err)
+			}
+			if out == nil {
+				break
+			}
+			empty += out.Empty
+			for row := range out.Values {
+				var values []string
+				for _, col := range out.Batch.Columns() {
+					values = append(values, strings.Clone(col.ValueStr(row))) // it may share the batch's memory
+				}
+				lines = append(lines, strings.Join(values, "|"))
+			}
+			for _, r := range out.Rejected {
+				lines = append(lines, fmt.Sprintf("%s %q: %s", r.Class, c.Data[r.Value.Start:r.Value.End], r.Message))
+			}
+		}
+	}
+	if empty > 0 {
+		lines = append(lines, fmt.Sprintf("%d empty", empty))
+	}
+	return lines
+}
+
+// Check compares lines.
+func Check(tb testing.TB, got []string, want ...string) {
+	tb.Helper()
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		tb.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// Columns gives a schema as a line.
+func Columns(schema types.Schema) string {
+	var got []string
+	for _, c := range schema {
+		got = append(got, c.Name+" "+c.Type.String())
+	}
+	return strings.Join(got, ", ")
+}

@@ -1,0 +1,116 @@
+package kinesis_test
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/leatdb/leat/connectors"
+	_ "github.com/leatdb/leat/connectors/format/json"
+	"github.com/leatdb/leat/connectors/kinesis"
+	"github.com/leatdb/leat/connectors/kinesis/kinesistest"
+	"github.com/leatdb/leat/sql/types"
+)
+
+// BenchmarkSource reads records of 400 bytes from the fake, which runs in the
+// same process: chunks only, then decoded to columns.
+func BenchmarkSource(b *testing.B) {
+	const records, shards = 100_000, 8
+	s := kinesistest.New()
+	defer s.Close()
+	s.CreateStream("trips", shards)
+	for i := range records {
+		value := fmt.Sprintf(`{"id":%d,"fare":%d.50,"at":"2026-07-01T10:00:00Z","rider":{"os":"ios","version":"17.%d"},"note":"`, i, i%100, i%10)
+		s.Put("trips", strconv.Itoa(i), []byte(value+strings.Repeat("x", 400-2-len(value))+`"}`))
+	}
+	for _, lanes := range []int{1, 2} {
+		for _, decode := range []bool{false, true} {
+			b.Run(fmt.Sprintf("lanes=%d/decode=%t", lanes, decode), func(b *testing.B) {
+				b.SetBytes(400 * records)
+				b.ReportAllocs()
+				for b.Loop() {
+					if n := readAll(b, s, lanes, decode, records); n != records {
+						b.Fatalf("%d records, want %d", n, records)
+					}
+				}
+				b.ReportMetric(float64(records)*float64(b.N)/b.Elapsed().Seconds(), "records/s")
+			})
+		}
+	}
+}
+
+func readAll(b *testing.B, s *kinesistest.Server, lanes int, decode bool, want int64) int64 {
+	src, err := kinesis.Connector.Open(b.Context(), connectors.SourceConfig{Name: "trips", Options: options(s.URL()), Lanes: lanes})
+	if err != nil {
+		b.Fatal(err)
+	}
+	splits, err := src.Splits(b.Context(), true, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	positions := connectors.Positions{}
+	for _, split := range splits {
+		positions[split.ID] = split.Start
+	}
+	if err := src.Assign(b.Context(), positions); err != nil {
+		b.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(b.Context())
+	defer cancel()
+	var total atomic.Int64
+	var wg sync.WaitGroup
+	for lane := range lanes {
+		wg.Go(func() {
+			decoder := benchmarkDecoder(b)
+			defer decoder.Close()
+			var c connectors.Chunk
+			for src.Poll(ctx, lane, &c) == nil {
+				n := int64(len(c.Records))
+				if decode {
+					n = 0
+					decoder.Reset(&c)
+					for {
+						d, err := decoder.Next(8192)
+						if err != nil || d == nil {
+							break
+						}
+						n += d.Batch.NumRows()
+					}
+				}
+				if total.Add(n) >= want {
+					cancel()
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if err := src.Close(); err != nil {
+		b.Fatal(err)
+	}
+	return total.Load()
+}
+
+func benchmarkDecoder(b *testing.B) connectors.Decoder {
+	format, err := connectors.LookupFormat("json")
+	if err != nil {
+		b.Error(err)
+		return nil
+	}
+	schema := types.Schema{
+		{Name: "id", Type: types.TypeInt64}, {Name: "fare", Type: types.NewDecimal(10, 2)},
+		{Name: "at", Type: types.Type{Kind: types.Timestamp, Fsp: 3}}, {Name: "note", Type: types.TypeText},
+	}
+	cfg := connectors.DecoderConfig{Schema: schema, Framing: connectors.FramingDocument}
+	for _, column := range schema {
+		cfg.Fields = append(cfg.Fields, connectors.Field{Column: column, Path: []string{column.Name}})
+	}
+	d, err := format.NewDecoder(cfg)
+	if err != nil {
+		b.Error(err)
+	}
+	return d
+}

@@ -1,0 +1,99 @@
+package lake
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/leatdb/leat/catalog"
+	"github.com/leatdb/leat/catalog/hive"
+	"github.com/leatdb/leat/catalog/iceberg"
+	"github.com/leatdb/leat/connectors"
+	"github.com/leatdb/leat/internal/objectstore"
+	"github.com/leatdb/leat/sql/sqlerror"
+)
+
+// formatHive is the table format of plain folders.
+const formatHive = "hive"
+
+// tables are a sink's: they can be read, and made ready to be written to.
+type tables interface {
+	catalog.Lake
+	Define(ctx context.Context, d catalog.Definition) (*catalog.Target, error)
+	Check(ctx context.Context) error
+	Close() error
+}
+
+func openTables(ctx context.Context, cfg Config) (tables, error) {
+	if cfg.TableFormat != formatHive {
+		l, err := iceberg.Open(ctx, iceberg.Options{
+			Namespace: cfg.Name, Store: cfg.Store, CatalogPath: cfg.CatalogPath, CatalogName: cfg.CatalogName,
+			Wrap: cfg.WrapCatalog, Catalog: cfg.Catalog, ComparesProperties: cfg.ComparesProperties, Scheduler: cfg.Scheduler,
+		})
+		if err != nil {
+			return nil, err
+		}
+		return icebergTables{l}, nil
+	}
+	stager, ok := cfg.Store.(objectstore.Stager)
+	if !ok {
+		return nil, errNoStager
+	}
+	l, err := hive.Open(hive.Options{Namespace: cfg.Name, Store: stager, Scheduler: cfg.Scheduler})
+	if err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// icebergTables are those of an Iceberg catalog.
+type icebergTables struct{ *iceberg.Lake }
+
+// Define implements tables.
+func (t icebergTables) Define(ctx context.Context, d catalog.Definition) (*catalog.Target, error) {
+	target, err := t.Lake.Define(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	return &catalog.Target{Committer: target.Committer, Columns: target.Columns, Spec: target.Spec, Location: target.Location}, nil
+}
+
+// checkFormat refuses options of files that do not go together.
+func (s *Sink) checkFormat(o connectors.Options) error {
+	format, compression := o.String("format"), o.String("compression")
+	switch {
+	case format != "parquet" && !s.hive:
+		return sqlerror.Userf(sqlerror.CodeBadOption, "format = '%s' needs plain folders", format).
+			WithHint("give the sink table_format = 'hive', or leave format out")
+	case format != "parquet" && compression == "snappy":
+		return sqlerror.Userf(sqlerror.CodeBadOption, "compression = 'snappy' is for format = 'parquet'").
+			WithHint("write compression = 'zstd', 'gzip' or 'none'")
+	case format != "csv" && o.Has("header"):
+		return sqlerror.Userf(sqlerror.CodeBadOption, "header is for format = 'csv'").WithHint("leave it out")
+	}
+	return nil
+}
+
+// formatOptions are those that a reader of the table has to know.
+func formatOptions(o connectors.Options) map[string]string {
+	if o.String("format") != "csv" {
+		return nil
+	}
+	return map[string]string{"header": strconv.FormatBool(o.Bool("header"))}
+}
+
+// RowCheck implements connectors.RowChecker: a partition value of a Hive folder
+// has to fit into a path.
+func (s *Sink) RowCheck(spec connectors.StreamSpec) (connectors.RowCheck, error) {
+	if !s.hive || len(spec.Partition) == 0 {
+		return nil, nil
+	}
+	root, err := objectstore.ParseLocation(s.store.URI(spec.Table))
+	if err != nil {
+		return nil, err
+	}
+	columns := make([]int, len(spec.Partition))
+	for i, f := range spec.Partition {
+		columns[i] = f.Column
+	}
+	return hive.NewPathCheck(spec.Schema, columns, len(root.Path)), nil
+}

@@ -1,0 +1,478 @@
+package simulation
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+
+	"github.com/apache/arrow-go/v18/parquet"
+	"github.com/apache/arrow-go/v18/parquet/compress"
+	"github.com/apache/arrow-go/v18/parquet/file"
+	"github.com/apache/iceberg-go"
+	"github.com/apache/iceberg-go/table"
+
+	catalogiceberg "github.com/leatdb/leat/catalog/iceberg"
+	"github.com/leatdb/leat/connectors"
+	"github.com/leatdb/leat/connectors/lake/protocol"
+)
+
+// The library's decoder for Zstandard is one for the whole program and must not
+// be made within the bubble of the first run that needs it.
+func init() {
+	if codec, err := compress.GetCodec(compress.Codecs.Zstd); err == nil {
+		codec.Decode(nil, codec.Encode(nil, []byte("warm")))
+	}
+}
+
+// model knows what must be in the tables. It looks at each commit at the moment
+// when it happens: what an epoch adds must be exactly what became of the
+// records between the positions before it and after it.
+type model struct {
+	w      *world
+	topics map[int]*topic // by number, all there ever were
+
+	streams   map[string]*state
+	rows      map[row]int    // landed, over all lives of all streams
+	published map[letter]int // dead letters in their table
+	epochs    int
+}
+
+// state is what the model knows of a stream.
+type state struct {
+	record  *protocol.Record // what the table remembers
+	decided map[letter]int   // dead letters of epochs that are committed
+	// furthest is how far the stream was ever committed, by split.
+	furthest map[string]position
+}
+
+type row struct{ id, n int64 }
+
+type letter struct {
+	stream string
+	id     int64
+}
+
+func newModel(w *world) *model {
+	return &model{w: w, topics: map[int]*topic{}, streams: map[string]*state{}, rows: map[row]int{}, published: map[letter]int{}}
+}
+
+// of is the state of a stream.
+func (m *model) of(stream string) *state {
+	if m.streams[stream] == nil {
+		m.streams[stream] = &state{decided: map[letter]int{}, furthest: map[string]position{}}
+	}
+	return m.streams[stream]
+}
+
+// committed is told each version that a table gets, and who made it if that was
+// an epoch's commit.
+func (m *model) committed(name string, before, after table.Metadata, by *sender) error {
+	if before == nil {
+		return nil
+	}
+	added, err := m.added(before, after)
+	if err != nil {
+		return fmt.Errorf("commit to %s: %w", name, err)
+	}
+	if name == catalogiceberg.DeadLetterTable {
+		return m.letters(added)
+	}
+	rows, err := m.readRows(added)
+	if err != nil {
+		return err
+	}
+	changed := ""
+	for _, d := range m.w.streams {
+		key := protocol.Key(d.name)
+		if before.Properties()[key] == after.Properties()[key] {
+			continue
+		}
+		if changed != "" {
+			return fmt.Errorf("a commit changes the states of %s and %s", changed, d.name)
+		}
+		changed = d.name
+	}
+	if changed == "" {
+		return m.noRows("a commit that leaves all states as they were", rows)
+	}
+	next, err := protocol.Decode(after.Properties()[protocol.Key(changed)])
+	if err != nil {
+		return err
+	}
+	st := m.of(changed)
+	last := st.record
+	st.record = next
+	if next != nil {
+		if err := st.extend(next.Positions[sourceName]); err != nil {
+			return err
+		}
+	}
+	switch {
+	case next == nil:
+		if err := m.allPublished(changed); err != nil {
+			return fmt.Errorf("%s is dropped too early: %w", changed, err)
+		}
+		return m.noRows("a drop", rows)
+	case last == nil, last.ID != next.ID:
+		if last != nil {
+			return errors.New("a new life begins before the last one was dropped")
+		}
+		if next.Generation != 1 || next.Epoch != 0 || next.Positions[sourceName] == nil {
+			return fmt.Errorf("a life begins with %+v", next)
+		}
+		return m.noRows("a first start", rows)
+	case next.Generation == last.Generation+1:
+		if next.Epoch != last.Epoch || next.Counters != last.Counters || !reflect.DeepEqual(next.Positions, last.Positions) {
+			return fmt.Errorf("a start changes the state from %+v to %+v", last, next)
+		}
+		if next.Instance == last.Instance {
+			return errors.New("a start takes a generation twice")
+		}
+		return m.noRows("a start", rows)
+	case by == nil:
+		return fmt.Errorf("who commits no epoch changes the state from %+v to %+v", last, next)
+	}
+	return m.epoch(changed, last, next, rows, after.CurrentSnapshot(), by)
+}
+
+// extend notes positions.
+func (st *state) extend(positions connectors.Positions) error {
+	for split, text := range positions {
+		at, err := decode(text)
+		if err != nil {
+			return err
+		}
+		if far, ok := st.furthest[split]; !ok || at.Topic > far.Topic || at.Topic == far.Topic && at.Offset > far.Offset {
+			st.furthest[split] = at
+		}
+	}
+	return nil
+}
+
+func (m *model) noRows(what string, rows map[row]int) error {
+	if len(rows) > 0 {
+		return fmt.Errorf("%s lands rows %v", what, rows)
+	}
+	return nil
+}
+
+// epoch checks the commit of an epoch.
+func (m *model) epoch(stream string, last, next *protocol.Record, rows map[row]int, snapshot *table.Snapshot, by *sender) error {
+	m.epochs++
+	where := fmt.Sprintf("epoch %d of generation %d of %s by %s", next.Epoch, next.Generation, stream, by.process)
+	if next.Generation != last.Generation || next.Instance != last.Instance {
+		return fmt.Errorf("%s: the table's generation is %d, of instance %s", where, last.Generation, last.Instance)
+	}
+	if next.Epoch != last.Epoch+1 {
+		return fmt.Errorf("%s follows epoch %d", where, last.Epoch)
+	}
+	if err := m.allPublished(stream); err != nil {
+		return fmt.Errorf("%s is committed too early: %w", where, err)
+	}
+	if by.moveTo != nil && maps.Equal(next.Positions[sourceName], by.moveTo) && next.Counters == last.Counters && len(rows) == 0 && next.Pending == nil {
+		return nil
+	}
+	values, jumps, err := m.between(last.Positions[sourceName], next.Positions[sourceName], by.route)
+	if err != nil {
+		return fmt.Errorf("%s: %w", where, err)
+	}
+	want, dead, counters := map[row]int{}, map[letter]int{}, last.Counters
+	for _, v := range values {
+		n, isDead := v.outcome(by.version)
+		for k := range n {
+			want[row{v.id, int64(k + 1)}]++
+		}
+		if isDead {
+			dead[letter{stream, v.id}]++
+		}
+		v.count(&counters, by.version)
+	}
+	if !maps.Equal(rows, want) {
+		return fmt.Errorf("%s: %s", where, difference("rows", rows, want))
+	}
+	if next.Counters != counters || !counters.Reconciled() {
+		return fmt.Errorf("%s: counters are %+v, want %+v", where, next.Counters, counters)
+	}
+	if jumps > 0 && snapshot.Summary.Properties[catalogiceberg.SummaryDataLoss] == "" {
+		return fmt.Errorf("%s: records were skipped and the loss is not recorded", where)
+	}
+	var pending []string
+	if next.Pending != nil {
+		if next.Pending.Epoch != next.Epoch {
+			return fmt.Errorf("%s: output of epoch %d is pending", where, next.Pending.Epoch)
+		}
+		for _, f := range next.Pending.DeadLetters {
+			pending = append(pending, f.Path)
+		}
+	}
+	letters, err := m.readLetters(pending)
+	if err != nil {
+		return fmt.Errorf("%s: %w", where, err)
+	}
+	if !maps.Equal(letters, dead) {
+		return fmt.Errorf("%s: %s", where, difference("pending letters", letters, dead))
+	}
+	merge(m.rows, rows)
+	merge(m.of(stream).decided, dead)
+	return nil
+}
+
+// letters checks what was added to the table of dead letters.
+func (m *model) letters(files []string) error {
+	added, err := m.readLetters(files)
+	if err != nil {
+		return err
+	}
+	merge(m.published, added)
+	for one := range added {
+		if decided := m.of(one.stream).decided[one]; m.published[one] > decided {
+			return fmt.Errorf("the letter of %v is published for the %d. time, and was decided %d times", one, m.published[one], decided)
+		}
+	}
+	return nil
+}
+
+// allPublished checks that no letter of a committed epoch of a stream is
+// missing.
+func (m *model) allPublished(stream string) error {
+	published := maps.Clone(m.published)
+	maps.DeleteFunc(published, func(l letter, _ int) bool { return l.stream != stream })
+	if decided := m.of(stream).decided; !maps.Equal(published, decided) {
+		return errors.New(difference("dead letters", published, decided))
+	}
+	return nil
+}
+
+// between lists the values that a stream has read that went from one position
+// to another, with the jumps that its source made, and counts those jumps.
+func (m *model) between(from, to connectors.Positions, seen route) (values []value, jumped int, err error) {
+	for split := range from {
+		if _, ok := to[split]; !ok {
+			return nil, 0, fmt.Errorf("split %s has no position any more", split)
+		}
+	}
+	for _, split := range slices.Sorted(maps.Keys(to)) {
+		end, err := decode(to[split])
+		if err != nil {
+			return nil, 0, err
+		}
+		at := position{Topic: end.Topic}
+		if known, ok := from[split]; ok {
+			if at, err = decode(known); err != nil {
+				return nil, 0, err
+			}
+		} else {
+			// A split that was found later begins at its beginning, as it was then.
+			at = seen.starts[split]
+		}
+		for _, j := range seen.jumps {
+			if j.split != split || j.from.Topic != at.Topic || j.from.Offset < at.Offset {
+				continue
+			}
+			if end.Topic == j.from.Topic && end.Offset <= j.from.Offset {
+				break
+			}
+			values = append(values, m.topics[at.Topic].slice(split, at.Offset, j.from.Offset)...)
+			at = j.to
+			jumped++
+		}
+		if end.Topic != at.Topic || end.Offset < at.Offset {
+			return nil, 0, fmt.Errorf("split %s goes from %v to %v", split, at, end)
+		}
+		values = append(values, m.topics[at.Topic].slice(split, at.Offset, end.Offset)...)
+	}
+	return values, jumped, nil
+}
+
+func difference[K comparable](what string, have, want map[K]int) string {
+	var more, less []K
+	for k := range have {
+		if have[k] > want[k] {
+			more = append(more, k)
+		}
+	}
+	for k := range want {
+		if have[k] < want[k] {
+			less = append(less, k)
+		}
+	}
+	order := func(a, b K) int { return bytes.Compare(fmt.Append(nil, a), fmt.Append(nil, b)) }
+	slices.SortFunc(more, order)
+	slices.SortFunc(less, order)
+	return fmt.Sprintf("%s: too many are %v, missing are %v", what, more, less)
+}
+
+func merge[K comparable](all, more map[K]int) {
+	for k, n := range more {
+		all[k] += n
+	}
+}
+
+// added lists the data files that a version has and the one before had not.
+func (m *model) added(before, after table.Metadata) ([]string, error) {
+	head := after.CurrentSnapshot()
+	if head == nil {
+		return nil, nil
+	}
+	if old := before.CurrentSnapshot(); old != nil && old.SnapshotID == head.SnapshotID {
+		return nil, nil
+	}
+	io := bucketIO{m.w.bucket}
+	manifests, err := head.Manifests(io)
+	if err != nil {
+		return nil, err
+	}
+	var files []string
+	for _, manifest := range manifests {
+		if manifest.SnapshotID() != head.SnapshotID || !manifest.HasAddedFiles() {
+			continue
+		}
+		for entry, err := range manifest.Entries(io, true) {
+			if err != nil {
+				return nil, err
+			}
+			if entry.Status() == iceberg.EntryStatusADDED {
+				files = append(files, entry.DataFile().FilePath())
+			}
+		}
+	}
+	return files, nil
+}
+
+// readRows reads data files of the stream's table.
+func (m *model) readRows(files []string) (map[row]int, error) {
+	rows := map[row]int{}
+	for _, name := range files {
+		err := m.read(name, func(group *file.RowGroupReader) error {
+			ids, err := int64s(group, 0)
+			if err != nil {
+				return err
+			}
+			numbers, err := int64s(group, 2)
+			if err != nil {
+				return err
+			}
+			for i := range ids {
+				rows[row{ids[i], numbers[i]}]++
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return rows, nil
+}
+
+// readLetters reads files of dead letters.
+func (m *model) readLetters(files []string) (map[letter]int, error) {
+	letters := map[letter]int{}
+	for _, name := range files {
+		err := m.read(name, func(group *file.RowGroupReader) error {
+			streams, err := texts(group, 0)
+			if err != nil {
+				return err
+			}
+			payloads, err := texts(group, 6)
+			if err != nil {
+				return err
+			}
+			for i, text := range payloads {
+				v, err := parse([]byte(text))
+				if err != nil {
+					return err
+				}
+				letters[letter{streams[i], v.id}]++
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return letters, nil
+}
+
+// read visits the row groups of a Parquet file, which must be whole.
+func (m *model) read(name string, visit func(*file.RowGroupReader) error) error {
+	key, err := keyOf(name)
+	if err != nil {
+		return err
+	}
+	o, ok := m.w.bucket.objects[key]
+	if !ok {
+		return fmt.Errorf("file %s is in the table and not in the bucket", name)
+	}
+	r, err := file.NewParquetReader(bytes.NewReader(o.data))
+	if err != nil {
+		return fmt.Errorf("read file %s: %w", name, err)
+	}
+	defer r.Close()
+	for g := range r.NumRowGroups() {
+		if err := visit(r.RowGroup(g)); err != nil {
+			return fmt.Errorf("read file %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+func int64s(group *file.RowGroupReader, column int) ([]int64, error) {
+	c, err := group.Column(column)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]int64, group.NumRows())
+	levels := make([]int16, len(out))
+	r, ok := c.(*file.Int64ColumnChunkReader)
+	if !ok {
+		return nil, fmt.Errorf("column %d is no int64", column)
+	}
+	for at := 0; at < len(out); {
+		n, _, err := r.ReadBatch(int64(len(out)-at), out[at:], levels[at:], nil)
+		if err != nil {
+			return nil, err
+		}
+		if n == 0 {
+			return nil, fmt.Errorf("column %d ends after %d values", column, at)
+		}
+		at += int(n)
+	}
+	return out, nil
+}
+
+func texts(group *file.RowGroupReader, column int) ([]string, error) {
+	c, err := group.Column(column)
+	if err != nil {
+		return nil, err
+	}
+	r, ok := c.(*file.ByteArrayColumnChunkReader)
+	if !ok {
+		return nil, fmt.Errorf("column %d is no text", column)
+	}
+	var out []string
+	values := make([]parquet.ByteArray, group.NumRows())
+	levels := make([]int16, len(values))
+	for len(out) < len(values) {
+		n, _, err := r.ReadBatch(int64(len(values)), values, levels, nil)
+		if err != nil {
+			return nil, err
+		}
+		if n == 0 {
+			return nil, fmt.Errorf("column %d ends after %d values", column, len(out))
+		}
+		for _, v := range values[:n] {
+			out = append(out, string(v))
+		}
+	}
+	return out, nil
+}
+
+// slice is a split's values between two offsets.
+func (t *topic) slice(split string, from, to int64) []value {
+	var n int
+	fmt.Sscan(split, &n)
+	return t.partitions[n].values[from:to]
+}

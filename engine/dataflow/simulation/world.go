@@ -1,0 +1,186 @@
+// Package simulation runs a stream's own code, from the source's records to the
+// commits of its table, in a world that is made up: a source, an object store
+// and a catalog that fail, are slow and lie, and processes that die, are paused
+// and run twice. One seed decides everything, also who goes on at each step, so
+// that what went wrong once goes wrong again.
+//
+// A model looks at every commit at the moment when it happens, and at the tables
+// after every recovery: each record's rows, or its dead letter, must be there
+// once; counters must reconcile; positions only go forward.
+package simulation
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/leatdb/leat/catalog/iceberg"
+	"github.com/leatdb/leat/connectors/lake/protocol"
+	"github.com/leatdb/leat/internal/sched/seeded"
+	"github.com/leatdb/leat/sql/sqlerror"
+)
+
+// Config says what is simulated.
+type Config struct {
+	Seed uint64
+	// Rules are the protocol's; tests leave one out.
+	Rules protocol.Rules
+	// Impatient lets the stream send an epoch before the outcome of the last one
+	// is known.
+	Impatient bool
+	// Unpinned takes the requirements away from all commits.
+	Unpinned bool
+}
+
+// Report is what a run was like.
+type Report struct {
+	Err     error  // what was wrong, nil for nothing
+	Trace   []byte // a line per step
+	Steps   int
+	Calls   int // to store, catalog and source
+	Commits int // of epochs
+	// Instances of the stream, and how many of them ended fenced.
+	Instances, Fenced int
+	// Virtual is how long it took by the world's clock.
+	Virtual time.Duration
+}
+
+// world is what there is besides the processes.
+type world struct {
+	cfg     Config
+	s       *seeded.Scheduler
+	p       *seeded.Process // the driver's
+	bucket  *bucket
+	catalog *service
+	topic   *topic
+	model   *model
+	weather map[part]weather
+
+	// How the stream is set up.
+	streams   []*definition
+	lanes     int
+	latest    bool // the source's start option
+	interval  time.Duration
+	discovery time.Duration
+
+	values int64 // made so far
+	calls  int
+	hosts  int
+	all    []*instance
+}
+
+// Run runs a seed. It must be called within a bubble of testing/synctest.
+func Run(cfg Config) Report {
+	s := seeded.New(cfg.Seed)
+	began := time.Now()
+	w := &world{cfg: cfg, s: s, bucket: newBucket(), weather: map[part]weather{}}
+	w.catalog = newService(w, s.Chance(0.4))
+	w.model = newModel(w)
+	w.lanes = 1 + s.IntN(3)
+	w.latest = s.Chance(0.1)
+	w.interval = s.Between(500*time.Millisecond, 10*time.Second)
+	w.discovery = s.Between(2*time.Second, 30*time.Second)
+	w.newTopic(1 + s.IntN(3))
+	w.streams = []*definition{{name: "s"}}
+	if s.Chance(0.3) {
+		w.streams = append(w.streams, &definition{name: "s2"})
+	}
+	err := s.Run(func(p *seeded.Process) {
+		w.p = p
+		w.drive()
+	})
+	r := Report{
+		Err: err, Trace: s.Trace(), Steps: s.Steps(), Calls: w.calls, Commits: w.model.epochs,
+		Instances: len(w.all), Virtual: time.Since(began),
+	}
+	for _, i := range w.all {
+		if sqlerror.HasCode(i.err, sqlerror.CodeFenced) {
+			r.Fenced++
+		}
+	}
+	return r
+}
+
+func (w *world) newTopic(partitions int) {
+	number := 1
+	if w.topic != nil {
+		number = w.topic.number + 1
+	}
+	w.topic = &topic{number: number}
+	w.model.topics[number] = w.topic
+	w.addPartitions(partitions)
+}
+
+func (w *world) addPartitions(n int) {
+	for range n {
+		w.topic.partitions = append(w.topic.partitions, &partition{})
+	}
+}
+
+// produce writes some records.
+func (w *world) produce(n int) {
+	for range n {
+		w.values++
+		v := value{id: w.values, kind: good}
+		if w.s.Chance(0.5) {
+			v.kind = kind(w.s.IntN(int(kinds)))
+		}
+		if v.kind == exploding {
+			v.rows = w.s.IntN(4)
+		}
+		p := w.topic.partitions[w.s.IntN(len(w.topic.partitions))]
+		p.values = append(p.values, v)
+	}
+}
+
+// sleep lets time go by.
+func (w *world) sleep(d time.Duration) {
+	w.p.Until(w.p.Context(), "sleep", time.Now().Add(d), nil)
+}
+
+// check compares what a reader of the tables finds with the model.
+func (w *world) check() error {
+	ctx := context.Background()
+	h := &host{w: w, p: w.p, m: w.p.NewMonitor()}
+	sink, err := h.open(ctx)
+	if err != nil {
+		return err
+	}
+	for _, one := range []struct {
+		table   string
+		compare func(files []string) error
+	}{
+		{tableName, func(files []string) error {
+			rows, err := w.model.readRows(files)
+			if err == nil && !maps.Equal(rows, w.model.rows) {
+				err = fmt.Errorf("the table holds other rows than were committed: %s", difference("rows", rows, w.model.rows))
+			}
+			return err
+		}},
+		{iceberg.DeadLetterTable, func(files []string) error {
+			letters, err := w.model.readLetters(files)
+			if err == nil && !maps.Equal(letters, w.model.published) {
+				err = fmt.Errorf("the dead letters are not those that were committed: %s", difference("letters", letters, w.model.published))
+			}
+			return err
+		}},
+	} {
+		t, err := sink.Lake().Table(ctx, one.table)
+		if err != nil {
+			return err
+		}
+		files, err := t.Plan(ctx, nil)
+		if err != nil {
+			return err
+		}
+		names := make([]string, len(files))
+		for n, f := range files {
+			names[n] = f.Path
+		}
+		if err := one.compare(names); err != nil {
+			return err
+		}
+	}
+	return sink.Close()
+}

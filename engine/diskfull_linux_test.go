@@ -1,0 +1,59 @@
+package engine_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/leatdb/leat/engine"
+)
+
+// A stream whose disk is full waits until there is room, says so, and then lands
+// everything once.
+func TestBadInput_DiskFull(t *testing.T) {
+	dir := t.TempDir()
+	small := filepath.Join(dir, "small")
+	if err := os.Mkdir(small, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mount("tmpfs", small, "tmpfs", 0, "size=4m"); err != nil {
+		t.Skipf("no file system can be mounted here: %v", err)
+	}
+	t.Cleanup(func() { _ = syscall.Unmount(small, syscall.MNT_DETACH) })
+	db := open(t, filepath.Join(dir, "data"))
+	mustExec(t, db, fmt.Sprintf(`
+		CREATE SOURCE src (id INT NOT NULL, s TEXT) WITH (connector = 'push');
+		CREATE SINK small WITH (connector = 's3', path = 'file://%s/lake', compression = 'none');
+		CREATE STREAM t INTO small WITH (commit_interval = '20ms') AS SELECT id, s FROM src`, small))
+	ballast := filepath.Join(small, "ballast")
+	if err := os.WriteFile(ballast, make([]byte, 3<<20), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	src, err := db.Source("src")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const values = 40
+	for i := range values {
+		text := strings.Repeat(fmt.Sprintf("%09d", i*7919), 4000) // 36 KB
+		if err := src.Send(t.Context(), fmt.Appendf(nil, `{"id":%d,"s":"%s"}`, i, text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	st := await(t, db, "t", func(st engine.StreamStatus) bool { return st.State == "RETRYING" })
+	if !strings.Contains(fmt.Sprint(st.Reason), "disk is full") {
+		t.Errorf("because %v", st.Reason)
+	}
+	if err := os.Remove(ballast); err != nil {
+		t.Fatal(err)
+	}
+	await(t, db, "t", func(st engine.StreamStatus) bool {
+		return st.State == "RUNNING" && st.Committed.Counters.RowsLanded == values
+	})
+	if got := query(t, db, `SELECT COUNT(*), COUNT(DISTINCT id), MIN(LENGTH(s)) FROM small.t`); got[0] != fmt.Sprintf("%d|%d|36000", values, values) {
+		t.Errorf("landed %q", got)
+	}
+}

@@ -1,0 +1,18 @@
+package operator
+
+import (
+	"github.com/leatdb/leat/connectors"
+	"github.com/leatdb/leat/engine/kernel"
+)
+
+// Check lets values die whose rows the sink cannot land. It is the last operator
+// of a pipeline.
+type Check struct{ Rows connectors.RowCheck }
+
+// Apply implements Operator.
+func (c *Check) Apply(_ *kernel.Context, r *rows) error {
+	c.Rows.Check(r.Columns, r.Rows, r.Sel, func(row int32, err error) {
+		r.failures = append(r.failures, Failure{r.value(row), connectors.ClassPartition, err})
+	})
+	return nil
+}
