@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -288,20 +289,26 @@ func TestQuery_Warnings(t *testing.T) {
 	if err := src.Send(t.Context(), []byte(`{"id":1,"s":"12"} {"id":2,"s":"12abc"} {"id":3,"s":"2026-02-30"}`)); err != nil {
 		t.Fatal(err)
 	}
-	mustExec(t, db, `FLUSH STREAM t; SET GLOBAL group_concat_max_len = 1024`)
+	mustExec(t, db, `FLUSH STREAM t`)
 	session := db.NewSession()
 	f := func(statement string, want ...string) {
 		t.Helper()
 		if err := session.Exec(t.Context(), statement); err != nil {
 			t.Fatalf("%s: %v", statement, err)
 		}
-		equal(t, statement, sessionWarnings(t, session), want...)
-		equal(t, "again", sessionWarnings(t, session), want...)
+		for range 2 { // asking changes nothing
+			got := sessionWarnings(t, session)
+			slices.Sort(got)
+			equal(t, statement, got, want...)
+		}
 	}
 	f(`SELECT CAST(s AS SIGNED) FROM t ORDER BY id`, "Truncated incorrect INTEGER value: '12abc'", "Truncated incorrect INTEGER value: '2026-02-30'")
 	f(`SELECT id FROM t WHERE id = 3`)
 	f(`SELECT CAST(s AS DATE) FROM t WHERE id = 3`, "Incorrect datetime value: '2026-02-30'")
-	f(`SET group_concat_max_len = 6`)
+	f(`SELECT CAST(s AS SIGNED) FROM t WHERE id = 1`)
+	if err := session.Exec(t.Context(), `SET group_concat_max_len = 6`); err != nil {
+		t.Fatal(err)
+	}
 	r, err := session.Query(t.Context(), `SELECT GROUP_CONCAT(s ORDER BY id) FROM t`)
 	if err != nil {
 		t.Fatal(err)

@@ -177,8 +177,18 @@ func (l *library) Close() error { return errors.Join(l.bound.Close(), l.db.Close
 
 func (l *library) Exec(ctx context.Context, statement string) ([]string, error) {
 	l.session.Notes()
-	err := l.session.Exec(ctx, statement)
-	return l.session.Notes(), err
+	if err := l.session.Exec(ctx, statement); err != nil {
+		return nil, err
+	}
+	notes := l.session.Notes()
+	warnings, err := l.Query(ctx, "SHOW WARNINGS", nil)
+	if err != nil {
+		return nil, err
+	}
+	for _, row := range warnings.Rows {
+		notes = append(notes, string(row[2]))
+	}
+	return notes, nil
 }
 
 func (l *library) Query(ctx context.Context, query string, args []any) (*slt.Result, error) {

@@ -62,8 +62,8 @@ func (v *tableVersion) history(ctx context.Context) ([]*entry, error) {
 		}
 	}
 	s.m.Unlock()
-	for range min(readAtOnce, len(missing)) {
-		running++
+	running = min(readAtOnce, len(missing))
+	for range running {
 		v.lake.opts.Scheduler.Go("read the log of "+v.name, func() {
 			m.Lock()
 			defer m.Unlock()

@@ -137,13 +137,12 @@ func (c *Committer) complete(ctx context.Context, e *entry) ([]decided, error) {
 		running--
 		m.Broadcast()
 	}
-	if len(todo) == 1 {
-		running++
+	running = min(completeAtOnce, len(todo))
+	if running == 1 {
 		worker()
 		return lost, failed
 	}
-	for range min(completeAtOnce, len(todo)) {
-		running++
+	for range running {
 		c.lake.opts.Scheduler.Go("complete files of "+c.name, worker)
 	}
 	m.Lock()

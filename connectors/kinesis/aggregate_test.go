@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"compress/gzip"
 	"crypto/md5"
-	"fmt"
 	"math/big"
 	"slices"
 	"strings"
@@ -309,7 +308,7 @@ func FuzzInflate(f *testing.F) {
 		}
 		for _, compress := range []func(testing.TB, []byte) []byte{gzipped, zstandard} {
 			if got := kinesis.Inflate(compress(t, payload), 1<<20, 1<<20); !bytes.Equal(got, payload) {
-				t.Error(fmt.Sprintf("%q became %q", payload, got))
+				t.Errorf("%q became %q", payload, got)
 			}
 		}
 	})

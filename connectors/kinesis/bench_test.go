@@ -13,20 +13,15 @@ import (
 	_ "github.com/leatdb/leat/connectors/format/json"
 	"github.com/leatdb/leat/connectors/kinesis"
 	"github.com/leatdb/leat/connectors/kinesis/kinesistest"
+	"github.com/leatdb/leat/engine"
 	"github.com/leatdb/leat/sql/types"
 )
 
 // BenchmarkSource reads records of 400 bytes from the fake, which runs in the
 // same process: chunks only, then decoded to columns.
 func BenchmarkSource(b *testing.B) {
-	const records, shards = 100_000, 8
-	s := kinesistest.New()
-	defer s.Close()
-	s.CreateStream("trips", shards)
-	for i := range records {
-		value := fmt.Sprintf(`{"id":%d,"fare":%d.50,"at":"2026-07-01T10:00:00Z","rider":{"os":"ios","version":"17.%d"},"note":"`, i, i%100, i%10)
-		s.Put("trips", strconv.Itoa(i), []byte(value+strings.Repeat("x", 400-2-len(value))+`"}`))
-	}
+	const records = 100_000
+	s := filled(b, records)
 	for _, lanes := range []int{1, 2} {
 		for _, decode := range []bool{false, true} {
 			b.Run(fmt.Sprintf("lanes=%d/decode=%t", lanes, decode), func(b *testing.B) {
@@ -41,6 +36,46 @@ func BenchmarkSource(b *testing.B) {
 			})
 		}
 	}
+}
+
+// filled is a fake with records of 400 bytes in eight shards.
+func filled(b *testing.B, records int) *kinesistest.Server {
+	s := server(b)
+	s.CreateStream("trips", 8)
+	for i := range records {
+		value := fmt.Sprintf(`{"id":%d,"fare":%d.50,"at":"2026-07-01T10:00:00Z","rider":{"os":"ios","version":"17.%d"},"note":"`, i, i%100, i%10)
+		s.Put("trips", strconv.Itoa(i), []byte(value+strings.Repeat("x", 400-2-len(value))+`"}`))
+	}
+	return s
+}
+
+// BenchmarkEngine lands the same records in Parquet through SQL, with one lane.
+// With -cpu 1 the fake, too, takes its part of the one core.
+func BenchmarkEngine(b *testing.B) {
+	const records = 400_000
+	s := filled(b, records)
+	b.SetBytes(400 * records)
+	for b.Loop() {
+		b.StopTimer()
+		db, err := engine.Open(b.Context(), engine.Config{Dir: b.TempDir(), Threads: 1})
+		if err != nil {
+			b.Fatal(err)
+		}
+		statement(b, db, fmt.Sprintf(`CREATE SOURCE trips (id BIGINT, fare DECIMAL(10,2), at TIMESTAMP(3), rider JSON, note TEXT) WITH (connector = 'kinesis', stream = 'trips',
+			region = '%s', endpoint = '%s', access_key_id = 'AKID', secret_access_key = 'SECRET', shard_calls_per_second = 1000, shard_bytes_per_second = '100GB', poll_interval = '10ms')`, kinesistest.Region, s.URL()))
+		b.StartTimer()
+		statement(b, db, "CREATE STREAM landed AS SELECT id, fare, at, rider->>'$.os' AS os, note FROM trips")
+		statement(b, db, "FLUSH STREAM landed")
+		b.StopTimer()
+		if got := rows(b, db, "SELECT COUNT(*) FROM lake.landed"); len(got) != 1 || got[0] != strconv.Itoa(records) {
+			b.Fatalf("landed %q", got)
+		}
+		if err := db.Close(); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+	}
+	b.ReportMetric(float64(records)*float64(b.N)/b.Elapsed().Seconds(), "records/s")
 }
 
 func readAll(b *testing.B, s *kinesistest.Server, lanes int, decode bool, want int64) int64 {

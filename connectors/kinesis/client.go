@@ -75,7 +75,7 @@ func newClient(ctx context.Context, cfg connectors.SourceConfig) (client *kinesi
 		return fail("profile and access_key_id exclude each other")
 	}
 	transport := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
-		t.MaxIdleConnsPerHost = 256
+		t.MaxIdleConns, t.MaxIdleConnsPerHost = 0, 256 // a call for each shard at a time
 		t.ResponseHeaderTimeout = o.Duration("request_timeout")
 		t.ReadBufferSize = 64 << 10
 		t.DisableCompression = true

@@ -97,7 +97,7 @@ func openEngine(t *testing.T, dir string) *engine.DB {
 	return db
 }
 
-func statement(t *testing.T, db *engine.DB, text string) {
+func statement(t testing.TB, db *engine.DB, text string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -107,7 +107,7 @@ func statement(t *testing.T, db *engine.DB, text string) {
 }
 
 // rows is what a query gives, columns separated by |.
-func rows(t *testing.T, db *engine.DB, text string) (rows []string) {
+func rows(t testing.TB, db *engine.DB, text string) (rows []string) {
 	t.Helper()
 	r, err := db.Query(t.Context(), text)
 	if err != nil {

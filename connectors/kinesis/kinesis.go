@@ -34,8 +34,8 @@ func init() { connectors.RegisterSource(Connector) }
 
 var spec = connectors.Spec{
 	{Name: "stream", Required: true, Identity: true, Doc: "The data stream: its name, or its ARN."},
-	{Name: "region", Identity: true, Doc: "The AWS region; the default is the ARN's, else what the environment or the AWS configuration say."},
-	{Name: "endpoint", Identity: true, Doc: "Where to find the service, if not in AWS: an http or https URL."},
+	{Name: "region", Doc: "The AWS region; the default is the ARN's, else what the environment or the AWS configuration say."},
+	{Name: "endpoint", Doc: "Where to find the service, if not in AWS: an http or https URL."},
 	{Name: "start", Default: "trim_horizon", Doc: "Where a new stream begins: 'trim_horizon' (at the oldest record), 'latest', or at the first record from a time on (ISO 8601, or milliseconds since 1970). Shards that come later begin at their beginning."},
 	{Name: "access_key_id", Doc: "The access key; without it, credentials are found as the AWS tools find them."},
 	{Name: "secret_access_key", Secret: true, Doc: "The secret of the access key."},

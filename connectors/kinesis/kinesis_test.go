@@ -331,6 +331,24 @@ func TestSource_ExpiredIterators(t *testing.T) {
 	}
 }
 
+// At the pace that is the default, the limits of a shard are no trouble.
+func TestSource_LimitsEnforced(t *testing.T) {
+	s := server(t)
+	s.CreateStream("trips", 1)
+	s.EnforceLimits(true)
+	for i := range 4 {
+		s.Put("trips", "k", []byte(strings.Repeat(strconv.Itoa(i), 500_000)))
+	}
+	r := open(t, s, nil, "shard_calls_per_second", "", "shard_bytes_per_second", "", "poll_interval", "")
+	defer r.close()
+	r.read(4)
+	s.Put("trips", "k", []byte("5"))
+	r.flush()
+	if r.count() != 5 || len(r.told) > 0 {
+		t.Errorf("%d records, told %v", r.count(), r.told)
+	}
+}
+
 func TestSource_TellsTrouble(t *testing.T) {
 	s := server(t)
 	s.CreateStream("trips", 1)
@@ -338,7 +356,11 @@ func TestSource_TellsTrouble(t *testing.T) {
 	remove := s.Inject(kinesistest.Fault{Operation: "GetRecords", Code: "AccessDeniedException"})
 	r := open(t, s, nil)
 	defer r.close()
-	err := r.tellings(func(err error) bool { return err != nil })
+	var err error
+	r.tellings(func(told error) bool {
+		err = told
+		return told != nil
+	})
 	if !sqlerror.HasCode(err, sqlerror.CodeAuth) || !sqlerror.IsRetryable(err) || !strings.Contains(sqlerror.As(err).Hint, "kinesis:GetRecords") {
 		t.Errorf("told %v", err)
 	}

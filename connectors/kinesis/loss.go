@@ -72,7 +72,7 @@ func (f *fetcher) overdue(now time.Time) (time.Time, error) {
 	s, sh := f.s, f.sh
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if f.until.IsZero() || s.retention <= 0 || now.Sub(f.until) <= s.retention {
+	if f.until.IsZero() || now.Sub(f.until) <= s.retention {
 		return f.until, nil
 	}
 	// What is removed next is included, lest each call notes a loss of its own while

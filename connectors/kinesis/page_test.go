@@ -20,7 +20,9 @@ func slowPage(body []byte) (records []kinesis.RecordOfPage, next string, behind 
 		}
 		NextShardIterator  *string
 		MillisBehindLatest *float64
-		ChildShards        []struct{ ShardId string } //nolint:revive // named as in the protocol
+		ChildShards        []struct {
+			ShardID string `json:"ShardId"`
+		}
 	}
 	behind = -1
 	d := json.NewDecoder(bytes.NewReader(body))

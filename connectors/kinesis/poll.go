@@ -122,6 +122,8 @@ func (s *source) fill(sh *shard, b *laneBuffers, c *connectors.Chunk) {
 		after = string(from.at(last.sequence))
 	}
 
+	clear(b.pages) // they are free for others from here on
+
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	sh.filling = false

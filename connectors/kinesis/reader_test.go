@@ -277,7 +277,7 @@ func (r *reader) lost() []connectors.DataLoss {
 }
 
 // tellings waits for a call of Retrying that f accepts.
-func (r *reader) tellings(f func(error) bool) error {
+func (r *reader) tellings(f func(error) bool) {
 	r.t.Helper()
 	deadline := time.NewTimer(patience)
 	defer deadline.Stop()
@@ -291,7 +291,7 @@ func (r *reader) tellings(f func(error) bool) error {
 		last := r.told[len(r.told)-1]
 		r.mu.Unlock()
 		if f(last) {
-			return last
+			return
 		}
 	}
 }

@@ -27,7 +27,8 @@ func TestKinesis(t *testing.T) {
 func testKinesis(t *testing.T, k *services.Kinesis) {
 	begin := func(t *testing.T, known connectors.Positions, more ...string) *reader {
 		t.Helper()
-		more = append([]string{"region", services.KinesisRegion, "shard_calls_per_second", "50", "poll_interval", "20ms"}, more...)
+		// What kinesalite does not answer at first (see StartKinesalite) is asked again.
+		more = append([]string{"region", services.KinesisRegion, "request_timeout", "3s", "shard_calls_per_second", "50", "poll_interval", "20ms"}, more...)
 		r := newReader(t, connectors.SourceConfig{Options: options(k.Endpoint, more...), Lanes: 2})
 		if err := r.discover(known == nil, known); err != nil {
 			t.Fatal(err)
@@ -111,7 +112,9 @@ func testKinesis(t *testing.T, k *services.Kinesis) {
 		if _, err := k.Client().DeleteStream(t.Context(), &awskinesis.DeleteStreamInput{StreamName: aws.String("again")}); err != nil {
 			t.Fatal(err)
 		}
-		waiter := awskinesis.NewStreamNotExistsWaiter(k.Client(), func(o *awskinesis.StreamNotExistsWaiterOptions) { o.MinDelay, o.MaxDelay = 10*time.Millisecond, 100*time.Millisecond })
+		waiter := awskinesis.NewStreamNotExistsWaiter(k.Client(), func(o *awskinesis.StreamNotExistsWaiterOptions) {
+			o.MinDelay, o.MaxDelay = 10*time.Millisecond, 100*time.Millisecond
+		})
 		if err := waiter.Wait(t.Context(), &awskinesis.DescribeStreamInput{StreamName: aws.String("again")}, patience); err != nil {
 			t.Fatal(err)
 		}
@@ -130,11 +133,11 @@ func testKinesis(t *testing.T, k *services.Kinesis) {
 
 	t.Run("Check", func(t *testing.T) {
 		k.CreateStream("here", 1)
-		cfg := connectors.SourceConfig{Name: "trips", Options: options(k.Endpoint, "stream", "here")}
+		cfg := connectors.SourceConfig{Name: "trips", Options: options(k.Endpoint, "stream", "here", "region", services.KinesisRegion)}
 		if err := kinesis.Connector.Check(t.Context(), cfg); err != nil {
 			t.Error(err)
 		}
-		cfg.Options = options(k.Endpoint, "stream", "hare")
+		cfg.Options = options(k.Endpoint, "stream", "hare", "region", services.KinesisRegion)
 		err := kinesis.Connector.Check(t.Context(), cfg)
 		if !sqlerror.HasCode(err, sqlerror.CodeUnknownObject) || sqlerror.IsRetryable(err) {
 			t.Errorf("err=%v", err)

@@ -53,6 +53,9 @@ func (s *source) describe(ctx context.Context) (summary, error) {
 	if at, ok := awsmiddleware.GetServerTime(out.ResultMetadata); ok {
 		sum.now = at
 	}
+	if sum.retention <= 0 {
+		sum.retention = 24 * time.Hour // the service's default
+	}
 	if sum.id.Stream == "" {
 		sum.id.Stream = s.stream.String()
 	}
@@ -183,7 +186,8 @@ func (s *source) moreSplits(list []shardInfo, known connectors.Positions) ([]con
 			return nil, err
 		}
 	}
-	return splits, s.forget(present)
+	s.forget(present)
+	return splits, nil
 }
 
 // check finds out whether what a position says is still there.
@@ -265,7 +269,7 @@ func hasChild(id string, present map[string]position) bool {
 }
 
 // forget lets go of shards that are over.
-func (s *source) forget(present map[string]position) error {
+func (s *source) forget(present map[string]position) {
 	for id, pos := range present {
 		if pos.Finished == 0 || !s.isOver(id, pos) {
 			continue
@@ -275,7 +279,6 @@ func (s *source) forget(present map[string]position) error {
 			s.remove(sh)
 		}
 	}
-	return nil
 }
 
 // adopt begins to read the shards that a closed one named as its children. They

@@ -582,7 +582,7 @@ func (s *streamSink) discard(ctx context.Context) {
 	for _, w := range s.lanes {
 		w.begin(nil, "", 0, 0)
 	}
-	s.uploads.abort(ctx, s.tried != nil)
+	s.uploads.abort(ctx, s.sink.rules.Keeps(s.tried))
 	s.uploads = nil
 }
 

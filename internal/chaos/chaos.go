@@ -179,6 +179,7 @@ func (r *run) life(n int) {
 // firstCommit waits until this life of leat has committed an epoch.
 func (r *run) firstCommit(began time.Time) (took time.Duration, ok bool) {
 	for {
+		r.leat.Check()
 		if r.leatCommits() > 0 {
 			return time.Since(began), true
 		}
@@ -289,6 +290,9 @@ func (r *run) catchUp() {
 	}
 	if err := db.QueryRowContext(ctx, "SELECT COUNT(*), COUNT(DISTINCT split, position) FROM chaos."+table).Scan(&r.tally.Selected, &r.tally.SelectedDistinct); err != nil {
 		r.t.Fatalf("count with leat: %v", err)
+	}
+	if err := db.Close(); err != nil {
+		r.t.Errorf("close the connections to leat: %v", err)
 	}
 	r.leat.Stop()
 	if code := r.leat.Exit(); code != 0 {

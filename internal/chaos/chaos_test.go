@@ -11,10 +11,14 @@ import (
 
 // TestChaos is make chaos in short.
 func TestChaos(t *testing.T) {
-	for format, kills := range map[string]int{"iceberg": 10, "hive": 6} {
-		t.Run(format, func(t *testing.T) {
+	binary := services.LeatBinary(t)
+	for _, c := range []struct {
+		format string
+		kills  int
+	}{{"iceberg", 10}, {"hive", 6}} {
+		t.Run(c.format, func(t *testing.T) {
 			tally := chaos.Run(t, chaos.Config{
-				Binary: services.LeatBinary(t), TableFormat: format, Kills: kills, S3Percent: 20, KafkaPercent: 10,
+				Binary: binary, TableFormat: c.format, Kills: c.kills, S3Percent: 20, KafkaPercent: 10,
 				Partitions: 3, Producers: 2, Rate: 2000, Seed: 1, Progress: t.Logf,
 			})
 			if err := tally.Print(t.Output()); err != nil {

@@ -152,6 +152,22 @@ func (p *Process) Await() {
 	}
 }
 
+// Check fails the test if the process has ended although nobody asked it to.
+func (p *Process) Check() {
+	p.t.Helper()
+	p.mu.Lock()
+	run := p.alive
+	p.mu.Unlock()
+	if run == nil {
+		p.t.Fatalf("check %s: it does not run", p.command.name)
+	}
+	select {
+	case <-run.exited:
+		p.t.Fatalf("%s ended by itself: %v", p.command.name, run.failure())
+	default:
+	}
+}
+
 // Exit waits until the process has ended by itself and returns its exit status.
 // Not to end within 30 s fails the test.
 func (p *Process) Exit() int {

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	gms "github.com/dolthub/go-mysql-server/sql"
+	"github.com/dolthub/go-mysql-server/sql/plan"
 	"github.com/dolthub/vitess/go/mysql"
 
 	"github.com/leatdb/leat/sql/sqlerror"
@@ -93,6 +94,15 @@ func numberOf(err error) int {
 		return 1044 // ER_DBACCESS_DENIED_ERROR
 	case gms.ErrPrivilegeCheckFailed.Is(err):
 		return 1227 // ER_SPECIFIC_ACCESS_DENIED_ERROR
+	case gms.ErrUnknownSystemVariable.Is(err):
+		return 1193 // ER_UNKNOWN_SYSTEM_VARIABLE
+	case gms.ErrUserDeletionFailure.Is(err), gms.ErrUserCreationFailure.Is(err):
+		return 1396 // ER_CANNOT_USER
+	case gms.ErrImmutableDatabaseProvider.Is(err):
+		return 1044 // ER_DBACCESS_DENIED_ERROR
+	case gms.ErrCreateTableNotSupported.Is(err), plan.ErrInsertIntoNotSupported.Is(err), plan.ErrReplaceIntoNotSupported.Is(err),
+		plan.ErrUpdateNotSupported.Is(err), plan.ErrDeleteFromNotSupported.Is(err), plan.ErrTruncateNotSupported.Is(err):
+		return 1036 // ER_OPEN_AS_READONLY
 	case gms.ErrUnsupportedFeature.Is(err), gms.ErrUnsupportedSyntax.Is(err):
 		return mysql.ERNotSupportedYet
 	}

@@ -238,7 +238,12 @@ func TestServer_Errors(t *testing.T) {
 	f("SELECT nosuch FROM clicks", 1054, "42S22", "nosuch")
 	f("SELECT nosuch(1)", 1305, "42000", "nosuch")
 	f("USE nosuch", 1049, "42000", "nosuch")
-	f("INSERT INTO clicks VALUES (1)", 1105, "HY000", "")
+	f("INSERT INTO clicks VALUES (1)", 1036, "HY000", "")
+	f("DELETE FROM clicks", 1036, "HY000", "")
+	f("CREATE TABLE x (a INT)", 1036, "HY000", "cannot be created on database lake")
+	f("CREATE DATABASE x", 1044, "42000", "")
+	f("SELECT @@nosuch", 1193, "HY000", "nosuch")
+	f("DROP USER nosuch", 1396, "HY000", "nosuch")
 	wantRows(t, query(t, c, "SELECT id FROM clicks"), "1")
 }
 

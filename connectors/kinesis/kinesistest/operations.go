@@ -103,10 +103,10 @@ type listShardsInput struct {
 	named
 	NextToken             string
 	MaxResults            int
-	ExclusiveStartShardId string //nolint:revive // named as in the protocol
+	ExclusiveStartShardID string `json:"ExclusiveStartShardId"`
 	ShardFilter           *struct {
 		Type      string
-		ShardId   string //nolint:revive // named as in the protocol
+		ShardID   string `json:"ShardId"`
 		Timestamp float64
 	}
 }
@@ -136,11 +136,11 @@ func (s *Server) listShards(in *listShardsInput) (any, error) {
 	}
 	list := []any{}
 	for _, sh := range st.shards {
-		if sh.id <= in.ExclusiveStartShardId || !s.passes(st, sh, in) {
+		if sh.id <= in.ExclusiveStartShardID || !s.passes(st, sh, in) {
 			continue
 		}
 		if len(list) == limit {
-			in.ExclusiveStartShardId = list[limit-1].(map[string]any)["ShardId"].(string)
+			in.ExclusiveStartShardID = list[limit-1].(map[string]any)["ShardId"].(string)
 			token, err := json.Marshal(in)
 			return map[string]any{"Shards": list, "NextToken": base64.StdEncoding.EncodeToString(token)}, err
 		}
@@ -172,7 +172,7 @@ func (s *Server) passes(st *stream, sh *shard, in *listShardsInput) bool {
 	case "FROM_TIMESTAMP":
 		return sh.end < 0 || !sh.closedAt.Before(at)
 	case "AFTER_SHARD_ID":
-		return sh.id > f.ShardId
+		return sh.id > f.ShardID
 	}
 	return true
 }
@@ -195,7 +195,7 @@ func (sh *shard) describe(st *stream) any {
 
 type iteratorInput struct {
 	named
-	ShardId                string //nolint:revive // named as in the protocol
+	ShardID                string `json:"ShardId"`
 	ShardIteratorType      string
 	StartingSequenceNumber string
 	Timestamp              *float64
@@ -223,9 +223,9 @@ func (s *Server) getShardIterator(in *iteratorInput) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	sh := st.shard(in.ShardId)
+	sh := st.shard(in.ShardID)
 	if sh == nil {
-		return nil, fail(notFound, "Shard %s in stream %s under account %s does not exist", in.ShardId, st.name, Account)
+		return nil, fail(notFound, "Shard %s in stream %s under account %s does not exist", in.ShardID, st.name, Account)
 	}
 	it := iterator{Stream: st.name, Number: st.number, Shard: sh.id, Generation: s.iterators, Issued: s.now().UnixMilli()}
 	switch in.ShardIteratorType {

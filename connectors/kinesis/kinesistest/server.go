@@ -11,6 +11,7 @@ package kinesistest
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -155,7 +156,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	header.Set("Date", s.now().UTC().Format(http.TimeFormat))
 	s.mu.Unlock()
 	if err != nil {
-		e, ok := err.(*apiError)
+		e, ok := errors.AsType[*apiError](err)
 		if !ok {
 			panic(http.ErrAbortHandler) // the connection is cut
 		}

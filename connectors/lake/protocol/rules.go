@@ -28,6 +28,9 @@ const (
 	// RuleInstance: a generation is one's own if one's own start took it. Without it
 	// two starts that draw the same number both go on.
 	RuleInstance
+	// RuleKeep: files that a commit of unknown outcome may name are kept. Without
+	// it they are deleted from under the table.
+	RuleKeep
 )
 
 // Without is the protocol without a rule, for tests that show that the loss
@@ -35,6 +38,10 @@ const (
 func Without(rule Rule) Rules { return Rules{lacking: rule} }
 
 func (rules Rules) lacks(rule Rule) bool { return rules.lacking&rule != 0 }
+
+// Keeps reports whether uncommitted files have to be kept when a commit was
+// tried and not answered (nil if none was).
+func (rules Rules) Keeps(tried *Record) bool { return tried != nil && !rules.lacks(RuleKeep) }
 
 // Start is Rules.Start by all rules.
 func Start(found *Record, id, instance string, columns []int) Record {

@@ -5,6 +5,8 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
+	"sync"
 	"testing"
 	"testing/cryptotest"
 	"testing/synctest"
@@ -15,9 +17,10 @@ import (
 
 var (
 	seedFlag  = flag.Uint64("seed", 0, "run this seed alone and print its trace")
-	seedsFlag = flag.Uint64("seeds", 150, "how many seeds to run")
+	seedsFlag = flag.Uint64("seeds", 0, "how many seeds to run; default 100, under the race detector 10")
 	fromFlag  = flag.Uint64("from", 1, "the first of them")
 	twiceFlag = flag.Uint64("twice", 5, "how many of them to run twice, comparing the traces")
+	procsFlag = flag.Uint64("procs", 1, "in how many processes to run them")
 )
 
 // simulate runs a seed.
@@ -32,21 +35,35 @@ func simulate(t *testing.T, cfg simulation.Config) (r simulation.Report) {
 }
 
 func TestSimulation(t *testing.T) {
-	if *seedFlag != 0 {
+	seeds := *seedsFlag
+	if seeds == 0 {
+		seeds = 100
+		if race {
+			seeds = 10
+		}
+	}
+	switch {
+	case *seedFlag != 0:
 		r := simulate(t, simulation.Config{Seed: *seedFlag})
 		os.Stdout.Write(r.Trace)
 		if r.Err != nil {
 			t.Error(r.Err)
 		}
-		return
+	case *procsFlag > 1:
+		inProcesses(t, seeds, *procsFlag)
+	default:
+		simulateAll(t, *fromFlag, seeds)
 	}
+}
+
+func simulateAll(t *testing.T, first, seeds uint64) {
 	var total simulation.Report
-	for seed := *fromFlag; seed < *fromFlag+*seedsFlag; seed++ {
+	for seed := first; seed < first+seeds; seed++ {
 		r := simulate(t, simulation.Config{Seed: seed})
 		if r.Err != nil {
-			t.Errorf("seed %d: %v\nit runs again, and prints its trace, with: make sim SEED=%d", seed, r.Err, seed)
+			t.Errorf("seed %d: %v\nIt runs again, and prints its trace, by: make sim SEED=%d", seed, r.Err, seed)
 		}
-		if seed < *fromFlag+*twiceFlag {
+		if seed < first+*twiceFlag {
 			sameAgain(t, seed, r.Trace)
 		}
 		total.Steps += r.Steps
@@ -56,8 +73,37 @@ func TestSimulation(t *testing.T) {
 		total.Fenced += r.Fenced
 		total.Virtual += r.Virtual
 	}
-	t.Logf("%d seeds: %d steps, %d calls, %d commits, %d instances, %d of them fenced, in %v of their time",
-		*seedsFlag, total.Steps, total.Calls, total.Commits, total.Instances, total.Fenced, total.Virtual)
+	t.Logf("%d seeds from %d: %d steps, %d calls, %d commits, %d instances, %d of them fenced, %v of their time",
+		seeds, first, total.Steps, total.Calls, total.Commits, total.Instances, total.Fenced, total.Virtual)
+}
+
+// inProcesses deals the seeds out to processes: what the library draws at random
+// is the same for all goroutines of one.
+func inProcesses(t *testing.T, seeds, processes uint64) {
+	share := (seeds + processes - 1) / processes
+	var group sync.WaitGroup
+	var mu sync.Mutex
+	for first := *fromFlag; first < *fromFlag+seeds; first += share {
+		group.Go(func() {
+			n := min(share, *fromFlag+seeds-first)
+			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^TestSimulation$", "-test.timeout", "0",
+				"-from", fmt.Sprint(first), "-seeds", fmt.Sprint(n), "-twice", fmt.Sprint((*twiceFlag+processes-1)/processes), "-test.v")
+			out, err := cmd.CombinedOutput()
+			mu.Lock()
+			defer mu.Unlock()
+			// Of the many lines those count that say something.
+			for line := range bytes.Lines(out) {
+				if text := bytes.TrimSpace(line); err != nil && !bytes.HasPrefix(text, []byte("===")) && !bytes.HasPrefix(text, []byte("--- PASS")) ||
+					bytes.Contains(line, []byte(" seeds from ")) {
+					t.Log(string(line))
+				}
+			}
+			if err != nil {
+				t.Errorf("seeds from %d: %v", first, err)
+			}
+		})
+	}
+	group.Wait()
 }
 
 // sameAgain runs a seed once more and compares the traces.
@@ -78,8 +124,11 @@ func sameAgain(t *testing.T, seed uint64, first []byte) {
 }
 
 // TestRules leaves out one rule of the protocol at a time, and expects the
-// simulation to notice soon.
+// simulation to notice within 2,000 seeds.
 func TestRules(t *testing.T) {
+	if race {
+		t.Skip("make sim runs this without the race detector")
+	}
 	const most = 2000
 	f := func(name string, cfg simulation.Config) {
 		t.Helper()
@@ -98,4 +147,6 @@ func TestRules(t *testing.T) {
 	f("finishing what is pending", simulation.Config{Rules: protocol.Without(protocol.RulePending)})
 	f("the mark of what is published", simulation.Config{Rules: protocol.Without(protocol.RuleMark)})
 	f("the name of an instance", simulation.Config{Rules: protocol.Without(protocol.RuleInstance)})
+	f("keeping the files of a commit without an answer", simulation.Config{Rules: protocol.Without(protocol.RuleKeep)})
+	f("the requirements of a commit", simulation.Config{Unpinned: true})
 }

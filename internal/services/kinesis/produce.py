@@ -23,7 +23,10 @@ def aggregated(values):
         if aggregator.add_user_record(str(v), str(v).encode()) is not None:
             raise SystemExit("an aggregate is full")
     key, hash_key, data = aggregator.clear_and_get().get_contents()
-    return {"PartitionKey": key, "ExplicitHashKey": hash_key, "Data": data}
+    record = {"PartitionKey": key, "Data": data}
+    if hash_key is not None:
+        record["ExplicitHashKey"] = hash_key
+    return record
 
 
 numbers = list(range(first, last))
