@@ -170,7 +170,7 @@ func open(ctx context.Context, dir string, cfg Config) (_ *DB, err error) {
 	db.ctx, db.cancel = context.WithCancel(context.Background())
 	defer func() {
 		if err != nil {
-			db.release()
+			_ = db.release()
 		}
 	}()
 	locked, err := db.lock.TryLock()
@@ -279,13 +279,20 @@ func (db *DB) Script(ctx context.Context, text, file string) error {
 	return nil
 }
 
+// outermost is the rich error that err itself is; nil where something wraps it,
+// since what is said of it would then be said in the wrong place.
+func outermost(err error) *sqlerror.Error {
+	e, _ := err.(*sqlerror.Error) //nolint:errorlint // a wrapped one is not meant
+	return e
+}
+
 // placed gives an error the place of its statement where it has none of its own.
 func placed(err error, at sqlerror.Position) error {
 	if e := sqlerror.As(err); e != nil {
 		if e.Pos.Line != 0 {
 			return err
 		}
-		if e == err {
+		if e == outermost(err) {
 			moved := *e
 			return moved.At(at)
 		}

@@ -66,7 +66,7 @@ func newGoType(t reflect.Type) (goType, error) {
 	case t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Uint8:
 		g.sqlType = types.TypeBlob
 	default:
-		return g, fmt.Errorf("Go type %s has no SQL type; use bool, integers, floats, string, []byte, time.Time, or pointers to them", g.goType)
+		return g, fmt.Errorf("type %s of Go has no SQL type; use bool, integers, floats, string, []byte, time.Time, or pointers to them", g.goType)
 	}
 	return g, nil
 }

@@ -233,7 +233,6 @@ func (db *DB) prepareSelect(ctx context.Context, stmt sqlparser.Statement) error
 type statementNode struct {
 	db        *DB
 	statement sql.Statement
-	result    *result // of statements that are executed when bound, to know their columns
 }
 
 // WithResolvedChildren implements sqlparser.Injectable.

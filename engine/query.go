@@ -180,7 +180,7 @@ func libraryError(err error) error {
 	if sqlerror.As(err) != nil {
 		return err
 	}
-	code := sqlerror.CodeUnsupported
+	var code sqlerror.Code
 	switch {
 	case gms.ErrSyntaxError.Is(err):
 		code = sqlerror.CodeSyntax

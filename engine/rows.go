@@ -4,6 +4,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -203,7 +204,7 @@ func (r *rowReader) Next() bool {
 	n := 0
 	for n < rowBatch && !r.done && r.err == nil {
 		row, err := r.iter.Next(r.ctx)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			r.done = true
 			r.close()
 			break
@@ -260,7 +261,7 @@ var _ array.RecordReader = (*rowReader)(nil)
 // drain reads an iterator to its end.
 func drain(ctx *gms.Context, iter gms.RowIter) error {
 	for {
-		if _, err := iter.Next(ctx); err == io.EOF {
+		if _, err := iter.Next(ctx); errors.Is(err, io.EOF) {
 			return iter.Close(ctx)
 		} else if err != nil {
 			_ = iter.Close(ctx)

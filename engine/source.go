@@ -123,7 +123,7 @@ func (db *DB) newSource(def *sql.CreateSource) (*source, error) {
 }
 
 func aboutSource(err error, name string, at sqlerror.Position) error {
-	if e := sqlerror.As(err); e != nil && e == err {
+	if e := outermost(err); e != nil {
 		return e.About("source " + name).At(at)
 	}
 	return fmt.Errorf("source %s: %w", name, err)

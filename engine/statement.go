@@ -269,7 +269,7 @@ func (db *DB) createSink(ctx context.Context, def *sql.CreateSink, r *result, ol
 }
 
 func aboutSink(err error, name string, at sqlerror.Position) error {
-	if e := sqlerror.As(err); e != nil && e == err {
+	if e := outermost(err); e != nil {
 		return e.About("sink " + name).At(at)
 	}
 	return fmt.Errorf("sink %s: %w", name, err)
@@ -355,7 +355,7 @@ func (db *DB) openStreamSink(ctx context.Context, s *stream, p *planned) (connec
 }
 
 func aboutStream(err error, s *stream) error {
-	if e := sqlerror.As(err); e != nil && e == err {
+	if e := outermost(err); e != nil {
 		return e.About("stream " + s.name).At(s.definition().Name.Pos)
 	}
 	return fmt.Errorf("stream %s: %w", s.name, err)

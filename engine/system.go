@@ -4,6 +4,7 @@ package engine
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -367,7 +368,7 @@ func (it *deadLetterIter) Next(ctx *gms.Context) (gms.Row, error) {
 			}
 		}
 		row, err := it.rows.Next(ctx)
-		if err != io.EOF {
+		if !errors.Is(err, io.EOF) {
 			return row, err
 		}
 		err = it.rows.Close(ctx)

@@ -58,12 +58,12 @@ func openSQLite(ctx context.Context, opts Options, props iceberg.Properties) (*b
 		return nil, sqliteError("open catalog "+opts.CatalogPath, err)
 	}
 	if err := db.PingContext(ctx); err != nil {
-		db.Close()
+		_ = db.Close()
 		return nil, sqliteError("open catalog "+opts.CatalogPath, err)
 	}
 	cat, err := sqlcatalog.NewCatalog(opts.CatalogName, db, sqlcatalog.SQLite, props)
 	if err != nil {
-		db.Close()
+		_ = db.Close()
 		return nil, sqliteError("open catalog "+opts.CatalogPath, err)
 	}
 	return &backend{

@@ -154,27 +154,15 @@ func TestFiles_DuckDB(t *testing.T) {
 		for _, w := range c.want {
 			counts[w] += times + 1
 		}
-		rows, err := db.Query(fmt.Sprintf("SELECT coalesce(c%d::VARCHAR, 'NULL'), count(*), count(c%d)%s GROUP BY c%d", i, i, from, i))
-		if err != nil {
-			t.Errorf("%s: %v", c.declared, err)
-			continue
-		}
-		nulls := 0
-		for rows.Next() {
-			var text string
-			var n, some int
-			if err := rows.Scan(&text, &n, &some); err != nil {
-				t.Fatal(err)
-			}
-			if some == 0 {
-				nulls = n
-			} else if counts[text] != n {
+		nulls, err := countValues(db, fmt.Sprintf("SELECT coalesce(c%d::VARCHAR, 'NULL'), count(*), count(c%d)%s GROUP BY c%d", i, i, from, i), func(text string, n int) {
+			if counts[text] != n {
 				t.Errorf("%s: %q comes %d times, want %d", c.declared, text, n, counts[text])
 			}
 			delete(counts, text)
-		}
-		if err := rows.Err(); err != nil {
+		})
+		if err != nil {
 			t.Errorf("%s: %v", c.declared, err)
+			continue
 		}
 		delete(counts, "NULL")
 		if nulls != times+1 || len(counts) > 0 {
@@ -191,4 +179,27 @@ func TestFiles_DuckDB(t *testing.T) {
 			}
 		}
 	}
+}
+
+// countValues reads rows of text, how often it comes, and 0 where it stands for
+// NULL. It gives f the texts and returns how often NULL comes.
+func countValues(db *sql.DB, query string, f func(text string, n int)) (nulls int, err error) {
+	rows, err := db.Query(query)
+	if err != nil {
+		return 0, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var text string
+		var n, some int
+		if err := rows.Scan(&text, &n, &some); err != nil {
+			return 0, err
+		}
+		if some == 0 {
+			nulls = n
+			continue
+		}
+		f(text, n)
+	}
+	return nulls, rows.Err()
 }

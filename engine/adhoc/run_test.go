@@ -235,7 +235,6 @@ func TestQuery_Errors(t *testing.T) {
 type arrowTable struct {
 	*table
 	batches int
-	release func()
 }
 
 func (t *arrowTable) ScanArrow(_ context.Context, columns []int) (array.RecordReader, error) {

@@ -233,7 +233,6 @@ func floatToInteger(f *frame, args []Vector) error {
 			continue
 		}
 		if !fits {
-			m = 0
 			putInteger(out, i, math.MaxUint64, r < 0, unsigned)
 		} else {
 			fits = putInteger(out, i, uint64(m), r < 0, unsigned)

@@ -234,7 +234,7 @@ func TestErrors(t *testing.T) {
 	}
 	first, second := errors.New("first"), errors.New("second")
 	e := none.Set(7, first).Set(7, second).Set(2, second)
-	if e.Len() != 2 || e.Row(7) != first || fmt.Sprint(e.Rows()) != "[2 7]" || e.Row(0) != nil {
+	if e.Len() != 2 || !errors.Is(e.Row(7), first) || fmt.Sprint(e.Rows()) != "[2 7]" || e.Row(0) != nil {
 		t.Errorf("%v", e)
 	}
 }

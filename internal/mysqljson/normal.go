@@ -2,6 +2,7 @@ package mysqljson
 
 import (
 	"bytes"
+	"errors"
 	"slices"
 	"sync"
 )
@@ -144,7 +145,9 @@ func (t *tape) appendNormal(dst []byte, at int) ([]byte, error) {
 	switch n.kind {
 	case Number:
 		if dst, err = appendNumber(dst, raw); err != nil {
-			err.(*SyntaxError).Offset = n.start
+			if syntax := (*SyntaxError)(nil); errors.As(err, &syntax) {
+				syntax.Offset = n.start
+			}
 		}
 		return dst, err
 	case String:

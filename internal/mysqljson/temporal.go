@@ -211,7 +211,7 @@ func (p *temporalParser) zone() (offset int64, ok bool) {
 	if digits == 4 {
 		h, m = h/100, h%100
 	} else if p.take(':') {
-		if m, digits, ok = p.number(2, 2); !ok {
+		if m, _, ok = p.number(2, 2); !ok {
 			return 0, false
 		}
 	}

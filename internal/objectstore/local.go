@@ -133,7 +133,7 @@ func (s *local) Open(ctx context.Context, key string) (Reader, error) {
 		err = fs.ErrNotExist
 	}
 	if err != nil {
-		f.Close()
+		_ = f.Close()
 		return nil, localError("open", s.URI(key), err)
 	}
 	return &localReader{File: f, size: info.Size()}, ctx.Err()
@@ -319,9 +319,9 @@ func (w *localWriter) Abort() {
 		buffers.Put(&b)
 	}
 	if w.temp != nil {
-		w.temp.Close()
+		_ = w.temp.Close()
 		if !w.named || w.exclusive {
-			os.Remove(w.temp.Name())
+			_ = os.Remove(w.temp.Name())
 		}
 		w.temp = nil
 	}

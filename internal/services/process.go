@@ -160,6 +160,7 @@ func (p *Process) Check() {
 	p.mu.Unlock()
 	if run == nil {
 		p.t.Fatalf("check %s: it does not run", p.command.name)
+		return
 	}
 	select {
 	case <-run.exited:

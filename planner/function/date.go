@@ -47,9 +47,8 @@ func dateArgs(result types.Type, casts ...func(Arg) types.Type) func([]Arg) (Bin
 func always(t types.Type) func(Arg) types.Type { return func(Arg) types.Type { return t } }
 
 var (
-	toDate     = always(types.TypeDate)
-	toDateTime = always(bigDateTime)
-	toInt      = always(types.TypeInt64)
+	toDate = always(types.TypeDate)
+	toInt  = always(types.TypeInt64)
 )
 
 // byType is the Build of a function whose kernel depends on its first argument's

@@ -129,7 +129,7 @@ func (b *bounds) addValues(data []byte, l layout, width int, t Type) {
 			return
 		}
 		least, most := extremes(arrow.Int64Traits.CastFromBytes(data))
-		b.addInts(int64(least), int64(most))
+		b.addInts(least, most)
 	case layoutFixed:
 		for i := 0; i < len(data); i += width {
 			b.addBytes(data[i : i+width])

@@ -202,7 +202,7 @@ func (s *Store) Open(ctx context.Context, key string) (objectstore.Reader, error
 	err := s.do(ctx, Open, key, func() (err error) { r, err = s.inner.Open(ctx, key); return err }, nil)
 	if err != nil {
 		if r != nil {
-			r.Close()
+			_ = r.Close()
 		}
 		return nil, err
 	}

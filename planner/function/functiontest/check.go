@@ -25,21 +25,21 @@ type Table struct {
 
 // Batch makes a batch of the table, its text columns as dictionaries if wanted,
 // with so many rows before those of the table, sliced off.
-func (t *Table) Batch(alloc memory.Allocator, dictionaries bool, before int) *kernel.Batch {
-	batch := &kernel.Batch{Rows: len(t.Rows)}
-	for k, c := range t.Schema {
+func (tab *Table) Batch(alloc memory.Allocator, dictionaries bool, before int) *kernel.Batch {
+	batch := &kernel.Batch{Rows: len(tab.Rows)}
+	for k, c := range tab.Schema {
 		dt := c.Type.Arrow()
 		dictionary := dictionaries && c.Type.Kind == types.String
 		if dictionary {
 			dt = &arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int32, ValueType: dt}
 		}
 		b := array.NewBuilder(alloc, dt)
-		for i := range before + len(t.Rows) {
+		for i := range before + len(tab.Rows) {
 			v := any(nil)
 			if i >= before {
-				v = t.Rows[i-before][k]
-			} else if len(t.Rows) > 0 {
-				v = t.Rows[(i*7)%len(t.Rows)][k]
+				v = tab.Rows[i-before][k]
+			} else if len(tab.Rows) > 0 {
+				v = tab.Rows[(i*7)%len(tab.Rows)][k]
 			}
 			if err := kernel.AppendValue(b, v); err != nil {
 				panic(fmt.Sprintf("column %s: %v", c.Name, err))

@@ -2,6 +2,7 @@ package functiontest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -133,7 +134,7 @@ func (o *Oracle) query(statement string) (rows []gms.Row, err error) {
 	defer func() { _ = iter.Close(o.ctx) }()
 	for {
 		row, err := iter.Next(o.ctx)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return rows, nil
 		}
 		if err != nil {
