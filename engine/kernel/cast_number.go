@@ -4,6 +4,7 @@ import (
 	"math"
 	"strconv"
 
+	"github.com/leatdb/leat/internal/mysqlfloat"
 	"github.com/leatdb/leat/internal/mysqljson"
 	"github.com/leatdb/leat/sql/types"
 )
@@ -238,7 +239,7 @@ func floatToInteger(f *frame, args []Vector) error {
 			fits = putInteger(out, i, uint64(m), r < 0, unsigned)
 		}
 		if !fits {
-			f.warn(i, errTruncated("INTEGER", appendDouble(nil, x[i])))
+			f.warn(i, errTruncated("INTEGER", mysqlfloat.AppendDouble(nil, x[i])))
 		}
 	}
 	return nil
@@ -315,7 +316,7 @@ func castToFloat(from, to types.Type) Func {
 			for i := range out {
 				out[i] = float32(x[i])
 				if math.IsInf(float64(out[i]), 0) && f.isValid(i) {
-					f.warn(i, errOutOfRange(appendDouble(nil, x[i])))
+					f.warn(i, errOutOfRange(mysqlfloat.AppendDouble(nil, x[i])))
 					out[i] = float32(math.Copysign(math.MaxFloat32, x[i]))
 				}
 			}
@@ -394,7 +395,7 @@ func castToDecimal(from types.Type) Func {
 			for i := range f.live {
 				var ok bool
 				if out[i], ok = decimalFromFloat(x[i], f.out.Precision, f.out.Scale); !ok {
-					f.warn(i, errOutOfRange(appendDouble(nil, x[i])))
+					f.warn(i, errOutOfRange(mysqlfloat.AppendDouble(nil, x[i])))
 				}
 			}
 			return nil

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"unicode/utf8"
 
+	"github.com/leatdb/leat/internal/mysqlfloat"
 	"github.com/leatdb/leat/sql/types"
 )
 
@@ -93,12 +94,12 @@ func printer(from types.Type) func(ctx *Context, v Vector) func(dst []byte, i in
 	case types.Float32:
 		return plain(func(_ *Context, v Vector) func([]byte, int) []byte {
 			x := viewOf[float32](v)
-			return func(dst []byte, i int) []byte { return appendFloat(dst, x.at(i)) }
+			return func(dst []byte, i int) []byte { return mysqlfloat.AppendFloat(dst, x.at(i)) }
 		})
 	case types.Float64:
 		return plain(func(_ *Context, v Vector) func([]byte, int) []byte {
 			x := viewOf[float64](v)
-			return func(dst []byte, i int) []byte { return appendDouble(dst, x.at(i)) }
+			return func(dst []byte, i int) []byte { return mysqlfloat.AppendDouble(dst, x.at(i)) }
 		})
 	case types.Decimal:
 		return plain(func(_ *Context, v Vector) func([]byte, int) []byte {

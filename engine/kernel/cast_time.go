@@ -3,6 +3,7 @@ package kernel
 import (
 	"math"
 
+	"github.com/leatdb/leat/internal/mysqlfloat"
 	"github.com/leatdb/leat/sql/types"
 )
 
@@ -94,7 +95,7 @@ func momentsOf(from types.Type) func(v Vector) moments {
 					return m, false
 				}
 				return momentFromDecimal(d, 9)
-			}, func(i int) []byte { return appendDouble(nil, x.at(i)) }}
+			}, func(i int) []byte { return mysqlfloat.AppendDouble(nil, x.at(i)) }}
 		}
 	}
 	return nil

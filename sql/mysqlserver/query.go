@@ -15,6 +15,8 @@ import (
 	"github.com/dolthub/vitess/go/sqltypes"
 	querypb "github.com/dolthub/vitess/go/vt/proto/query"
 	"github.com/dolthub/vitess/go/vt/sqlparser"
+
+	"github.com/leatdb/leat/internal/mysqlfloat"
 )
 
 // query is one statement that a client sent, with how its rows go out.
@@ -287,7 +289,7 @@ func (b *rowBuffer) encode(ctx *gms.Context, schema gms.Schema, row gms.Row) ([]
 			// The rows before keep what they were given.
 			b.bytes = make([]byte, 0, max(rowBufferBytes, min(2*cap(b.bytes), 1<<20)))
 		}
-		v, err := c.Type.SQL(ctx, b.bytes[len(b.bytes):], row[i])
+		v, err := valueText(ctx, c.Type, b.bytes[len(b.bytes):], row[i])
 		if err != nil {
 			return nil, fmt.Errorf("column %s: %w", c.Name, err)
 		}
@@ -298,4 +300,20 @@ func (b *rowBuffer) encode(ctx *gms.Context, schema gms.Schema, row gms.Row) ([]
 		values[i] = v
 	}
 	return values, nil
+}
+
+// valueText is a value as MySQL writes it; the MySQL engine writes floating-point
+// numbers as Go does, with an exponent where MySQL has none.
+func valueText(ctx *gms.Context, t gms.Type, dst []byte, v any) (sqltypes.Value, error) {
+	switch f := v.(type) {
+	case float64:
+		if t.Type() == sqltypes.Float64 {
+			return sqltypes.MakeTrusted(sqltypes.Float64, mysqlfloat.AppendDouble(dst, f)), nil
+		}
+	case float32:
+		if t.Type() == sqltypes.Float32 {
+			return sqltypes.MakeTrusted(sqltypes.Float32, mysqlfloat.AppendFloat(dst, f)), nil
+		}
+	}
+	return t.SQL(ctx, dst, v)
 }

@@ -190,6 +190,9 @@ func (d *Decoder) decodeGeneric(start, row int) {
 		}
 	} else {
 		end, err = d.walker.pass(doc, start)
+		if err == nil && doc[start] != '[' && doc[start] != '"' {
+			err = checkScalar(doc, start, end)
+		}
 	}
 	switch {
 	case err != nil:
@@ -217,6 +220,17 @@ func (d *Decoder) decodeGeneric(start, row int) {
 		}
 		d.accept(start, end)
 	}
+}
+
+// checkScalar says whether doc[start:end] is a number or a word of JSON. Text that
+// is neither breaks its whole line off, rather than each of its words by itself.
+func checkScalar(doc []byte, start, end int) error {
+	err := mysqljson.Valid(doc[start:end])
+	var syntax *mysqljson.SyntaxError
+	if errors.As(err, &syntax) {
+		syntax.Offset += start
+	}
+	return err
 }
 
 // leaveLine ends a record of which everything wanted lies before i: at the end

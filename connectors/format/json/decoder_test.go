@@ -77,11 +77,13 @@ func TestDecoder_Framing(t *testing.T) {
 			"0 \"\\\"}\" decode: invalid JSON at byte 2: the string does not end\n")
 		lines("[1]\n7\n\"x\"\nnull\nnil\n", "0 \"[1]\" decode: expected an object, found an array: [1]\n"+
 			"0 \"7\" decode: expected an object, found a number: 7\n0 \"\\\"x\\\"\" decode: expected an object, found a string: \"x\"\n"+
-			"0 \"null\" decode: expected an object, found null: null\n0 \"nil\" decode: expected an object, found null: nil\n")
+			"0 \"null\" decode: expected an object, found null: null\n0 \"nil\" decode: invalid JSON at byte 0: expected a value, found 'n'\n")
+		lines("no JSON at all {\"a\":1}\n{\"a\":2}\n", "0 \"no JSON at all {\\\"a\\\":1}\" decode: invalid JSON at byte 0: expected a value, found 'n'\n0 \"{\\\"a\\\":2}\" 2\n")
 
 		documents("0 \"{\\\"a\\\":\\n1\\n}\" 1\n0 \"{\\\"a\\\":2}\" 2\n2 \"{\\\"a\\\":3}\" 3\nempty 2\n", "{\"a\":\n1\n}\n{\"a\":2}\n", " \n ", "{\"a\":3}", "")
 		documents("0 \"{\\\"a\\\":1\" "+brokenOff+"\n1 \"{\\\"a\\\":2}\" 2\n", "{\"a\":1", "{\"a\":2}")
 		// After a broken value decoding goes on at the next line.
+		documents("0 \"not at all\" decode: invalid JSON at byte 0: expected a value, found 'n'\n0 \"{\\\"a\\\":2}\" 2\n", "not at all\n{\"a\":2}")
 		documents("0 \"{\\\"a\\\":1,,\" decode: invalid JSON at byte 7: expected the name of a member, found ','\n0 \"{\\\"a\\\":2}\" 2\n", "{\"a\":1,,\n{\"a\":2}")
 		documents("0 \"{\\\"b\\\":\\\"x\" decode: invalid JSON at byte 7: the string does not end on its line\n0 \"{\\\"a\\\":2}\" 2\n", "{\"b\":\"x\n{\"a\":2}")
 		f(connectors.FramingDocument, chunkOfRecords([]byte(`{"a":1}`), nil, []byte(`{"a":2}`)), "0 \"{\\\"a\\\":1}\" 1\n2 \"{\\\"a\\\":2}\" 2\nempty 1\n")

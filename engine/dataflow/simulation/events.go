@@ -91,7 +91,7 @@ func (w *world) revive() {
 func (w *world) judge() {
 	for _, i := range w.all {
 		switch {
-		case !i.ended || i.err == nil || i.p.Dead():
+		case !i.ended || i.err == nil || i.p.Dead() || i.ctx.Err() != nil:
 		case sqlerror.HasCode(i.err, sqlerror.CodeFenced) && w.rivals(i):
 		case sqlerror.HasCode(i.err, sqlerror.CodeDataLoss) && !i.skip:
 			// The operator reads the hint.
@@ -130,7 +130,12 @@ func (w *world) event() {
 			i.p.Kill()
 		}
 	case 8:
-		w.stop(w.any())
+		if i := w.any(); i != nil && w.s.Chance(0.5) {
+			w.s.Note("shut %s down in %s", i.name, i.p.Name())
+			i.shutDown()
+		} else {
+			w.stop(i)
+		}
 	case 9:
 		w.start(w.one()).run()
 	case 10:
@@ -188,11 +193,13 @@ func (w *world) end(d *definition) {
 		if i.name != d.name {
 			continue
 		}
-		switch w.s.IntN(3) {
+		switch w.s.IntN(4) {
 		case 0:
 			w.stop(i)
 		case 1:
 			i.p.Kill()
+		case 2:
+			i.shutDown()
 		}
 	}
 }

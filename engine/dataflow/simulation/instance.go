@@ -71,6 +71,9 @@ type instance struct {
 	// moveTo is where START STREAM … FROM sends the stream.
 	moveTo connectors.Positions
 
+	ctx      context.Context
+	shutDown context.CancelFunc
+
 	ended bool
 	err   error
 }
@@ -97,6 +100,7 @@ func (w *world) start(d *definition) *instance {
 		i.host = w.newHost()
 	}
 	i.host.streams[d.name] = true
+	i.ctx, i.shutDown = context.WithCancel(i.p.Context())
 	w.s.Note("start %s in %s, version %d", d.name, i.p.Name(), i.version)
 	w.all = append(w.all, i)
 	return i
@@ -106,7 +110,7 @@ func (w *world) start(d *definition) *instance {
 func (i *instance) run() {
 	w := i.w
 	i.p.Go("main of "+i.name, func() {
-		err := i.main(i.p.Context())
+		err := i.main(i.ctx)
 		i.ended, i.err = true, err
 		w.s.Note("%s ends in %s: %v", i.name, i.p.Name(), err)
 	})
