@@ -8,6 +8,7 @@ import (
 
 	catalogiceberg "github.com/leatdb/leat/catalog/iceberg"
 	"github.com/leatdb/leat/connectors"
+	"github.com/leatdb/leat/internal/sched/seeded"
 	"github.com/leatdb/leat/sql/sqlerror"
 )
 
@@ -157,6 +158,16 @@ func (w *world) event() {
 		w.upset()
 	case 17:
 		w.foreign()
+	}
+}
+
+// losePatience shuts a process down that waits for an answer.
+func (w *world) losePatience(p *seeded.Process) {
+	w.s.Note("shut %s down", p.Name())
+	for _, i := range w.all {
+		if i.p == p {
+			i.shutDown()
+		}
 	}
 }
 

@@ -158,7 +158,9 @@ func (i *instance) main(ctx context.Context) error {
 		DiscoveryInterval: i.w.discovery,
 	}
 	if i.moveTo != nil {
-		cfg.MoveTo = func(context.Context, connectors.Source) (connectors.Positions, error) { return maps.Clone(i.moveTo), nil }
+		cfg.MoveTo = func(context.Context, connectors.Source) (connectors.Positions, error) {
+			return maps.Clone(i.moveTo), nil
+		}
 	}
 	i.stream = dataflow.New(cfg)
 	return i.stream.Run(ctx)

@@ -77,6 +77,9 @@ func (w *world) call(ctx context.Context, p *seeded.Process, to part, what strin
 			s.Note("arrives after %v, and the answer is lost", delay)
 			w.later(delay, "late "+what, effect)
 		}
+		if to == theCatalog && s.Chance(0.1) {
+			w.losePatience(p)
+		}
 		p.Until(ctx, "silence after "+what, p.Now().Add(clientTimeout), nil)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
