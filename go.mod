@@ -24,6 +24,7 @@ require (
 require (
 	github.com/lib/pq v1.12.0 // indirect
 	github.com/spf13/afero v1.15.0 // indirect
+	golang.org/x/oauth2 v0.36.0 // indirect
 )
 
 require (

@@ -238,6 +238,30 @@ func TestDriver_SharesTheFolder(t *testing.T) {
 }
 
 // After Close everything says so, and nothing panics.
+// TestFlush_SourceKnowsWhatIsCommitted: Flush used to return before the source was
+// told of the commit that it had waited for.
+func TestFlush_SourceKnowsWhatIsCommitted(t *testing.T) {
+	db := open(t, t.TempDir())
+	mustExec(t, db, `
+		CREATE SOURCE src (id INT) WITH (connector = 'push');
+		CREATE STREAM s AS SELECT * FROM src`)
+	src, err := db.Source("src")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range int64(20) {
+		if err := src.SendAt(t.Context(), "journal", i, fmt.Appendf(nil, `{"id":%d}`, i)); err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Flush(t.Context(), "s"); err != nil {
+			t.Fatal(err)
+		}
+		if offset, ok := src.Committed("journal"); offset != i || !ok {
+			t.Fatalf("committed %d, %t after the flush of %d", offset, ok, i)
+		}
+	}
+}
+
 func TestClose_EverythingAfterIsAnError(t *testing.T) {
 	db, err := engine.Open(t.Context(), engine.Config{Dir: t.TempDir()})
 	if err != nil {

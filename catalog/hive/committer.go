@@ -126,7 +126,6 @@ func (c *Committer) build(e *entry, change *catalog.Change) (*entry, error) {
 	}
 	for key, value := range change.Set {
 		next.State[key] = value
-		delete(next.Generations, strings.TrimPrefix(key, streamKey))
 	}
 	for _, key := range change.Remove {
 		next.forget(key)

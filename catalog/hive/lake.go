@@ -34,6 +34,9 @@ type Options struct {
 	Store objectstore.Stager
 	// Scheduler is nil for the system's.
 	Scheduler sched.Scheduler
+	// KeepEntries is how many entries of a table's log are kept, 1,000 when it is
+	// 0. A process that sleeps while so many are written finds out when it wakes.
+	KeepEntries int64
 }
 
 // Lake is the tables of one folder. It is safe for concurrent use.
@@ -65,6 +68,9 @@ func Open(opts Options) (*Lake, error) {
 	}
 	if opts.Scheduler == nil {
 		opts.Scheduler = sched.System{}
+	}
+	if opts.KeepEntries == 0 {
+		opts.KeepEntries = 1000
 	}
 	return &Lake{opts: opts, tables: map[string]*shared{}}, nil
 }

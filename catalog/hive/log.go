@@ -40,8 +40,9 @@ type entry struct {
 	Table layout `json:"table"`
 	// State has the properties, by name: the streams' records and marks.
 	State map[string]string `json:"state,omitempty"`
-	// Generations of streams that were dropped, by name: files of the next
-	// stream of that name must not take their names.
+	// Generations are, by a stream's name, the last one of those of that name that
+	// were dropped: files of the next one must not take their names, nor are they
+	// measured by its epochs, which begin anew.
 	Generations map[string]int64 `json:"generations,omitempty"`
 	// Summary of the commit, as catalog.SummaryStream and so on.
 	Summary map[string]string `json:"summary,omitempty"`
@@ -257,12 +258,9 @@ func (l *Lake) verify(ctx context.Context, table string, e *entry) error {
 	return conflictError(table, e.N)
 }
 
-// keepEntries is how many entries of a log are kept.
-const keepEntries = 1000
-
 // trim deletes old entries, but none whose files are not known to exist.
 func (l *Lake) trim(ctx context.Context, table string, newest *entry) error {
-	through := min(newest.N-keepEntries, newest.Completed)
+	through := min(newest.N-l.opts.KeepEntries, newest.Completed)
 	if through < 1 {
 		return nil
 	}

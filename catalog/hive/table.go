@@ -101,7 +101,7 @@ func (v *tableVersion) Plan(ctx context.Context, where []catalog.Predicate) ([]c
 		seen[info.Key] = true
 		folders, name := cutLast(rel)
 		if n, parsed := ParseFileName(name); parsed {
-			if epoch, ok := epochs[n.Stream]; ok && n.Epoch > epoch {
+			if last, ok := epochs[n.Stream]; ok && n.Generation > last.dropped && n.Epoch > last.epoch {
 				return
 			}
 		}
@@ -151,16 +151,20 @@ func cutLast(rel string) (folders, name string) {
 	return rel[:i], rel[i+1:]
 }
 
+// lastEpoch is the last epoch of a stream, and the last generation of the
+// streams of its name that were dropped before it was made.
+type lastEpoch struct{ epoch, dropped int64 }
+
 // epochs are the last epochs of the streams, by their names in files.
-func (v *tableVersion) epochs() map[string]int64 {
-	epochs := map[string]int64{}
+func (v *tableVersion) epochs() map[string]lastEpoch {
+	epochs := map[string]lastEpoch{}
 	for key, text := range v.entry.State {
 		name, ok := strings.CutPrefix(key, streamKey)
 		var record struct {
 			Epoch int64 `json:"epoch"`
 		}
 		if ok && json.Unmarshal([]byte(text), &record) == nil {
-			epochs[Safe(name)] = record.Epoch
+			epochs[Safe(name)] = lastEpoch{record.Epoch, v.entry.Generations[name]}
 		}
 	}
 	return epochs

@@ -133,10 +133,8 @@ func (l *Lake) tryDefine(ctx context.Context, d Definition) (_ *table.Table, cha
 	if err != nil {
 		return nil, false, err
 	}
-	if _, err := l.opts.Store.Key(t.Location()); err != nil {
-		return nil, false, sqlerror.Userf(sqlerror.CodeConflict, "table %s lies at %s, not in the sink's folder %s",
-			d.Name, t.Location(), l.opts.Store.URI("")).
-			WithHint("DROP TABLE it first, or give the sink another catalog_name")
+	if err := l.checkPlace(ctx, t); err != nil {
+		return nil, false, err
 	}
 	t, err = l.evolve(ctx, t, d)
 	return t, true, err
@@ -229,7 +227,14 @@ func (l *Lake) create(ctx context.Context, d Definition) (*table.Table, error) {
 	if err != nil {
 		return nil, catalogError("create table "+d.Name, err)
 	}
-	return l.bind(t), nil
+	t = l.bind(t)
+	if l.backend.remote {
+		// A server need not put the table where it was asked to.
+		if err := l.checkPlace(ctx, t); err != nil {
+			return nil, err
+		}
+	}
+	return t, nil
 }
 
 func newSpec(d Definition, schema *iceberg.Schema) (iceberg.PartitionSpec, error) {

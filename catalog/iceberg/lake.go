@@ -39,6 +39,8 @@ type Options struct {
 	CatalogPath string
 	// CatalogName is the catalog's name within the file, default "leat".
 	CatalogName string
+	// REST is a catalog service that is used instead of CatalogPath; nil for none.
+	REST *REST
 	// Wrap puts something between the lake and its catalog, such as a simulation
 	// that loses answers; nil for nothing.
 	Wrap func(icebergcatalog.Catalog) icebergcatalog.Catalog
@@ -59,7 +61,7 @@ type Lake struct {
 	tables  map[string]*shared // by name
 }
 
-// backend is a catalog service. A REST or Glue catalog is another one.
+// backend is a catalog: a file or a service.
 type backend struct {
 	icebergcatalog.Catalog
 	// register makes metadata that exists known as a table.
@@ -67,8 +69,11 @@ type backend struct {
 	// comparesProperties says that the catalog validates any requirement itself,
 	// since it runs in this process.
 	comparesProperties bool
-	check              func(ctx context.Context) error
-	close              func() error
+	// remote says that the metadata files are written by the catalog's server, to
+	// a place of its choice.
+	remote bool
+	check  func(ctx context.Context) error
+	close  func() error
 }
 
 // shared is what the committers of one table in this process share: only one
@@ -103,7 +108,13 @@ func Open(ctx context.Context, opts Options) (*Lake, error) {
 		return l, nil
 	}
 	id, release := registerStore(opts.Store, l.files)
-	b, err := openSQLite(ctx, opts, iceberg.Properties{storeProperty: id})
+	var b *backend
+	var err error
+	if opts.REST != nil {
+		b, err = openREST(ctx, opts)
+	} else {
+		b, err = openSQLite(ctx, opts, iceberg.Properties{storeProperty: id})
+	}
 	if err != nil {
 		release()
 		return nil, err
@@ -218,7 +229,10 @@ func (l *Lake) DropTable(ctx context.Context, name string) error {
 	defer s.release()
 	s.newest, s.failed = nil, nil
 	if err := l.backend.DropTable(ctx, t.Identifier()); err != nil && !isNoTable(err) {
-		return catalogError("drop table "+name, err)
+		// The answer may have been lost on its way.
+		if _, loadErr := l.backend.LoadTable(ctx, t.Identifier()); !isNoTable(loadErr) {
+			return catalogError("drop table "+name, err)
+		}
 	}
 	folder, err := l.opts.Store.Key(t.Location())
 	if err != nil || folder == "" {
@@ -300,6 +314,9 @@ func catalogError(op string, err error) error {
 	}
 	if e := sqlerror.As(err); e != nil {
 		return fmt.Errorf("%s: %w", op, err)
+	}
+	if e := restError(op, err); e != nil {
+		return e
 	}
 	return sqliteError(op, err)
 }

@@ -36,7 +36,7 @@ func openFaulty(ctx context.Context, dir string, inject func(faultstore.Call) fa
 		return nil, nil, err
 	}
 	store := faultstore.New(inner, inject)
-	cfg := lake.Config{Name: "lake", Store: store, TableFormat: formatOf(dir), CatalogPath: filepath.Join(dir, "iceberg.db")}
+	cfg := configIn(dir, store)
 	if len(wrap) > 0 {
 		cfg.WrapCatalog = wrap[0]
 	}
@@ -120,7 +120,7 @@ func stride() int {
 
 // TestCrash_AtEveryCall lets the process die before and after each call of the
 // store, starts it again, and finds every row and dead letter once.
-func TestCrash_AtEveryCall(t *testing.T) { bothFormats(t, crashAtEveryCall) }
+func TestCrash_AtEveryCall(t *testing.T) { eachFormat(t, crashAtEveryCall) }
 
 func crashAtEveryCall(t *testing.T, newDir func() string) {
 	total, _, err := run(t.Context(), newDir(), nil)
@@ -149,7 +149,7 @@ func crashAtEveryCall(t *testing.T, newDir func() string) {
 // TestCrash_Repeatedly lets one process after the other die at its k-th call,
 // for rising k, over the same tables.
 func TestCrash_Repeatedly(t *testing.T) {
-	bothFormats(t, func(t *testing.T, newDir func() string) {
+	eachFormat(t, func(t *testing.T, newDir func() string) {
 		dir := newDir()
 		for n := 3; n < 60; n += 2 * stride() {
 			_, _, _ = run(t.Context(), dir, faultstore.CrashAt(n, n%2 == 0))
@@ -161,7 +161,7 @@ func TestCrash_Repeatedly(t *testing.T) {
 // TestFault_AtEveryCall lets each call of the store fail once, before or after
 // its effect or with half of it done; what can be retried is, and nothing
 // lands twice.
-func TestFault_AtEveryCall(t *testing.T) { bothFormats(t, faultAtEveryCall) }
+func TestFault_AtEveryCall(t *testing.T) { eachFormat(t, faultAtEveryCall) }
 
 func faultAtEveryCall(t *testing.T, newDir func() string) {
 	total, _, err := run(t.Context(), newDir(), nil)
@@ -270,7 +270,7 @@ func TestFault_LostAnswers(t *testing.T) {
 
 // TestFault_StoreDown takes the store away in the middle of an epoch and gives
 // it back: the commit waits, says why, and goes through.
-func TestFault_StoreDown(t *testing.T) { bothFormats(t, storeDown) }
+func TestFault_StoreDown(t *testing.T) { eachFormat(t, storeDown) }
 
 func storeDown(t *testing.T, newDir func() string) {
 	dir := newDir()
@@ -310,7 +310,7 @@ func storeDown(t *testing.T, newDir func() string) {
 
 // TestFault_ContextEnds gives up waiting for a store that is away: the outcome
 // is then unknown or negative, and a new start finds the truth.
-func TestFault_ContextEnds(t *testing.T) { bothFormats(t, contextEnds) }
+func TestFault_ContextEnds(t *testing.T) { eachFormat(t, contextEnds) }
 
 func contextEnds(t *testing.T, newDir func() string) {
 	for n := range 40 {
@@ -410,7 +410,7 @@ func TestFault_CatalogLocked(t *testing.T) {
 
 // TestFault_PendingIsPublishedLater loses the dead letters' table while an
 // epoch is committed; a zombie that held the same letters wakes up afterwards.
-func TestFault_PendingIsPublishedLater(t *testing.T) { bothFormats(t, pendingIsPublishedLaterTest) }
+func TestFault_PendingIsPublishedLater(t *testing.T) { eachFormat(t, pendingIsPublishedLaterTest) }
 
 func pendingIsPublishedLaterTest(t *testing.T, newDir func() string) {
 	dir := newDir()

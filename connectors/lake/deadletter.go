@@ -99,7 +99,7 @@ func (l *letterWriter) write(ctx context.Context, letters []connectors.DeadLette
 		l.rows.EndRow()
 		l.n++
 		l.count++
-		if l.rows.Held() >= pageBytes || l.rows.Len() >= pageRows {
+		if l.rows.Bytes() >= pageBytes || l.rows.Len() >= pageRows {
 			if err := l.encode(ctx); err != nil {
 				return err
 			}

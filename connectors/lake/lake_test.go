@@ -23,6 +23,8 @@ import (
 	"github.com/apache/arrow-go/v18/parquet/pqarrow"
 
 	"github.com/leatdb/leat/catalog"
+	"github.com/leatdb/leat/catalog/iceberg"
+	"github.com/leatdb/leat/catalog/iceberg/resttest"
 	"github.com/leatdb/leat/connectors"
 	"github.com/leatdb/leat/connectors/lake"
 	"github.com/leatdb/leat/internal/objectstore"
@@ -41,9 +43,7 @@ func openSink(t testing.TB, dir string, wrap func(objectstore.Store) objectstore
 	if wrap != nil {
 		store = wrap(store)
 	}
-	s, err := lake.Open(t.Context(), lake.Config{
-		Name: "lake", Store: store, TableFormat: formatOf(dir), CatalogPath: filepath.Join(dir, "iceberg.db"),
-	})
+	s, err := lake.Open(t.Context(), configIn(dir, store))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,6 +53,31 @@ func openSink(t testing.TB, dir string, wrap func(objectstore.Store) objectstore
 		}
 	})
 	return s
+}
+
+// configIn is the configuration of the sinks in a folder.
+func configIn(dir string, store objectstore.Store) lake.Config {
+	cfg := lake.Config{Name: "lake", Store: store, TableFormat: formatOf(dir), CatalogPath: filepath.Join(dir, "iceberg.db")}
+	if server, ok := restServers.Load(dir); ok {
+		cfg.REST = &iceberg.REST{URI: "http://catalog", Transport: server.(*resttest.Server)}
+	}
+	return cfg
+}
+
+// restServers are the catalogs of folders whose tables are in a REST catalog.
+var restServers sync.Map
+
+// serveREST gives the sinks in a folder a REST catalog.
+func serveREST(t testing.TB, dir string) *resttest.Server {
+	t.Helper()
+	store, err := objectstore.OpenLocal(filepath.Join(dir, "lake"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &resttest.Server{Store: store}
+	restServers.Store(dir, server)
+	t.Cleanup(func() { restServers.Delete(dir) })
+	return server
 }
 
 // openFolder opens the store of the sinks in a folder: a folder in it, or the S3
@@ -69,15 +94,19 @@ func openFolder(ctx context.Context, dir string) (objectstore.Store, error) {
 	return objectstore.Open(ctx, cfg)
 }
 
-// bothFormats runs a test with Iceberg tables and with Hive folders; newDir makes
-// a folder in which openSink and openFaulty open a sink of that kind.
-func bothFormats(t *testing.T, f func(t *testing.T, newDir func() string)) {
-	for _, format := range []string{"iceberg", "hive"} {
+// eachFormat runs a test with Iceberg tables, in a local catalog and in a REST
+// catalog, and with Hive folders; newDir makes a folder in which openSink and
+// openFaulty open a sink of that kind.
+func eachFormat(t *testing.T, f func(t *testing.T, newDir func() string)) {
+	for _, format := range []string{"iceberg", "rest", "hive"} {
 		t.Run(format, func(t *testing.T) {
 			f(t, func() string {
 				dir := filepath.Join(t.TempDir(), format)
 				if err := os.Mkdir(dir, 0o755); err != nil {
 					t.Fatal(err)
+				}
+				if format == "rest" {
+					serveREST(t, dir)
 				}
 				return dir
 			})
@@ -316,7 +345,7 @@ func code(err error) sqlerror.Code {
 	return ""
 }
 
-func TestStream_CommitsAndResumes(t *testing.T) { bothFormats(t, commitsAndResumesTest) }
+func TestStream_CommitsAndResumes(t *testing.T) { eachFormat(t, commitsAndResumesTest) }
 
 func commitsAndResumesTest(t *testing.T, newDir func() string) {
 	dir := newDir()
@@ -385,7 +414,7 @@ func commitsAndResumesTest(t *testing.T, newDir func() string) {
 	}
 }
 
-func TestStream_AbortWritesAgain(t *testing.T) { bothFormats(t, abortWritesAgainTest) }
+func TestStream_AbortWritesAgain(t *testing.T) { eachFormat(t, abortWritesAgainTest) }
 
 func abortWritesAgainTest(t *testing.T, newDir func() string) {
 	sink := openSink(t, newDir(), nil)
@@ -414,7 +443,7 @@ func abortWritesAgainTest(t *testing.T, newDir func() string) {
 	checkExactlyOnce(t, sink.Lake(), 40)
 }
 
-func TestStream_WrongEpochIsRefused(t *testing.T) { bothFormats(t, wrongEpochIsRefusedTest) }
+func TestStream_WrongEpochIsRefused(t *testing.T) { eachFormat(t, wrongEpochIsRefusedTest) }
 
 func wrongEpochIsRefusedTest(t *testing.T, newDir func() string) {
 	sink := openSink(t, newDir(), nil)
@@ -465,7 +494,7 @@ func TestStream_RetractionsAreRefused(t *testing.T) {
 	}
 }
 
-func TestStream_Drop(t *testing.T) { bothFormats(t, dropTest) }
+func TestStream_Drop(t *testing.T) { eachFormat(t, dropTest) }
 
 func dropTest(t *testing.T, newDir func() string) {
 	for _, begun := range []bool{true, false} {
@@ -513,7 +542,7 @@ func dropTest(t *testing.T, newDir func() string) {
 	}
 }
 
-func TestStream_Fencing(t *testing.T) { bothFormats(t, fencingTest) }
+func TestStream_Fencing(t *testing.T) { eachFormat(t, fencingTest) }
 
 func fencingTest(t *testing.T, newDir func() string) {
 	dir := newDir()
@@ -550,7 +579,7 @@ func fencingTest(t *testing.T, newDir func() string) {
 	checkExactlyOnce(t, sinkB.Lake(), 40)
 }
 
-func TestStream_DroppedElsewhere(t *testing.T) { bothFormats(t, droppedElsewhereTest) }
+func TestStream_DroppedElsewhere(t *testing.T) { eachFormat(t, droppedElsewhereTest) }
 
 func droppedElsewhereTest(t *testing.T, newDir func() string) {
 	dir := newDir()
@@ -571,7 +600,7 @@ func droppedElsewhereTest(t *testing.T, newDir func() string) {
 	}
 }
 
-func TestStream_StartsAtOnce(t *testing.T) { bothFormats(t, startsAtOnceTest) }
+func TestStream_StartsAtOnce(t *testing.T) { eachFormat(t, startsAtOnceTest) }
 
 func startsAtOnceTest(t *testing.T, newDir func() string) {
 	dir := newDir()
@@ -620,7 +649,7 @@ func startsAtOnceTest(t *testing.T, newDir func() string) {
 
 // TestStream_TwoIntoOneTable lets two streams, of one process and of two,
 // commit to one table.
-func TestStream_TwoIntoOneTable(t *testing.T) { bothFormats(t, twoIntoOneTableTest) }
+func TestStream_TwoIntoOneTable(t *testing.T) { eachFormat(t, twoIntoOneTableTest) }
 
 func twoIntoOneTableTest(t *testing.T, newDir func() string) {
 	for _, processes := range []int{1, 2} {
@@ -685,7 +714,7 @@ func twoIntoOneTableTest(t *testing.T, newDir func() string) {
 	}
 }
 
-func TestStream_DifferentSchemas(t *testing.T) { bothFormats(t, differentSchemasTest) }
+func TestStream_DifferentSchemas(t *testing.T) { eachFormat(t, differentSchemasTest) }
 
 func differentSchemasTest(t *testing.T, newDir func() string) {
 	sink := openSink(t, newDir(), nil)
@@ -804,7 +833,7 @@ func TestStream_LongPositions(t *testing.T) {
 	stream.Close()
 }
 
-func TestStream_InitialFails(t *testing.T) { bothFormats(t, initialFailsTest) }
+func TestStream_InitialFails(t *testing.T) { eachFormat(t, initialFailsTest) }
 
 func initialFailsTest(t *testing.T, newDir func() string) {
 	sink := openSink(t, newDir(), nil)

@@ -3,10 +3,15 @@
 package lake_test
 
 import (
+	"fmt"
+	"slices"
 	"testing"
 
+	"github.com/leatdb/leat/connectors"
+	"github.com/leatdb/leat/connectors/lake"
 	"github.com/leatdb/leat/internal/objectstore"
 	"github.com/leatdb/leat/internal/services"
+	"github.com/leatdb/leat/sql/sqlerror"
 )
 
 // TestHive_VersityGW crashes a stream over a real S3 server.
@@ -16,4 +21,117 @@ func TestHive_VersityGW(t *testing.T) {
 	crashOnS3(t, objectstore.Config{
 		URI: "s3://lake/w", Endpoint: s.Endpoint, Region: s.Region, AccessKeyID: s.AccessKey, SecretAccessKey: s.SecretKey,
 	}, 5)
+}
+
+// foreignAppend appends a row to the table of the tests with pyiceberg, again
+// when another writer was faster, then prints how many rows and ids there are.
+const foreignAppend = `
+import sys
+import pyarrow as pa
+from pyiceberg.catalog import load_catalog
+from pyiceberg.exceptions import CommitFailedException
+
+uri, endpoint, access_key, secret_key, mode = sys.argv[1:]
+catalog = load_catalog("c", **{
+    "type": "rest", "uri": uri, "s3.endpoint": endpoint, "s3.region": "us-east-1",
+    "s3.access-key-id": access_key, "s3.secret-access-key": secret_key,
+    "py-io-impl": "pyiceberg.io.fsspec.FsspecFileIO",
+})
+if mode == "append":
+    for i in range(8):
+        while True:
+            table = catalog.load_table("lake.trips")
+            try:
+                table.append(pa.Table.from_pylist([{"id": 1000000 + i, "city": "theirs"}], schema=table.schema().as_arrow()))
+                break
+            except CommitFailedException:
+                pass
+    other = catalog.create_table("lake.theirs", schema=pa.schema([("a", pa.int64())]))
+    other.append(pa.table({"a": [1, 2]}))
+ids = catalog.load_table("lake.trips").scan().to_arrow()["id"].to_pylist()
+ours = [i for i in ids if i < 1000000]
+print(len(ours), len(set(ours)), len(ids) - len(ours))
+`
+
+// TestREST_Reference writes through Apache Iceberg's own REST catalog over a real
+// S3 server, while pyiceberg appends to the same table.
+func TestREST_Reference(t *testing.T) {
+	s3 := services.StartVersityGW(t)
+	s3.CreateBucket("lake")
+	server := services.StartIcebergREST(t, s3, "lake")
+	dir := t.TempDir()
+	pairs := []string{
+		"path", "s3://lake/w", "endpoint", s3.Endpoint, "region", s3.Region, "access_key_id", s3.AccessKey, "secret_access_key", s3.SecretKey,
+		"catalog", "rest", "catalog_uri", server.URI,
+	}
+	open := func() *lake.Sink {
+		t.Helper()
+		s, err := openConnector(t, dir, pairs...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { s.Close() })
+		if err := s.Check(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return s.(*lake.Sink)
+	}
+	sink := open()
+	stream := openStream(t, sink, tripSpec("s1"))
+	defer stream.Close()
+	state, _ := mustBegin(t, stream)
+	mustEpoch(t, stream, &state, 10)
+	script := func(mode string) string {
+		return string(services.RunPython(t, foreignAppend, server.URI, s3.Endpoint, s3.AccessKey, s3.SecretKey, mode))
+	}
+	theirs := make(chan struct{})
+	go func() {
+		defer close(theirs)
+		script("append")
+	}()
+	next := int64(20)
+	for done := false; !done || next < 300; next += 10 {
+		mustEpoch(t, stream, &state, next)
+		select {
+		case <-theirs:
+			done = true
+		default:
+		}
+	}
+	// A second instance takes over; the first one can commit no more.
+	other := open()
+	second := openStream(t, other, tripSpec("s1"))
+	defer second.Close()
+	again, resumed := mustBegin(t, second)
+	if !resumed || at(again) != at(state) {
+		t.Errorf("the second instance begins at %+v, the first one ended at %+v", again, state)
+	}
+	sealed, err := writeEpoch(t.Context(), stream, &state, next)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stream.Commit(t.Context(), state, sealed, connectors.CommitInfo{}); code(err) != sqlerror.CodeFenced {
+		t.Errorf("the first instance's commit: %v, want it fenced", err)
+	}
+	mustEpoch(t, second, &again, next)
+	names, err := other.Lake().Tables(t.Context())
+	if err != nil || !slices.Equal(names, []string{"_dead_letters", "theirs", "trips"}) {
+		t.Errorf("Tables = %v, %v", names, err)
+	}
+	foreign, err := other.Lake().Table(t.Context(), "theirs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if files, err := foreign.Plan(t.Context(), nil); err != nil || len(files) != 1 || files[0].Rows != 2 {
+		t.Errorf("pyiceberg's table has %+v, %v", files, err)
+	}
+	landed := 0
+	for id := range next {
+		if !isDead(id + 1) {
+			landed++
+		}
+	}
+	if want := fmt.Sprintf("%d %d 8\n", landed, landed); script("read") != want {
+		t.Errorf("pyiceberg reads other rows than %q", want)
+	}
 }

@@ -45,12 +45,16 @@ type Config struct {
 	TableFormat string
 	// CatalogPath is the SQLite file of the catalog, CatalogName its name in it.
 	CatalogPath, CatalogName string
+	// REST is used instead of CatalogPath; nil for none.
+	REST *iceberg.REST
 	// WrapCatalog is iceberg.Options.Wrap.
 	WrapCatalog func(icebergcatalog.Catalog) icebergcatalog.Catalog
 	Logger      connectors.Logger
 	// Catalog and ComparesProperties are iceberg.Options'.
 	Catalog            icebergcatalog.Catalog
 	ComparesProperties bool
+	// KeepEntries is hive.Options'.
+	KeepEntries int64
 	// Scheduler is nil for the system's.
 	Scheduler sched.Scheduler
 	// Rules are left as they are but by tests that show what one is for.
@@ -73,12 +77,20 @@ func open(ctx context.Context, cfg connectors.SinkConfig) (connectors.Sink, erro
 	if err := checkAvailable(o); err != nil {
 		return nil, err
 	}
-	format := o.String("table_format")
-	uri := o.String("catalog_uri")
-	if uri == "" {
-		uri = "iceberg.db"
+	if err := checkCatalog(o); err != nil {
+		return nil, err
 	}
-	catalogPath, err := iceberg.CatalogPath(uri, cfg.DataDir)
+	lakeConfig := Config{Name: cfg.Name, TableFormat: o.String("table_format"), CatalogName: o.String("catalog_name"), Logger: cfg.Logger}
+	var err error
+	if o.String("catalog") == catalogREST {
+		lakeConfig.REST, err = restCatalog(o)
+	} else {
+		uri := o.String("catalog_uri")
+		if uri == "" {
+			uri = "iceberg.db"
+		}
+		lakeConfig.CatalogPath, err = iceberg.CatalogPath(uri, cfg.DataDir)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +98,7 @@ func open(ctx context.Context, cfg connectors.SinkConfig) (connectors.Sink, erro
 		return nil, sqlerror.Userf(sqlerror.CodeBadOption, "option path: %q is relative", path).
 			WithHint("write an absolute path, file:///folder or s3://bucket/prefix")
 	}
-	store, err := objectstore.Open(ctx, objectstore.Config{
+	lakeConfig.Store, err = objectstore.Open(ctx, objectstore.Config{
 		URI: o.String("path"), Endpoint: o.String("endpoint"), Region: o.String("region"),
 		PathStyle: o.Bool("path_style"), VirtualHosted: o.Has("path_style") && !o.Bool("path_style"),
 		AccessKeyID: o.String("access_key_id"), SecretAccessKey: o.String("secret_access_key"), SessionToken: o.String("session_token"),
@@ -95,9 +107,7 @@ func open(ctx context.Context, cfg connectors.SinkConfig) (connectors.Sink, erro
 	if err != nil {
 		return nil, err
 	}
-	return Open(ctx, Config{
-		Name: cfg.Name, Store: store, TableFormat: format, CatalogPath: catalogPath, CatalogName: o.String("catalog_name"), Logger: cfg.Logger,
-	})
+	return Open(ctx, lakeConfig)
 }
 
 // Open opens a lake.

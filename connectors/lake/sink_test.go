@@ -122,7 +122,7 @@ func TestConnector_CommitInterval(t *testing.T) {
 
 // TestSink_FormatsThatDoNotFit refuses options of files that do not go together.
 func TestSink_FormatsThatDoNotFit(t *testing.T) {
-	bothFormats(t, func(t *testing.T, newDir func() string) {
+	eachFormat(t, func(t *testing.T, newDir func() string) {
 		dir := newDir()
 		sink := openSink(t, dir, nil)
 		c, err := connectors.LookupSink("s3")
@@ -156,7 +156,7 @@ func TestConnector_SecretsAreMarked(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, o := range c.Spec {
-		secret := strings.Contains(o.Name, "secret") || strings.Contains(o.Name, "token")
+		secret := strings.Contains(o.Name, "secret") || strings.Contains(o.Name, "token") || strings.Contains(o.Name, "credential")
 		if o.Secret != secret || o.Doc == "" {
 			t.Errorf("option %s: secret %v, doc %q", o.Name, o.Secret, o.Doc)
 		}
@@ -251,7 +251,7 @@ func TestSink_S3(t *testing.T) {
 }
 
 // TestStream_FileSizes rolls files at their target size.
-func TestStream_FileSizes(t *testing.T) { bothFormats(t, fileSizesTest) }
+func TestStream_FileSizes(t *testing.T) { eachFormat(t, fileSizesTest) }
 
 func fileSizesTest(t *testing.T, newDir func() string) {
 	sink := openSink(t, newDir(), nil)
@@ -297,7 +297,7 @@ func fileSizesTest(t *testing.T, newDir func() string) {
 
 // TestStream_ManyPartitions keeps 5,000 partitions open within a memory that
 // does not hold them.
-func TestStream_ManyPartitions(t *testing.T) { bothFormats(t, manyPartitionsTest) }
+func TestStream_ManyPartitions(t *testing.T) { eachFormat(t, manyPartitionsTest) }
 
 func manyPartitionsTest(t *testing.T, newDir func() string) {
 	partitions, rowsEach := 5000, 60
@@ -356,7 +356,7 @@ func manyPartitionsTest(t *testing.T, newDir func() string) {
 
 // TestStream_ManyCommits looks at the table's metadata over many commits, more
 // of them with LEAT_LONG set.
-func TestStream_ManyCommits(t *testing.T) { bothFormats(t, manyCommitsTest) }
+func TestStream_ManyCommits(t *testing.T) { eachFormat(t, manyCommitsTest) }
 
 func manyCommitsTest(t *testing.T, newDir func() string) {
 	commits := 300
@@ -414,7 +414,7 @@ func manyCommitsTest(t *testing.T, newDir func() string) {
 
 // TestStream_DeadLettersAreKeptWhole writes letters that are long, empty and no
 // text.
-func TestStream_DeadLettersAreKeptWhole(t *testing.T) { bothFormats(t, deadLettersAreKeptWholeTest) }
+func TestStream_DeadLettersAreKeptWhole(t *testing.T) { eachFormat(t, deadLettersAreKeptWholeTest) }
 
 func deadLettersAreKeptWholeTest(t *testing.T, newDir func() string) {
 	sink := openSink(t, newDir(), nil)

@@ -194,6 +194,7 @@ func (s *streamSink) Begin(ctx context.Context, initial func(context.Context) (m
 		id, instance = s.newID(), s.newID()
 		next         protocol.Record
 		resumed      bool
+		removed      bool
 	)
 	v, err := s.update(ctx, s.target, true, func(v catalog.Version) (*catalog.Change, error) {
 		found, err := s.record(v)
@@ -205,8 +206,10 @@ func (s *streamSink) Begin(ctx context.Context, initial func(context.Context) (m
 		}
 		next = s.sink.rules.Start(found, id, instance, s.columnIDs())
 		if resumed = found != nil; !resumed {
-			if first == nil {
-				return nil, errDropped
+			// Where to begin was not asked, since there was a state a moment ago: the
+			// start begins anew.
+			if removed = first == nil; removed {
+				return nil, nil
 			}
 			next.Positions = first
 			next.Generation += v.Dropped[s.spec.Stream]
@@ -215,6 +218,9 @@ func (s *streamSink) Begin(ctx context.Context, initial func(context.Context) (m
 	})
 	if err != nil {
 		return connectors.State{}, false, err
+	}
+	if removed {
+		return connectors.State{}, false, errDropped
 	}
 	found, err := s.record(v)
 	if err != nil {

@@ -26,7 +26,7 @@ type tables interface {
 func openTables(ctx context.Context, cfg Config) (tables, error) {
 	if cfg.TableFormat != formatHive {
 		l, err := iceberg.Open(ctx, iceberg.Options{
-			Namespace: cfg.Name, Store: cfg.Store, CatalogPath: cfg.CatalogPath, CatalogName: cfg.CatalogName,
+			Namespace: cfg.Name, Store: cfg.Store, CatalogPath: cfg.CatalogPath, CatalogName: cfg.CatalogName, REST: cfg.REST,
 			Wrap: cfg.WrapCatalog, Catalog: cfg.Catalog, ComparesProperties: cfg.ComparesProperties, Scheduler: cfg.Scheduler,
 		})
 		if err != nil {
@@ -38,7 +38,7 @@ func openTables(ctx context.Context, cfg Config) (tables, error) {
 	if !ok {
 		return nil, errNoStager
 	}
-	l, err := hive.Open(hive.Options{Namespace: cfg.Name, Store: stager, Scheduler: cfg.Scheduler})
+	l, err := hive.Open(hive.Options{Namespace: cfg.Name, Store: stager, Scheduler: cfg.Scheduler, KeepEntries: cfg.KeepEntries})
 	if err != nil {
 		return nil, err
 	}

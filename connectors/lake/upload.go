@@ -11,6 +11,7 @@ import (
 	"github.com/leatdb/leat/connectors/lake/parquetfile"
 	"github.com/leatdb/leat/internal/objectstore"
 	"github.com/leatdb/leat/internal/sched"
+	"github.com/leatdb/leat/sql/sqlerror"
 )
 
 // uploadsAtOnce bounds how many files of a stream are being finished in the
@@ -135,6 +136,16 @@ func (u *uploads) send(w objectstore.Writer) error {
 	if err != nil {
 		w.Abort()
 	}
+	return vanished(err)
+}
+
+// vanished makes an upload that is gone before its file was finished an error
+// after which the epoch is written again: the store has thrown it away for its
+// age, or a newer instance of the stream has, as the next commit will tell.
+func vanished(err error) error {
+	if errors.Is(err, objectstore.ErrNoUpload) {
+		return sqlerror.Externalf(sqlerror.CodeExternal, "an unfinished upload was discarded: %w", err)
+	}
 	return err
 }
 
@@ -226,7 +237,7 @@ func (s *lazySink) Write(ctx context.Context, p []byte) error {
 		}
 		s.writer = w
 	}
-	return s.writer.Write(ctx, p)
+	return vanished(s.writer.Write(ctx, p))
 }
 
 func (s *lazySink) held() int64 {

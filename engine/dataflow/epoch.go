@@ -217,21 +217,17 @@ func (s *Stream) commit(ctx context.Context) {
 		s.bytesOut += result.Bytes
 		s.acknowledge = next.Positions[s.cfg.SourceName]
 		s.life.trouble("commit", nil)
-		kept := s.flushes[:0]
 		for _, f := range s.flushes {
-			if f.sealed {
-				f.done = true
-			} else if !f.done {
-				kept = append(kept, f)
-			}
+			f.committed = f.sealed
 		}
-		s.flushes = kept
 		s.m.Broadcast()
 		s.cfg.Logger.Debug("epoch committed", "stream", s.cfg.Stream, "epoch", next.Epoch, "rows", next.Counters.RowsLanded, "files", result.Files, "bytes", result.Bytes)
 	})
 }
 
-// tellSource passes on what was committed. The caller holds the lock.
+// tellSource passes on what was committed, then ends the flushes that waited for
+// it: who asks the source after a flush is told about it. The caller holds the
+// lock, which is given up meanwhile.
 func (s *Stream) tellSource(src connectors.Source) {
 	positions := s.acknowledge
 	s.acknowledge = nil
@@ -239,6 +235,18 @@ func (s *Stream) tellSource(src connectors.Source) {
 		s.m.Unlock()
 		a.Committed(positions)
 		s.m.Lock()
+	}
+	kept := s.flushes[:0]
+	for _, f := range s.flushes {
+		if f.committed {
+			f.done = true
+		} else if !f.done {
+			kept = append(kept, f)
+		}
+	}
+	if len(kept) < len(s.flushes) {
+		s.flushes = kept
+		s.m.Broadcast()
 	}
 }
 

@@ -123,11 +123,12 @@ type Stream struct {
 
 // flush is one caller of Flush.
 type flush struct {
-	ends   connectors.Positions // nil until asked of the source
-	asked  bool
-	sealed bool // everything is in an epoch that is sealed or committed
-	done   bool
-	err    error
+	ends      connectors.Positions // nil until asked of the source
+	asked     bool
+	sealed    bool // everything is in an epoch that is sealed or committed
+	committed bool // everything is committed; the source is still to be told
+	done      bool
+	err       error
 }
 
 // New prepares a stream; Run runs it.
@@ -184,8 +185,12 @@ func (s *Stream) Run(ctx context.Context) error {
 		s.life.end(Failed, err)
 	}
 	for _, f := range s.flushes {
-		if !f.done {
-			f.done, f.err = true, s.endedError(err)
+		if f.done {
+			continue
+		}
+		f.done = true
+		if !f.committed {
+			f.err = s.endedError(err)
 		}
 	}
 	s.flushes = nil

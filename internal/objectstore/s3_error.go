@@ -87,7 +87,9 @@ func classify(code, op, bucket, key string, err error) error {
 			WithHint("correct the option region")
 	case "InvalidBucketName":
 		return sqlerror.Userf(sqlerror.CodeBadOption, "%s %s: %w", op, uri, err)
-	case "EntityTooLarge", "NoSuchUpload", "InvalidPart", "InvalidPartOrder", "EntityTooSmall", "InvalidArgument", "KMS.DisabledException",
+	case "NoSuchUpload":
+		return sqlerror.Externalf(sqlerror.CodeExternal, "%s %s: %w", op, uri, sentinel{err, ErrNoUpload}).Final()
+	case "EntityTooLarge", "InvalidPart", "InvalidPartOrder", "EntityTooSmall", "InvalidArgument", "KMS.DisabledException",
 		"KMS.NotFoundException", "NotImplemented", "MethodNotAllowed", "InvalidRequest":
 		return sqlerror.Externalf(sqlerror.CodeExternal, "%s %s: %w", op, uri, err).Final()
 	}

@@ -432,20 +432,28 @@ func (s *source) append(dst *Rows, b *buffer, rows []int32) {
 		s.appendBytes(dst, b, kept)
 		return
 	}
-	place := dst.room(b, s.width*len(kept))
-	switch s.layout {
-	case layout32:
-		gather(arrow.Int32Traits.CastFromBytes(place), s.v32, kept)
-	case layout64:
-		gather(arrow.Int64Traits.CastFromBytes(place), s.v64, kept)
-	case layoutBool:
-		for i, row := range kept {
-			at := s.bitsAt + int(row)
-			place[i] = s.bits[at>>3] >> (at & 7) & 1
+	if s.layout == layoutFixed {
+		var wide [16]byte
+		for _, row := range kept {
+			putFixed(wide[:s.width], s.fixed[row])
+			dst.put(&b.data, wide[:s.width])
 		}
-	case layoutFixed:
-		for i, row := range kept {
-			putFixed(place[i*s.width:(i+1)*s.width], s.fixed[row])
+		return
+	}
+	for len(kept) > 0 {
+		place := dst.room(&b.data, s.width*len(kept))
+		some := kept[:len(place)/s.width]
+		kept = kept[len(some):]
+		switch s.layout {
+		case layout32:
+			gather(arrow.Int32Traits.CastFromBytes(place), s.v32, some)
+		case layout64:
+			gather(arrow.Int64Traits.CastFromBytes(place), s.v64, some)
+		case layoutBool:
+			for i, row := range some {
+				at := s.bitsAt + int(row)
+				place[i] = s.bits[at>>3] >> (at & 7) & 1
+			}
 		}
 	}
 }
@@ -494,24 +502,47 @@ func (s *source) nullScratch(dst *Rows, n int) []int32 {
 }
 
 func (s *source) appendBytes(dst *Rows, b *buffer, rows []int32) {
-	if s.codes && (b.dict == s.dict || len(b.data) == 0) {
+	if s.codes && (b.dict == s.dict || b.data.n == 0 && b.lengths.n == 0) {
 		b.dict = s.dict
-		gather(arrow.Int32Traits.CastFromBytes(dst.room(b, 4*len(rows))), s.v32, rows)
+		for len(rows) > 0 {
+			place := arrow.Int32Traits.CastFromBytes(dst.room(&b.data, 4*len(rows)))
+			gather(place, s.v32, rows[:len(place)])
+			rows = rows[len(place):]
+		}
 		return
 	}
 	if b.dict != nil {
 		dst.materialize(b)
 	}
-	size := 0
-	for _, row := range rows {
-		start, end := s.span(row)
-		size += 4 + int(end-start)
+	for len(rows) > 0 {
+		lengths := arrow.Int32Traits.CastFromBytes(dst.room(&b.lengths, 4*len(rows)))
+		some := rows[:len(lengths)]
+		rows = rows[len(lengths):]
+		size := 0
+		for i, row := range some {
+			start, end := s.span(row)
+			lengths[i] = end - start
+			size += int(end - start)
+		}
+		s.appendText(dst, b, some, size)
 	}
-	place := dst.room(b, size)
+}
+
+// appendText copies the rows' strings, which have size bytes.
+func (s *source) appendText(dst *Rows, b *buffer, rows []int32, size int) {
+	var place []byte
 	for _, row := range rows {
 		start, end := s.span(row)
-		binary.LittleEndian.PutUint32(place, uint32(end-start))
-		place = place[4+copy(place[4:], s.bytes[start:end]):]
+		v := s.bytes[start:end]
+		for len(v) > len(place) {
+			n := copy(place, v)
+			v = v[n:]
+			size -= n
+			place = dst.room(&b.data, size)
+		}
+		n := copy(place, v)
+		place = place[n:]
+		size -= n
 	}
 }
 

@@ -5,17 +5,19 @@ import "encoding/binary"
 // Cursor walks the values of one column of Rows, for formats that are written
 // row by row.
 type Cursor struct {
-	data  []byte
-	valid []byte // empty when no value is NULL
-	dict  *Dictionary
-	width int // 0 for strings
-	row   int
+	data    []byte
+	lengths []byte // of strings, an int32 each
+	valid   []byte // empty when no value is NULL
+	dict    *Dictionary
+	width   int // 0 for strings
+	row     int
 }
 
 // Cursor is before the first row of a column. It is valid until the rows change.
 func (r *Rows) Cursor(column int) Cursor {
 	b := &r.columns[column]
-	c := Cursor{data: b.data, dict: b.dict, width: r.schema.widths[column]}
+	var data, lengths []byte // copies, where the values lie in several blocks
+	c := Cursor{data: b.data.bytes(&data), lengths: b.lengths.bytes(&lengths), dict: b.dict, width: r.schema.widths[column]}
 	if b.nulls > 0 {
 		c.valid = b.valid
 	}
@@ -36,9 +38,8 @@ func (c *Cursor) Next() (value []byte, ok bool) {
 		value = c.dict.value(int32(binary.LittleEndian.Uint32(c.data)))
 		c.data = c.data[4:]
 	case c.width == 0:
-		n := binary.LittleEndian.Uint32(c.data)
-		value = c.data[4 : 4+n]
-		c.data = c.data[4+n:]
+		n := binary.LittleEndian.Uint32(c.lengths)
+		value, c.data, c.lengths = c.data[:n], c.data[n:], c.lengths[4:]
 	default:
 		value, c.data = c.data[:c.width], c.data[c.width:]
 	}

@@ -9,10 +9,14 @@ import (
 
 // Numbers of Parquet's encodings, as its Thrift definition has them.
 const (
-	encodingPlain      = 0
-	encodingRLE        = 3
-	encodingDelta      = 5 // DELTA_BINARY_PACKED
-	encodingDictionary = 8 // RLE_DICTIONARY
+	encodingPlain        = 0
+	encodingRLE          = 3
+	encodingDelta        = 5 // DELTA_BINARY_PACKED
+	encodingDeltaLength  = 6 // DELTA_LENGTH_BYTE_ARRAY
+	encodingDeltaStrings = 7 // DELTA_BYTE_ARRAY
+	encodingDictionary   = 8 // RLE_DICTIONARY
+
+	encodings = 9
 )
 
 // appendLevels appends the definition levels of n rows: their length, then one
@@ -229,4 +233,56 @@ func deltaBits[T number](values []T) int {
 		return 64
 	}
 	return total/blocks + 1
+}
+
+// sharesPrefixes reports whether strings share so much with the one before them
+// that leaving it out pays: a quarter, by the first few hundred.
+func sharesPrefixes(text []byte, lengths []int32) bool {
+	const sample = 256
+	shared, total, at := 0, 0, 0
+	for i, n := range lengths[:min(len(lengths), sample)] {
+		if i > 0 {
+			shared += commonPrefix(text[at-int(lengths[i-1]):at], text[at:at+int(n)])
+			total += int(n)
+		}
+		at += int(n)
+	}
+	return total > 0 && 4*shared >= total
+}
+
+// commonPrefix is how many bytes two strings have in common from the first on.
+func commonPrefix(a, b []byte) int {
+	n := min(len(a), len(b))
+	i := 0
+	for ; i+8 <= n; i += 8 {
+		if differ := binary.LittleEndian.Uint64(a[i:]) ^ binary.LittleEndian.Uint64(b[i:]); differ != 0 {
+			return i + bits.TrailingZeros64(differ)>>3
+		}
+	}
+	for i < n && a[i] == b[i] {
+		i++
+	}
+	return i
+}
+
+// appendDeltaStrings appends DELTA_BYTE_ARRAY: how long a prefix each string
+// shares with the one before, then the rests as DELTA_LENGTH_BYTE_ARRAY.
+func appendDeltaStrings(dst, text []byte, lengths []int32, prefixScratch, suffixScratch *[]int32) []byte {
+	prefixes, suffixes := resize(prefixScratch, len(lengths)), resize(suffixScratch, len(lengths))
+	var before []byte
+	rest := text
+	for i, n := range lengths {
+		v := rest[:n]
+		rest = rest[n:]
+		shared := commonPrefix(before, v)
+		prefixes[i], suffixes[i] = int32(shared), n-int32(shared)
+		before = v
+	}
+	dst = appendDelta(dst, prefixes)
+	dst = appendDelta(dst, suffixes)
+	for i, n := range lengths {
+		dst = append(dst, text[prefixes[i]:n]...)
+		text = text[n:]
+	}
+	return dst
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/parquet"
+	"github.com/apache/arrow-go/v18/parquet/compress"
 	"github.com/apache/arrow-go/v18/parquet/metadata"
 )
 
@@ -35,11 +36,20 @@ type Encoder struct {
 	codec   codec
 	pool    *Pool
 	props   *parquet.WriterProperties
+	data    []byte // of one column, before encoding
 	page    []byte // of one page, uncompressed
 	packed  []byte // … and compressed
+	header  []byte
 	codes   []int32
-	numbers *numberIndex
-	local   []int32 // by code of a Dictionary: code in the chunk + 1
+	text    []byte // of the strings that codes stand for
+	lengths []byte // of strings
+	// How much strings share with the one before them, and what is left.
+	prefixes, suffixes []int32
+	numbers            *numberIndex
+	local              []int32 // by code of a Dictionary: code in the chunk + 1
+	// stored counts down, by column, the chunks that are stored uncompressed
+	// before compression is tried again.
+	stored []int
 }
 
 // NewEncoder makes an encoder; its files take memory from the pool.
@@ -55,7 +65,7 @@ func NewEncoder(s *Schema, pool *Pool, options Options) (*Encoder, error) {
 		return nil, err
 	}
 	return &Encoder{
-		schema: s, options: options, codec: c, pool: pool, numbers: newNumberIndex(),
+		schema: s, options: options, codec: c, pool: pool, numbers: newNumberIndex(), stored: make([]int, len(s.columns)),
 		props: parquet.NewWriterProperties(parquet.WithCompression(c.parquet()), parquet.WithCreatedBy(options.CreatedBy)),
 	}, nil
 }
@@ -75,16 +85,17 @@ type File struct {
 
 // chunk is the encoded part of one column in the open row group.
 type chunk struct {
-	pages        []byte
+	pages        blocks
 	uncompressed int64
 	values       int64
 	nulls        int64
 	bounds       bounds
-	counts       [encodingDictionary + 1]int32 // pages by encoding
-	dict         *Dictionary                   // of codes
-	codes        []int32                       // the chunk's entries, as codes of dict
-	numbers      []int64                       // the chunk's entries
-	plain        bool                          // no dictionary any more
+	counts       [encodings]int32 // pages by encoding
+	dict         *Dictionary      // of codes
+	codes        []int32          // the chunk's entries, as codes of dict
+	numbers      []int64          // the chunk's entries
+	plain        bool             // no dictionary any more
+	codec        codec            // of all its pages; nil before the first
 }
 
 // group is a row group that is written.
@@ -95,8 +106,9 @@ type group struct {
 
 type chunkInfo struct {
 	values, dictionaryAt, dataAt, compressed, uncompressed int64
-	counts                                                 [encodingDictionary + 1]int32
+	counts                                                 [encodings]int32
 	hasDictionary                                          bool
+	codec                                                  compress.Compression
 	statistics                                             metadata.EncodedStatistics
 }
 
@@ -131,7 +143,7 @@ func (e *Encoder) NewFile(sink Sink) *File {
 func (f *File) Held() int64 {
 	held := int64(0)
 	for i := range f.chunks {
-		held += int64(cap(f.chunks[i].pages)) + int64(8*cap(f.chunks[i].numbers)) + int64(4*cap(f.chunks[i].codes))
+		held += int64(f.chunks[i].pages.held) + int64(8*cap(f.chunks[i].numbers)) + int64(4*cap(f.chunks[i].codes))
 	}
 	return held
 }
@@ -141,12 +153,12 @@ func (f *File) Held() int64 {
 func (f *File) Size() int64 {
 	size := f.at
 	for i := range f.chunks {
-		size += int64(len(f.chunks[i].pages))
+		size += int64(f.chunks[i].pages.n)
 	}
 	return size
 }
 
-// WriteRows encodes rows as a page of each column and resets them. After an
+// WriteRows encodes rows as a page of each column and releases them. After an
 // error the file is useless.
 func (f *File) WriteRows(ctx context.Context, rows *Rows) error {
 	if f.err != nil {
@@ -155,15 +167,15 @@ func (f *File) WriteRows(ctx context.Context, rows *Rows) error {
 	if rows.n == 0 {
 		return nil
 	}
+	f.raw += rows.Bytes()
 	for i := range rows.columns {
 		if err := f.encoder.encode(&f.chunks[i], &rows.columns[i], i, rows.n); err != nil {
 			f.err = fmt.Errorf("encode column %s: %w", f.encoder.schema.columns[i].Name, err)
 			return f.err
 		}
-		f.raw += int64(len(rows.columns[i].data))
 	}
 	f.rows += int64(rows.n)
-	rows.Reset()
+	rows.Release()
 	if f.raw >= f.encoder.options.RowGroupBytes {
 		f.err = f.closeGroup(ctx)
 	}
@@ -184,41 +196,90 @@ func (e *Encoder) encode(c *chunk, b *buffer, column, rows int) error {
 		page = appendLevels(page, rows, valid)
 	}
 	encoding := encodingPlain
-	switch {
-	case l == layoutBool:
-		c.bounds.addValues(b.data, l, 1, col.Type)
-		page = appendBools(page, b.data)
-	case l == layoutBytes:
+	if l == layoutBytes {
 		page, encoding = e.encodeStrings(c, b, page)
-	case l == layout32:
-		c.bounds.addValues(b.data, l, 4, col.Type)
-		page, encoding = encodeNumbers(e, c, arrow.Int32Traits.CastFromBytes(b.data), b.data, page, col.Type)
-	case l == layout64:
-		c.bounds.addValues(b.data, l, 8, col.Type)
-		page, encoding = encodeNumbers(e, c, arrow.Int64Traits.CastFromBytes(b.data), b.data, page, col.Type)
-	default:
-		c.bounds.addValues(b.data, l, e.schema.widths[column], col.Type)
-		page = append(page, b.data...)
+	} else {
+		data := b.data.bytes(&e.data)
+		c.bounds.addValues(data, l, e.schema.widths[column], col.Type)
+		switch l {
+		case layoutBool:
+			page = appendBools(page, data)
+		case layout32:
+			page, encoding = encodeNumbers(e, c, arrow.Int32Traits.CastFromBytes(data), data, page, col.Type)
+		case layout64:
+			page, encoding = encodeNumbers(e, c, arrow.Int64Traits.CastFromBytes(data), data, page, col.Type)
+		default:
+			page = append(page, data...)
+		}
 	}
 	e.page = page
 	c.counts[encoding]++
+	if c.codec == nil {
+		if c.codec = e.codec; e.stored[column] > 0 {
+			e.stored[column]--
+			c.codec = plainCodec{}
+		} else if len(page) >= leastTrial && c.dictionaryBytes()*4 <= len(page) {
+			return e.tryPage(c, column, rows, encoding, page)
+		}
+	}
 	return e.appendPage(c, pageData, rows, encoding, page)
 }
 
-// appendPage compresses a page and adds it with its header to the chunk.
-func (e *Encoder) appendPage(c *chunk, kind, values, encoding int, page []byte) error {
+const (
+	// Packed bits and differences hardly get smaller by compression. A chunk
+	// whose first page, of at least leastTrial bytes, gains less than a part in
+	// leastGain is stored as it is; then so are the next storedChunks of the
+	// column.
+	leastTrial   = 2 << 10
+	leastGain    = 50
+	storedChunks = 15
+)
+
+// tryPage appends the first page of a chunk and decides whether the chunk is
+// compressed.
+func (e *Encoder) tryPage(c *chunk, column, rows, encoding int, page []byte) error {
 	packed, err := e.codec.compress(e.packed[:0], page)
 	if err != nil {
 		return err
 	}
 	e.packed = packed
-	const header = 64
-	c.pages = e.pool.grow(c.pages, header+len(packed))
-	before := len(c.pages)
-	c.pages = appendPageHeader(c.pages, kind, values, encoding, len(page), len(packed), crc32.ChecksumIEEE(packed))
-	c.uncompressed += int64(len(c.pages) - before + len(page))
-	c.pages = append(c.pages, packed...)
+	if len(packed) >= len(page)-len(page)/leastGain {
+		c.codec, e.stored[column] = plainCodec{}, storedChunks
+		packed = page
+	}
+	e.addPage(c, pageData, rows, encoding, len(page), packed)
 	return nil
+}
+
+// dictionaryBytes is about how large the chunk's dictionary is.
+func (c *chunk) dictionaryBytes() int {
+	n := 8 * len(c.numbers)
+	for _, code := range c.codes {
+		n += 4 + len(c.dict.value(code))
+	}
+	return n
+}
+
+// appendPage compresses a page and adds it with its header to the chunk.
+func (e *Encoder) appendPage(c *chunk, kind, values, encoding int, page []byte) error {
+	packed := page
+	if _, plain := c.codec.(plainCodec); !plain {
+		var err error
+		if packed, err = c.codec.compress(e.packed[:0], page); err != nil {
+			return err
+		}
+		e.packed = packed
+	}
+	e.addPage(c, kind, values, encoding, len(page), packed)
+	return nil
+}
+
+// addPage adds a page of so many bytes before compression to the chunk.
+func (e *Encoder) addPage(c *chunk, kind, values, encoding, size int, packed []byte) {
+	e.header = appendPageHeader(e.header[:0], kind, values, encoding, size, len(packed), crc32.ChecksumIEEE(packed))
+	c.uncompressed += int64(len(e.header) + size)
+	c.pages.append(e.pool, e.header)
+	c.pages.append(e.pool, packed)
 }
 
 // encodeNumbers chooses between a dictionary, differences and plain values. A
@@ -231,7 +292,7 @@ func encodeNumbers[T number](e *Encoder, c *chunk, values []T, data, page []byte
 		c.plain = true
 	}
 	plainBits := 8 * len(data) / max(len(values), 1)
-	if t != Float && t != Double && deltaBits(values)*10 <= plainBits*7 {
+	if t != Float && t != Double && deltaBits(values)*10 <= plainBits*8 {
 		return appendDelta(page, values), encodingDelta
 	}
 	return append(page, data...), encodingPlain
@@ -278,13 +339,14 @@ func numberCodes[T number](e *Encoder, c *chunk, values []T) []int32 {
 }
 
 // encodeStrings writes codes of the lane's dictionary as codes of the chunk's,
-// or plain strings.
+// or strings.
 func (e *Encoder) encodeStrings(c *chunk, b *buffer, page []byte) ([]byte, int) {
+	data := b.data.bytes(&e.data)
 	if b.dict == nil {
-		c.bounds.addValues(b.data, layoutBytes, 0, String)
-		return append(page, b.data...), encodingPlain
+		lengths := arrow.Int32Traits.CastFromBytes(b.lengths.bytes(&e.lengths))
+		return e.appendStrings(c, page, data, lengths)
 	}
-	values := arrow.Int32Traits.CastFromBytes(b.data)
+	values := arrow.Int32Traits.CastFromBytes(data)
 	if c.dict == nil && !c.plain {
 		c.dict = b.dict
 	}
@@ -294,13 +356,25 @@ func (e *Encoder) encodeStrings(c *chunk, b *buffer, page []byte) ([]byte, int) 
 		}
 		c.plain = true
 	}
-	for _, code := range values {
+	text, lengths := e.text[:0], resize(&e.codes, len(values))
+	for i, code := range values {
 		v := b.dict.value(code)
-		c.bounds.addBytes(v)
-		page = binary.LittleEndian.AppendUint32(page, uint32(len(v)))
-		page = append(page, v...)
+		lengths[i] = int32(len(v))
+		text = append(text, v...)
 	}
-	return page, encodingPlain
+	e.text = text
+	return e.appendStrings(c, page, text, lengths)
+}
+
+// appendStrings appends strings that lie one after the other: their lengths and
+// then all bytes, or without what each shares with the one before if that is
+// much.
+func (e *Encoder) appendStrings(c *chunk, page, text []byte, lengths []int32) ([]byte, int) {
+	c.bounds.addStrings(text, lengths)
+	if sharesPrefixes(text, lengths) {
+		return appendDeltaStrings(page, text, lengths, &e.prefixes, &e.suffixes), encodingDeltaStrings
+	}
+	return append(appendDelta(page, lengths), text...), encodingDeltaLength
 }
 
 func (e *Encoder) stringCodes(c *chunk, values []int32) []int32 {
@@ -373,28 +447,37 @@ func (f *File) write(ctx context.Context, p []byte) error {
 	return nil
 }
 
+func (f *File) writePages(ctx context.Context, pages *blocks) error {
+	for _, block := range pages.list {
+		if err := f.write(ctx, block); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (f *File) closeChunk(ctx context.Context, column int) (chunkInfo, error) {
 	e, c := f.encoder, &f.chunks[column]
 	col, l := e.schema.columns[column], e.schema.layouts[column]
-	info := chunkInfo{values: c.values, counts: c.counts, hasDictionary: c.counts[encodingDictionary] > 0}
+	info := chunkInfo{values: c.values, counts: c.counts, hasDictionary: c.counts[encodingDictionary] > 0, codec: c.codec.parquet()}
 	start := f.at
 	if info.hasDictionary {
 		pages := c.pages
-		c.pages = nil
+		c.pages = blocks{}
 		values, data := e.dictionaryPage(c, l)
-		if err := e.appendPage(c, pageDictionary, values, encodingPlain, data); err != nil {
-			return info, err
+		err := e.appendPage(c, pageDictionary, values, encodingPlain, data)
+		if err == nil {
+			info.dictionaryAt = start
+			err = f.writePages(ctx, &c.pages)
 		}
-		info.dictionaryAt = start
-		err := f.write(ctx, c.pages)
-		e.pool.put(c.pages)
+		c.pages.release(e.pool)
 		c.pages = pages
 		if err != nil {
 			return info, err
 		}
 	}
 	info.dataAt = f.at
-	if err := f.write(ctx, c.pages); err != nil {
+	if err := f.writePages(ctx, &c.pages); err != nil {
 		return info, err
 	}
 	info.compressed, info.uncompressed = f.at-start, c.uncompressed
@@ -404,8 +487,8 @@ func (f *File) closeChunk(ctx context.Context, column int) (chunkInfo, error) {
 	t.values += c.values
 	t.nulls += c.nulls
 	t.bounds.merge(&c.bounds, l, col.Type)
-	e.pool.put(c.pages)
-	*c = chunk{bounds: bounds{invertSign: c.bounds.invertSign}, numbers: c.numbers[:0], codes: c.codes[:0]}
+	c.pages.release(e.pool)
+	*c = chunk{pages: c.pages, bounds: bounds{invertSign: c.bounds.invertSign}, numbers: c.numbers[:0], codes: c.codes[:0]}
 	return info, nil
 }
 
@@ -460,7 +543,7 @@ func (f *File) finish(ctx context.Context) error {
 // Discard gives the memory of a file back that will not be finished.
 func (f *File) Discard() {
 	for i := range f.chunks {
-		f.encoder.pool.put(f.chunks[i].pages)
+		f.chunks[i].pages.release(f.encoder.pool)
 		f.chunks[i] = chunk{}
 	}
 	if f.err == nil {
@@ -482,18 +565,18 @@ func (f *File) footer(ctx context.Context) (Footer, error) {
 			stats := metadata.EncodingStats{
 				DictEncodingStats: map[parquet.Encoding]int32{}, DataEncodingStats: map[parquet.Encoding]int32{},
 			}
-			encodings := []parquet.Encoding{parquet.Encodings.RLE}
+			used := []parquet.Encoding{parquet.Encodings.RLE}
 			if c.hasDictionary {
 				stats.DictEncodingStats[parquet.Encodings.Plain] = 1
 			}
 			for encoding, pages := range c.counts {
 				if pages > 0 {
 					stats.DataEncodingStats[parquet.Encoding(encoding)] = pages
-					encodings = append(encodings, parquet.Encoding(encoding))
+					used = append(used, parquet.Encoding(encoding))
 				}
 			}
 			if c.hasDictionary && c.counts[encodingPlain] == 0 {
-				encodings = append(encodings, parquet.Encodings.Plain)
+				used = append(used, parquet.Encodings.Plain)
 			}
 			if err := column.Finish(metadata.ChunkMetaInfo{
 				NumValues: c.values, DictPageOffset: c.dictionaryAt, IndexPageOffset: -1, DataPageOffset: c.dataAt,
@@ -502,7 +585,8 @@ func (f *File) footer(ctx context.Context) (Footer, error) {
 				return Footer{}, fmt.Errorf("build Parquet metadata: %w", err)
 			}
 			meta := column.Contents().MetaData
-			meta.Encodings = replaceEncodings(meta.Encodings, encodings)
+			meta.Encodings = replaceEncodings(meta.Encodings, used)
+			setCodec(&meta.Codec, c.codec)
 			if i == 0 {
 				first := c.dataAt
 				if c.hasDictionary {
@@ -544,6 +628,9 @@ func (b *footerBuffer) Write(p []byte) (int, error) {
 	*b = append(*b, p...)
 	return len(p), nil
 }
+
+// setCodec sets a field whose type Arrow keeps to itself.
+func setCodec[C ~int64 | ~int32](field *C, codec compress.Compression) { *field = C(codec) }
 
 // replaceEncodings sets a list whose element type Arrow keeps to itself.
 func replaceEncodings[E ~int64 | ~int32](old []E, encodings []parquet.Encoding) []E {

@@ -7,8 +7,8 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 )
 
-// Rows holds rows that are not yet encoded, column by column in Parquet's plain
-// layout.
+// Rows holds rows that are not yet encoded, column by column, numbers in
+// Parquet's plain layout.
 type Rows struct {
 	schema  *Schema
 	pool    *Pool
@@ -20,10 +20,12 @@ type Rows struct {
 // buffer is a column of Rows.
 type buffer struct {
 	// data holds the values that are not NULL: little-endian numbers, big-endian
-	// fixed bytes, a byte per boolean, strings behind their 32-bit length. With
-	// dict set it holds int32 codes of it instead.
-	data []byte
-	dict *Dictionary
+	// fixed bytes, a byte per boolean, the bytes of strings one after the other.
+	// With dict set it holds int32 codes of it instead.
+	data blocks
+	// lengths are the strings' in bytes, an int32 each; none with dict set.
+	lengths blocks
+	dict    *Dictionary
 	// valid has a bit per row, set for values that are not NULL; it is empty
 	// while nulls is 0.
 	valid []byte
@@ -38,38 +40,49 @@ func NewRows(s *Schema, pool *Pool) *Rows {
 // Len is the number of rows.
 func (r *Rows) Len() int { return r.n }
 
-// Held is the memory in bytes.
+// Held is the memory in bytes, used or not.
 func (r *Rows) Held() int64 { return r.held }
 
-// Reset drops the rows and keeps the memory.
-func (r *Rows) Reset() {
+// Bytes is how many bytes the values take.
+func (r *Rows) Bytes() int64 {
+	n := 0
 	for i := range r.columns {
-		b := &r.columns[i]
-		b.data, b.valid, b.nulls, b.dict = b.data[:0], b.valid[:0], 0, nil
+		n += r.columns[i].data.n + r.columns[i].lengths.n
 	}
-	r.n = 0
+	return int64(n)
 }
 
-// Release drops the rows and gives the memory back.
+// Release drops the rows and gives their memory back.
 func (r *Rows) Release() {
 	for i := range r.columns {
 		b := &r.columns[i]
-		r.pool.put(b.data)
-		r.pool.put(b.valid)
-		*b = buffer{}
+		b.data.release(r.pool)
+		b.lengths.release(r.pool)
+		b.valid, b.nulls, b.dict = nil, 0, nil
 	}
 	r.n, r.held = 0, 0
 }
 
-// room makes room for n more bytes of a column's data and returns the place.
-func (r *Rows) room(b *buffer, n int) []byte {
-	if cap(b.data)-len(b.data) < n {
-		r.held -= int64(cap(b.data))
-		b.data = r.pool.grow(b.data, n)
-		r.held += int64(cap(b.data))
-	}
-	b.data = b.data[:len(b.data)+n]
-	return b.data[len(b.data)-n:]
+// room extends the data or the lengths of a column by up to n bytes and returns
+// the place.
+func (r *Rows) room(b *blocks, n int) []byte {
+	before := b.held
+	place := b.room(r.pool, n)
+	r.held += int64(b.held - before)
+	return place
+}
+
+// put appends bytes to the data of a column.
+func (r *Rows) put(b *blocks, v []byte) {
+	before := b.held
+	b.append(r.pool, v)
+	r.held += int64(b.held - before)
+}
+
+// putString appends a string to a column.
+func (r *Rows) putString(b *buffer, v []byte) {
+	binary.LittleEndian.PutUint32(r.room(&b.lengths, 4), uint32(len(v)))
+	r.put(&b.data, v)
 }
 
 // markValid records n more rows that are not NULL. before is how many rows the
@@ -101,13 +114,10 @@ func (r *Rows) markNull(b *buffer, before int) {
 // growValid extends the bitmap to hold n rows, new bits unset.
 func (r *Rows) growValid(b *buffer, n int) {
 	need := (n + 7) >> 3
-	if cap(b.valid) < need {
+	if more := need - len(b.valid); more > 0 {
 		r.held -= int64(cap(b.valid))
-		b.valid = r.pool.grow(b.valid, need-len(b.valid))
+		b.valid = append(b.valid, make([]byte, more)...)
 		r.held += int64(cap(b.valid))
-	}
-	for old := len(b.valid); old < need; old++ {
-		b.valid = append(b.valid, 0)
 	}
 }
 
@@ -120,9 +130,9 @@ func (r *Rows) AppendInt(column int, v int64) {
 	b := &r.columns[column]
 	switch r.schema.layouts[column] {
 	case layout32:
-		binary.LittleEndian.PutUint32(r.room(b, 4), uint32(int32(v)))
+		binary.LittleEndian.PutUint32(r.room(&b.data, 4), uint32(int32(v)))
 	case layout64:
-		binary.LittleEndian.PutUint64(r.room(b, 8), uint64(v))
+		binary.LittleEndian.PutUint64(r.room(&b.data, 8), uint64(v))
 	default:
 		panic(fmt.Sprintf("parquetfile: column %s takes no integers", r.schema.columns[column].Name))
 	}
@@ -135,25 +145,20 @@ func (r *Rows) AppendBytes(column int, v []byte) {
 	if r.schema.layouts[column] != layoutBytes {
 		panic(fmt.Sprintf("parquetfile: column %s takes no strings", r.schema.columns[column].Name))
 	}
-	place := r.room(b, 4+len(v))
-	binary.LittleEndian.PutUint32(place, uint32(len(v)))
-	copy(place[4:], v)
+	r.putString(b, v)
 	r.markValid(b, r.n, 1)
 }
 
 // EndRow ends a row to which every column was appended.
 func (r *Rows) EndRow() { r.n++ }
 
-// materialize turns a column of codes into plain strings.
+// materialize turns a column of codes into strings.
 func (r *Rows) materialize(b *buffer) {
-	codes, dict := b.data, b.dict
-	r.held -= int64(cap(codes))
-	b.data, b.dict = nil, nil
-	for _, code := range arrow.Int32Traits.CastFromBytes(codes) {
-		v := dict.value(code)
-		place := r.room(b, 4+len(v))
-		binary.LittleEndian.PutUint32(place, uint32(len(v)))
-		copy(place[4:], v)
+	codes, dict := arrow.Int32Traits.CastFromBytes(b.data.appendTo(nil)), b.dict
+	r.held -= int64(b.data.held)
+	b.data.release(r.pool)
+	b.dict = nil
+	for _, code := range codes {
+		r.putString(b, dict.value(code))
 	}
-	r.pool.put(codes)
 }

@@ -38,6 +38,8 @@ type bounds struct {
 	fmost      float64
 	low, high  []byte // strings; decimals big-endian
 	invertSign bool   // low and high are signed numbers
+	// The first eight bytes of low and high as headOf has them.
+	lowHead, highHead uint64
 }
 
 func (b *bounds) addInts(least, most int64) {
@@ -68,16 +70,45 @@ func (b *bounds) addBytes(v []byte) {
 		b.unknown = true
 		return
 	}
-	if !b.set {
-		b.set = true
-		b.low, b.high = append(b.low[:0], v...), append(b.high[:0], v...)
-		return
-	}
-	if b.compare(v, b.low) < 0 {
+	low, high := !b.set || b.compare(v, b.low) < 0, !b.set || b.compare(v, b.high) > 0
+	b.set = true
+	if low {
 		b.low = append(b.low[:0], v...)
+		b.lowHead = headOf(v)
 	}
-	if b.compare(v, b.high) > 0 {
+	if high {
 		b.high = append(b.high[:0], v...)
+		b.highHead = headOf(v)
+	}
+}
+
+// headOf is the first eight bytes of a string, filled up with zeros, as a number
+// that orders as the strings do.
+func headOf(v []byte) uint64 {
+	var head [8]byte
+	copy(head[:], v)
+	return binary.BigEndian.Uint64(head[:])
+}
+
+// addStrings takes strings into account that lie one after the other. Most are
+// found to be within the bounds by their first bytes.
+func (b *bounds) addStrings(text []byte, lengths []int32) {
+	for _, n := range lengths {
+		if b.unknown {
+			return
+		}
+		if len(text) >= 8 && n <= maxStatistic && b.set {
+			head := binary.BigEndian.Uint64(text)
+			if n < 8 {
+				head &= ^uint64(0) << (64 - 8*n)
+			}
+			if b.lowHead < head && head < b.highHead {
+				text = text[n:]
+				continue
+			}
+		}
+		b.addBytes(text[:n])
+		text = text[n:]
 	}
 }
 
@@ -106,7 +137,7 @@ func (b *bounds) merge(o *bounds, l layout, t Type) {
 	}
 }
 
-// addValues takes the values of a page into account.
+// addValues takes the values of a page, which are no strings, into account.
 func (b *bounds) addValues(data []byte, l layout, width int, t Type) {
 	if len(data) == 0 || b.unknown {
 		return
@@ -133,12 +164,6 @@ func (b *bounds) addValues(data []byte, l layout, width int, t Type) {
 	case layoutFixed:
 		for i := 0; i < len(data); i += width {
 			b.addBytes(data[i : i+width])
-		}
-	case layoutBytes:
-		for i := 0; i < len(data); {
-			n := int(binary.LittleEndian.Uint32(data[i:]))
-			b.addBytes(data[i+4 : i+4+n])
-			i += 4 + n
 		}
 	}
 }

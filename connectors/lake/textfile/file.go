@@ -79,7 +79,7 @@ type File struct {
 // NewFile begins a file.
 func (e *Encoder) NewFile(sink parquetfile.Sink) *File { return &File{encoder: e, sink: sink} }
 
-// WriteRows writes rows to the sink and resets them. After an error the file is
+// WriteRows writes rows to the sink and releases them. After an error the file is
 // useless.
 func (f *File) WriteRows(ctx context.Context, rows *parquetfile.Rows) error {
 	if f.err != nil || rows.Len() == 0 {
@@ -92,7 +92,7 @@ func (f *File) WriteRows(ctx context.Context, rows *parquetfile.Rows) error {
 	}
 	e.appendRows(rows)
 	f.rows += int64(rows.Len())
-	rows.Reset()
+	rows.Release()
 	text := e.text
 	if e.options.Compression != parquetfile.None {
 		if e.packed, f.err = e.compressor.Compress(e.packed[:0], text); f.err != nil {

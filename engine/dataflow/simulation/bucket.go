@@ -19,6 +19,15 @@ const root = "s3://bucket/lake"
 type bucket struct {
 	objects map[string]object
 	puts    int
+	staged  map[string]*upload // by id
+	stages  int
+}
+
+// upload is an object that does not exist yet.
+type upload struct {
+	key      string
+	data     []byte
+	finished bool
 }
 
 type object struct {
@@ -27,7 +36,7 @@ type object struct {
 	modified time.Time
 }
 
-func newBucket() *bucket { return &bucket{objects: map[string]object{}} }
+func newBucket() *bucket { return &bucket{objects: map[string]object{}, staged: map[string]*upload{}} }
 
 func (b *bucket) put(key string, data []byte) objectstore.Info {
 	b.puts++
@@ -111,11 +120,15 @@ func (c *client) Get(ctx context.Context, key string) (data []byte, err error) {
 // Put implements objectstore.Store.
 func (c *client) Put(ctx context.Context, key string, data []byte, opts objectstore.PutOptions) (info objectstore.Info, err error) {
 	data = slices.Clone(data)
+	by, _ := ctx.Value(senderKey{}).(*sender)
 	put := func(data []byte) error {
 		if _, ok := c.w.bucket.objects[key]; ok && opts.IfNoneMatch {
 			return exists("put " + key)
 		}
 		info = c.w.bucket.put(key, data)
+		if err := c.w.model.logged(key, data, by); err != nil {
+			c.w.s.Fail(err)
+		}
 		return nil
 	}
 	var tear func() error

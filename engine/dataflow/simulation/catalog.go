@@ -255,7 +255,7 @@ func (s *service) accept(name, location string, meta table.Metadata, by *sender)
 	before := s.metadata(name)
 	s.tables[name], s.parsed[location] = location, meta
 	s.w.s.Note("%s is now at %s", name, path.Base(location))
-	if err := s.w.model.committed(name, before, meta, by); err != nil {
+	if err := s.w.model.metadata(name, before, meta, by); err != nil {
 		s.w.s.Fail(err)
 	}
 }

@@ -6,7 +6,9 @@ import (
 	"strconv"
 	"time"
 
-	catalogiceberg "github.com/leatdb/leat/catalog/iceberg"
+	"github.com/leatdb/leat/catalog"
+	"github.com/leatdb/leat/catalog/hive"
+	"github.com/leatdb/leat/catalog/iceberg"
 	"github.com/leatdb/leat/connectors"
 	"github.com/leatdb/leat/internal/sched/seeded"
 	"github.com/leatdb/leat/sql/sqlerror"
@@ -15,6 +17,9 @@ import (
 // drive makes legal events, then lets everything come to rest and checks it.
 func (w *world) drive() {
 	w.produce(w.s.IntN(10))
+	if w.s.Chance(0.3) {
+		w.storm()
+	}
 	for _, d := range w.streams {
 		w.start(d).run()
 	}
@@ -262,7 +267,7 @@ func (w *world) move(d *definition) {
 // foreign lets another program commit to a table: a snapshot, a property
 // without one, or what tidies up.
 func (w *world) foreign() {
-	name := []string{tableName, catalogiceberg.DeadLetterTable}[w.s.IntN(2)]
+	name := []string{tableName, catalog.DeadLetterTable}[w.s.IntN(2)]
 	what := w.s.IntN(3)
 	h := w.newHost()
 	w.s.Note("another program, %s, commits to %s", h.p.Name(), name)
@@ -275,8 +280,25 @@ func (w *world) foreign() {
 func (w *world) commitForeign(h *host, name string, what int) error {
 	ctx := h.p.Context()
 	store := &client{w: w, p: h.p}
+	set := func(catalog.Version) (*catalog.Change, error) {
+		return &catalog.Change{Set: map[string]string{"foreign": h.p.Name()}}, nil
+	}
+	if w.hive {
+		l, err := hive.Open(hive.Options{Namespace: lakeName, Store: store, Scheduler: h.p, KeepEntries: keepEntries})
+		if err != nil {
+			return err
+		}
+		c, err := l.Committer(ctx, name, "foreign")
+		if err == nil && what > 0 {
+			_, err = c.Update(ctx, true, set)
+		}
+		if err != nil {
+			return err
+		}
+		return c.Maintain(ctx, 0)
+	}
 	cat := &connection{s: w.catalog, p: h.p, store: store}
-	l, err := catalogiceberg.Open(ctx, catalogiceberg.Options{
+	l, err := iceberg.Open(ctx, iceberg.Options{
 		Namespace: lakeName, Store: store, Scheduler: h.p, Catalog: cat, ComparesProperties: !w.catalog.rest,
 	})
 	if err != nil {
@@ -302,9 +324,7 @@ func (w *world) commitForeign(h *host, name string, what int) error {
 	if what == 1 {
 		return c.Maintain(ctx, 0)
 	}
-	_, err = c.Update(ctx, true, func(catalogiceberg.Version) (*catalogiceberg.Change, error) {
-		return &catalogiceberg.Change{Set: map[string]string{"foreign": h.p.Name()}}, nil
-	})
+	_, err = c.Update(ctx, true, set)
 	return err
 }
 
@@ -434,7 +454,7 @@ func (w *world) catchUp(d *definition, deadline time.Time) error {
 			i.run()
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("after many calm minutes %s has not caught up in %s: %v", d.name, i.p.Name(), i.err)
+			return fmt.Errorf("after many calm minutes %s has not caught up in %s: %w", d.name, i.p.Name(), i.err)
 		}
 		if i.stream == nil {
 			w.sleep(time.Second)

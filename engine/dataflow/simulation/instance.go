@@ -28,6 +28,17 @@ type definition struct {
 	skip    bool // on_data_loss
 }
 
+// keepEntries is how many entries a Hive log keeps here: zombies shall wake
+// after their numbers are free again.
+const keepEntries = 4
+
+func (w *world) format() string {
+	if w.hive {
+		return "hive"
+	}
+	return "iceberg"
+}
+
 // host is a process that runs streams, with the lake that it has opened.
 type host struct {
 	w       *world
@@ -57,6 +68,7 @@ func (h *host) open(ctx context.Context) (*lake.Sink, error) {
 		Name: lakeName, Store: store, Scheduler: h.p, Logger: logger{h}, Rules: h.w.cfg.Rules,
 		Catalog:            &connection{s: h.w.catalog, p: h.p, store: store},
 		ComparesProperties: !h.w.catalog.rest,
+		TableFormat:        h.w.format(), KeepEntries: keepEntries,
 	})
 	h.sink = sink
 	return sink, err

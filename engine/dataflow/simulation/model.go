@@ -14,7 +14,7 @@ import (
 	"github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/table"
 
-	catalogiceberg "github.com/leatdb/leat/catalog/iceberg"
+	"github.com/leatdb/leat/catalog"
 	"github.com/leatdb/leat/connectors"
 	"github.com/leatdb/leat/connectors/lake/protocol"
 )
@@ -38,6 +38,9 @@ type model struct {
 	rows      map[row]int    // landed, over all lives of all streams
 	published map[letter]int // dead letters in their table
 	epochs    int
+
+	logs    map[string]*logEntry // newest entry of a Hive table's log
+	uploads map[string]bool      // that its entries have decided
 }
 
 // state is what the model knows of a stream.
@@ -46,7 +49,21 @@ type state struct {
 	decided map[letter]int   // dead letters of epochs that are committed
 	// furthest is how far the stream was ever committed, by split.
 	furthest map[string]position
+	// generation is the newest of all lives.
+	generation int64
 }
+
+// change is what a commit does to a table.
+type change struct {
+	table         string
+	before, after map[string]string // properties
+	files         []fileRef         // added
+	summary       map[string]string
+	by            *sender // nil unless it is the commit of an epoch
+}
+
+// fileRef is a file, or an upload that will be one.
+type fileRef struct{ key, upload string }
 
 type row struct{ id, n int64 }
 
@@ -56,7 +73,8 @@ type letter struct {
 }
 
 func newModel(w *world) *model {
-	return &model{w: w, topics: map[int]*topic{}, streams: map[string]*state{}, rows: map[row]int{}, published: map[letter]int{}}
+	return &model{w: w, topics: map[int]*topic{}, streams: map[string]*state{}, rows: map[row]int{}, published: map[letter]int{},
+		logs: map[string]*logEntry{}, uploads: map[string]bool{}}
 }
 
 // of is the state of a stream.
@@ -67,9 +85,9 @@ func (m *model) of(stream string) *state {
 	return m.streams[stream]
 }
 
-// committed is told each version that a table gets, and who made it if that was
-// an epoch's commit.
-func (m *model) committed(name string, before, after table.Metadata, by *sender) error {
+// metadata is told each version that an Iceberg table gets, and who made it if
+// that was an epoch's commit.
+func (m *model) metadata(name string, before, after table.Metadata, by *sender) error {
 	if before == nil {
 		return nil
 	}
@@ -77,17 +95,26 @@ func (m *model) committed(name string, before, after table.Metadata, by *sender)
 	if err != nil {
 		return fmt.Errorf("commit to %s: %w", name, err)
 	}
-	if name == catalogiceberg.DeadLetterTable {
-		return m.letters(added)
+	c := change{table: name, before: before.Properties(), after: after.Properties(), files: added, by: by}
+	if head := after.CurrentSnapshot(); head != nil && head.Summary != nil {
+		c.summary = head.Summary.Properties
 	}
-	rows, err := m.readRows(added)
+	return m.committed(c)
+}
+
+// committed is told each commit.
+func (m *model) committed(c change) error {
+	if c.table == catalog.DeadLetterTable {
+		return m.letters(c.files)
+	}
+	rows, err := m.readRows(c.files)
 	if err != nil {
 		return err
 	}
 	changed := ""
 	for _, d := range m.w.streams {
 		key := protocol.Key(d.name)
-		if before.Properties()[key] == after.Properties()[key] {
+		if c.before[key] == c.after[key] {
 			continue
 		}
 		if changed != "" {
@@ -98,7 +125,7 @@ func (m *model) committed(name string, before, after table.Metadata, by *sender)
 	if changed == "" {
 		return m.noRows("a commit that leaves all states as they were", rows)
 	}
-	next, err := protocol.Decode(after.Properties()[protocol.Key(changed)])
+	next, err := protocol.Decode(c.after[protocol.Key(changed)])
 	if err != nil {
 		return err
 	}
@@ -106,6 +133,7 @@ func (m *model) committed(name string, before, after table.Metadata, by *sender)
 	last := st.record
 	st.record = next
 	if next != nil {
+		defer func() { st.generation = next.Generation }()
 		if err := st.extend(next.Positions[sourceName]); err != nil {
 			return err
 		}
@@ -120,7 +148,7 @@ func (m *model) committed(name string, before, after table.Metadata, by *sender)
 		if last != nil {
 			return errors.New("a new life begins before the last one was dropped")
 		}
-		if next.Generation != 1 || next.Epoch != 0 || next.Positions[sourceName] == nil {
+		if next.Generation <= st.generation && m.w.hive || next.Generation != 1 && !m.w.hive || next.Epoch != 0 || next.Positions[sourceName] == nil {
 			return fmt.Errorf("a life begins with %+v", next)
 		}
 		return m.noRows("a first start", rows)
@@ -132,10 +160,10 @@ func (m *model) committed(name string, before, after table.Metadata, by *sender)
 			return errors.New("a start takes a generation twice")
 		}
 		return m.noRows("a start", rows)
-	case by == nil:
+	case c.by == nil:
 		return fmt.Errorf("who commits no epoch changes the state from %+v to %+v", last, next)
 	}
-	return m.epoch(changed, last, next, rows, after.CurrentSnapshot(), by)
+	return m.epoch(changed, last, next, rows, c)
 }
 
 // extend notes positions.
@@ -160,8 +188,9 @@ func (m *model) noRows(what string, rows map[row]int) error {
 }
 
 // epoch checks the commit of an epoch.
-func (m *model) epoch(stream string, last, next *protocol.Record, rows map[row]int, snapshot *table.Snapshot, by *sender) error {
+func (m *model) epoch(stream string, last, next *protocol.Record, rows map[row]int, c change) error {
 	m.epochs++
+	by := c.by
 	where := fmt.Sprintf("epoch %d of generation %d of %s by %s", next.Epoch, next.Generation, stream, by.process)
 	if next.Generation != last.Generation || next.Instance != last.Instance {
 		return fmt.Errorf("%s: the table's generation is %d, of instance %s", where, last.Generation, last.Instance)
@@ -190,30 +219,34 @@ func (m *model) epoch(stream string, last, next *protocol.Record, rows map[row]i
 		}
 		v.count(&counters, by.version)
 	}
-	if !maps.Equal(rows, want) {
-		return fmt.Errorf("%s: %s", where, difference("rows", rows, want))
+	if err := compare("rows", rows, want); err != nil {
+		return fmt.Errorf("%s: %w", where, err)
 	}
 	if next.Counters != counters || !counters.Reconciled() {
 		return fmt.Errorf("%s: counters are %+v, want %+v", where, next.Counters, counters)
 	}
-	if jumps > 0 && snapshot.Summary.Properties[catalogiceberg.SummaryDataLoss] == "" {
+	if jumps > 0 && c.summary[catalog.SummaryDataLoss] == "" {
 		return fmt.Errorf("%s: records were skipped and the loss is not recorded", where)
 	}
-	var pending []string
+	var pending []fileRef
 	if next.Pending != nil {
 		if next.Pending.Epoch != next.Epoch {
 			return fmt.Errorf("%s: output of epoch %d is pending", where, next.Pending.Epoch)
 		}
 		for _, f := range next.Pending.DeadLetters {
-			pending = append(pending, f.Path)
+			key, err := keyOf(f.Path)
+			if err != nil {
+				return err
+			}
+			pending = append(pending, fileRef{key, f.Upload})
 		}
 	}
 	letters, err := m.readLetters(pending)
 	if err != nil {
 		return fmt.Errorf("%s: %w", where, err)
 	}
-	if !maps.Equal(letters, dead) {
-		return fmt.Errorf("%s: %s", where, difference("pending letters", letters, dead))
+	if err := compare("pending letters", letters, dead); err != nil {
+		return fmt.Errorf("%s: %w", where, err)
 	}
 	merge(m.rows, rows)
 	merge(m.of(stream).decided, dead)
@@ -221,7 +254,7 @@ func (m *model) epoch(stream string, last, next *protocol.Record, rows map[row]i
 }
 
 // letters checks what was added to the table of dead letters.
-func (m *model) letters(files []string) error {
+func (m *model) letters(files []fileRef) error {
 	added, err := m.readLetters(files)
 	if err != nil {
 		return err
@@ -240,10 +273,7 @@ func (m *model) letters(files []string) error {
 func (m *model) allPublished(stream string) error {
 	published := maps.Clone(m.published)
 	maps.DeleteFunc(published, func(l letter, _ int) bool { return l.stream != stream })
-	if decided := m.of(stream).decided; !maps.Equal(published, decided) {
-		return errors.New(difference("dead letters", published, decided))
-	}
-	return nil
+	return compare("dead letters", published, m.of(stream).decided)
 }
 
 // between lists the values that a stream has read that went from one position
@@ -287,7 +317,11 @@ func (m *model) between(from, to connectors.Positions, seen route) (values []val
 	return values, jumped, nil
 }
 
-func difference[K comparable](what string, have, want map[K]int) string {
+// compare lists what is too much and what is missing.
+func compare[K comparable](what string, have, want map[K]int) error {
+	if maps.Equal(have, want) {
+		return nil
+	}
 	var more, less []K
 	for k := range have {
 		if have[k] > want[k] {
@@ -302,7 +336,7 @@ func difference[K comparable](what string, have, want map[K]int) string {
 	order := func(a, b K) int { return bytes.Compare(fmt.Append(nil, a), fmt.Append(nil, b)) }
 	slices.SortFunc(more, order)
 	slices.SortFunc(less, order)
-	return fmt.Sprintf("%s: too many are %v, missing are %v", what, more, less)
+	return fmt.Errorf("%s: too many are %v, missing are %v", what, more, less)
 }
 
 func merge[K comparable](all, more map[K]int) {
@@ -312,7 +346,7 @@ func merge[K comparable](all, more map[K]int) {
 }
 
 // added lists the data files that a version has and the one before had not.
-func (m *model) added(before, after table.Metadata) ([]string, error) {
+func (m *model) added(before, after table.Metadata) ([]fileRef, error) {
 	head := after.CurrentSnapshot()
 	if head == nil {
 		return nil, nil
@@ -325,7 +359,7 @@ func (m *model) added(before, after table.Metadata) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	var files []string
+	var files []fileRef
 	for _, manifest := range manifests {
 		if manifest.SnapshotID() != head.SnapshotID || !manifest.HasAddedFiles() {
 			continue
@@ -335,7 +369,11 @@ func (m *model) added(before, after table.Metadata) ([]string, error) {
 				return nil, err
 			}
 			if entry.Status() == iceberg.EntryStatusADDED {
-				files = append(files, entry.DataFile().FilePath())
+				key, err := keyOf(entry.DataFile().FilePath())
+				if err != nil {
+					return nil, err
+				}
+				files = append(files, fileRef{key: key})
 			}
 		}
 	}
@@ -343,15 +381,19 @@ func (m *model) added(before, after table.Metadata) ([]string, error) {
 }
 
 // readRows reads data files of the stream's table.
-func (m *model) readRows(files []string) (map[row]int, error) {
+func (m *model) readRows(files []fileRef) (map[row]int, error) {
 	rows := map[row]int{}
+	n := 2
+	if m.w.hive {
+		n = 1 // the partition's column is in the path alone
+	}
 	for _, name := range files {
 		err := m.read(name, func(group *file.RowGroupReader) error {
 			ids, err := int64s(group, 0)
 			if err != nil {
 				return err
 			}
-			numbers, err := int64s(group, 2)
+			numbers, err := int64s(group, n)
 			if err != nil {
 				return err
 			}
@@ -368,7 +410,7 @@ func (m *model) readRows(files []string) (map[row]int, error) {
 }
 
 // readLetters reads files of dead letters.
-func (m *model) readLetters(files []string) (map[letter]int, error) {
+func (m *model) readLetters(files []fileRef) (map[letter]int, error) {
 	letters := map[letter]int{}
 	for _, name := range files {
 		err := m.read(name, func(group *file.RowGroupReader) error {
@@ -397,23 +439,22 @@ func (m *model) readLetters(files []string) (map[letter]int, error) {
 }
 
 // read visits the row groups of a Parquet file, which must be whole.
-func (m *model) read(name string, visit func(*file.RowGroupReader) error) error {
-	key, err := keyOf(name)
-	if err != nil {
-		return err
+func (m *model) read(f fileRef, visit func(*file.RowGroupReader) error) error {
+	data := m.w.bucket.objects[f.key].data
+	if u := m.w.bucket.staged[f.upload]; u != nil && u.finished {
+		data = u.data
 	}
-	o, ok := m.w.bucket.objects[key]
-	if !ok {
-		return fmt.Errorf("file %s is in the table and not in the bucket", name)
+	if data == nil {
+		return fmt.Errorf("file %s is in the table and not in the bucket", f.key)
 	}
-	r, err := file.NewParquetReader(bytes.NewReader(o.data))
+	r, err := file.NewParquetReader(bytes.NewReader(data))
 	if err != nil {
-		return fmt.Errorf("read file %s: %w", name, err)
+		return fmt.Errorf("read file %s: %w", f.key, err)
 	}
 	defer r.Close()
 	for g := range r.NumRowGroups() {
 		if err := visit(r.RowGroup(g)); err != nil {
-			return fmt.Errorf("read file %s: %w", name, err)
+			return fmt.Errorf("read file %s: %w", f.key, err)
 		}
 	}
 	return nil
@@ -473,6 +514,6 @@ func texts(group *file.RowGroupReader, column int) ([]string, error) {
 // slice is a split's values between two offsets.
 func (t *topic) slice(split string, from, to int64) []value {
 	var n int
-	fmt.Sscan(split, &n)
+	_, _ = fmt.Sscan(split, &n)
 	return t.partitions[n].values[from:to]
 }

@@ -45,7 +45,7 @@ func TestSimulation(t *testing.T) {
 	switch {
 	case *seedFlag != 0:
 		r := simulate(t, simulation.Config{Seed: *seedFlag})
-		os.Stdout.Write(r.Trace)
+		_, _ = os.Stdout.Write(r.Trace)
 		if r.Err != nil {
 			t.Error(r.Err)
 		}

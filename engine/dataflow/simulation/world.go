@@ -11,11 +11,9 @@ package simulation
 
 import (
 	"context"
-	"fmt"
-	"maps"
 	"time"
 
-	"github.com/leatdb/leat/catalog/iceberg"
+	"github.com/leatdb/leat/catalog"
 	"github.com/leatdb/leat/connectors/lake/protocol"
 	"github.com/leatdb/leat/internal/sched/seeded"
 	"github.com/leatdb/leat/sql/sqlerror"
@@ -59,6 +57,7 @@ type world struct {
 
 	// How the stream is set up.
 	streams   []*definition
+	hive      bool // the table format
 	lanes     int
 	latest    bool // the source's start option
 	interval  time.Duration
@@ -75,6 +74,7 @@ func Run(cfg Config) Report {
 	s := seeded.New(cfg.Seed)
 	began := time.Now()
 	w := &world{cfg: cfg, s: s, bucket: newBucket(), weather: map[part]weather{}}
+	w.hive = s.Chance(0.4)
 	w.catalog = newService(w, s.Chance(0.4))
 	w.model = newModel(w)
 	w.lanes = 1 + s.IntN(3)
@@ -147,38 +147,43 @@ func (w *world) check() error {
 	if err != nil {
 		return err
 	}
-	for _, one := range []struct {
-		table   string
-		compare func(files []string) error
-	}{
-		{tableName, func(files []string) error {
-			rows, err := w.model.readRows(files)
-			if err == nil && !maps.Equal(rows, w.model.rows) {
-				err = fmt.Errorf("the table holds other rows than were committed: %s", difference("rows", rows, w.model.rows))
-			}
-			return err
-		}},
-		{iceberg.DeadLetterTable, func(files []string) error {
-			letters, err := w.model.readLetters(files)
-			if err == nil && !maps.Equal(letters, w.model.published) {
-				err = fmt.Errorf("the dead letters are not those that were committed: %s", difference("letters", letters, w.model.published))
-			}
-			return err
-		}},
-	} {
-		t, err := sink.Lake().Table(ctx, one.table)
+	plan := func(table string) ([]fileRef, error) {
+		t, err := sink.Lake().Table(ctx, table)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		files, err := t.Plan(ctx, nil)
-		if err != nil {
-			return err
+		planned, err := t.Plan(ctx, nil)
+		files := make([]fileRef, len(planned))
+		for n, f := range planned {
+			if files[n].key, err = keyOf(f.Path); err != nil {
+				return nil, err
+			}
 		}
-		names := make([]string, len(files))
-		for n, f := range files {
-			names[n] = f.Path
-		}
-		if err := one.compare(names); err != nil {
+		return files, err
+	}
+	files, err := plan(tableName)
+	if err != nil {
+		return err
+	}
+	rows, err := w.model.readRows(files)
+	if err != nil {
+		return err
+	}
+	if err := compare("rows of the table", rows, w.model.rows); err != nil {
+		return err
+	}
+	if files, err = plan(catalog.DeadLetterTable); err != nil {
+		return err
+	}
+	letters, err := w.model.readLetters(files)
+	if err != nil {
+		return err
+	}
+	if err := compare("dead letters of the table", letters, w.model.published); err != nil {
+		return err
+	}
+	if w.hive {
+		if err := w.model.checkFolders(); err != nil {
 			return err
 		}
 	}
