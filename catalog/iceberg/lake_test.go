@@ -658,3 +658,40 @@ func TestOpen_BadCatalog(t *testing.T) {
 		t.Errorf("a catalog that is no database: %v", err)
 	}
 }
+
+// listHook is called before a store lists.
+type listHook struct {
+	objectstore.Store
+	before func()
+}
+
+func (s *listHook) List(ctx context.Context, prefix, startAfter string, limit int) ([]objectstore.Info, bool, error) {
+	s.before()
+	return s.Store.List(ctx, prefix, startAfter, limit)
+}
+
+// TestDefine_MadeByAnotherMeanwhile: two that define a table at once, of which
+// one was slow, took the other's table for one that the catalog does not know.
+func TestDefine_MadeByAnotherMeanwhile(t *testing.T) {
+	dir := t.TempDir()
+	other := openLake(t, dir, nil)
+	made := false
+	l := openLake(t, dir, func(inner objectstore.Store) objectstore.Store {
+		return &listHook{inner, func() {
+			if made {
+				return
+			}
+			made = true
+			target := define(t, other, iceberg.Definition{Name: "t", Schema: schema("a INT")})
+			if _, err := target.Update(t.Context(), true, func(iceberg.Version) (*iceberg.Change, error) {
+				return &iceberg.Change{Set: map[string]string{"leat.x": "1"}}, nil
+			}); err != nil {
+				t.Error(err)
+			}
+		}}
+	})
+	define(t, l, iceberg.Definition{Name: "t", Schema: schema("a INT")})
+	if !made {
+		t.Error("nobody has looked for metadata")
+	}
+}

@@ -115,7 +115,7 @@ func stride() int {
 	case testing.Short():
 		return 37
 	}
-	return 11
+	return 23
 }
 
 // TestCrash_AtEveryCall lets the process die before and after each call of the
