@@ -197,7 +197,7 @@ func TestAlterStream_ReachesTheSink(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustExec(t, db, `
-		CREATE SOURCE src (id INT, s TEXT) WITH (connector = 'push');
+		CREATE SOURCE src (id INT, s TEXT) WITH (connector = 'push', chunk_bytes = '200KB'); -- so that files are looked at between chunks
 		CREATE STREAM t WITH (commit_interval = '1h', compression = 'none') AS SELECT id, s FROM src`)
 	src, err := db.Source("src")
 	if err != nil {
