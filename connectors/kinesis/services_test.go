@@ -118,6 +118,7 @@ func testKinesis(t *testing.T, k *services.Kinesis) {
 		if err := waiter.Wait(t.Context(), &awskinesis.DescribeStreamInput{StreamName: aws.String("again")}, patience); err != nil {
 			t.Fatal(err)
 		}
+		<-time.After(1100 * time.Millisecond) // times of creation are whole seconds
 		k.CreateStream("again", 1)
 		k.Produce("again", 10, 20, 1)
 		failing := newReader(t, r.cfg)
