@@ -356,6 +356,10 @@ func textToFloat(f *frame, args []Vector) error {
 	out := fixedOut[float64](f)
 	for i := range f.live {
 		s := x.at(i)
+		if v, ok := shortFloat(s); ok {
+			out[i] = v
+			continue
+		}
 		n, end := scanNumber(s)
 		v := n.float64()
 		if math.IsInf(v, 0) {

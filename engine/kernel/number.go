@@ -94,6 +94,43 @@ func (n number) float64() float64 {
 	return f
 }
 
+// shortFloat reads a text that is a plain number of up to 15 digits, nothing
+// before or behind them. A double holds the digits and the power of ten exactly,
+// so that one division rounds correctly (W. D. Clinger, "How to read floating
+// point numbers accurately", 1990).
+func shortFloat(b []byte) (v float64, ok bool) {
+	const most = 15
+	negative := len(b) > 0 && b[0] == '-'
+	if negative {
+		b = b[1:]
+	}
+	if len(b) == 0 || len(b) > most {
+		return 0, false
+	}
+	digits, fraction := int64(0), -1
+	for i, c := range b {
+		if isDigit(c) {
+			digits = digits*10 + int64(c-'0')
+			continue
+		}
+		if c != '.' || fraction >= 0 || len(b) == 1 {
+			return 0, false
+		}
+		fraction = len(b) - 1 - i
+	}
+	v = float64(digits)
+	if fraction > 0 {
+		v /= exactPowers[fraction]
+	}
+	if negative {
+		v = -v
+	}
+	return v, true
+}
+
+// exactPowers are powers of ten that a double holds exactly.
+var exactPowers = [...]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15}
+
 // decimal is the number with scale digits after the point, rounded half away
 // from zero. exact is false if digits were lost, fits if the precision is
 // too small; the value is then the greatest there is.

@@ -77,8 +77,7 @@ func (r *rows) selected() int {
 type Pipeline struct {
 	ctx       *kernel.Context
 	operators []Operator
-	schema    *arrow.Schema
-	encoded   *arrow.Schema // the last batch's schema that had dictionaries
+	schema    *connectors.BatchSchema
 	flattens  bool
 
 	rows rows
@@ -87,7 +86,7 @@ type Pipeline struct {
 
 // NewPipeline makes a pipeline whose output has the given columns.
 func NewPipeline(ctx *kernel.Context, operators []Operator, output types.Schema) *Pipeline {
-	p := &Pipeline{ctx: ctx, operators: operators, schema: output.Arrow()}
+	p := &Pipeline{ctx: ctx, operators: operators, schema: connectors.NewBatchSchema(output.Arrow())}
 	for _, o := range operators {
 		if _, ok := o.(*Explode); ok {
 			p.flattens = true
@@ -141,44 +140,9 @@ func (p *Pipeline) Run(columns []arrow.Array, n int) (Output, error) {
 	out := Output{Failures: failures, Filtered: p.rows.filtered}
 	landed := p.rows.selected()
 	out.Exploded = landed + out.Filtered - (n - len(failures))
-	batch := array.NewRecordBatch(p.batchSchema(), p.rows.Columns, int64(p.rows.Rows))
+	batch := array.NewRecordBatch(p.schema.Of(p.rows.Columns), p.rows.Columns, int64(p.rows.Rows))
 	out.Delta = connectors.Delta{Batch: batch, Sel: p.rows.Sel, Values: p.rows.values}
 	return out, nil
-}
-
-// batchSchema is the output's schema, with the columns of text as dictionaries
-// that are dictionaries in this batch: constants are.
-func (p *Pipeline) batchSchema() *arrow.Schema {
-	var fields []arrow.Field
-	for i, column := range p.rows.Columns {
-		dt := column.DataType()
-		declared := p.schema.Field(i).Type
-		if dt.ID() != arrow.DICTIONARY || declared.ID() != arrow.STRING {
-			continue
-		}
-		if fields == nil {
-			if p.encoded != nil && sameTypes(p.encoded, p.rows.Columns) {
-				return p.encoded
-			}
-			fields = p.schema.Fields()
-		}
-		fields[i].Type = dt
-	}
-	if fields == nil {
-		return p.schema
-	}
-	metadata := p.schema.Metadata()
-	p.encoded = arrow.NewSchema(fields, &metadata)
-	return p.encoded
-}
-
-func sameTypes(schema *arrow.Schema, columns []arrow.Array) bool {
-	for i, column := range columns {
-		if !arrow.TypeEqual(schema.Field(i).Type, column.DataType()) {
-			return false
-		}
-	}
-	return true
 }
 
 // Release gives back what the last Run made.

@@ -24,7 +24,7 @@ const maxBatchBytes = 128 << 20
 // Decoder implements connectors.Decoder for JSON.
 type Decoder struct {
 	config  connectors.DecoderConfig
-	schema  *arrow.Schema
+	schema  *connectors.BatchSchema
 	columns []*column
 	walker  walker
 	fast    predictor
@@ -42,10 +42,15 @@ type Decoder struct {
 // column builds one output column.
 type column struct {
 	columns.Builder
-	at *node // whose value it is built from
-	// The last date that was read, as its ten characters.
-	lastDate [10]byte
-	lastDays int32
+	at     *node     // whose value it is built from
+	months [16]month // the last of each name that was read
+}
+
+// month is a month of a year.
+type month struct {
+	name   uint64 // "YYYY-MM-"
+	before int32  // days from 1970 to the day before its first
+	length uint32 // days
 }
 
 // NewDecoder makes a decoder of JSON objects. It fails for fields that have no
@@ -67,10 +72,14 @@ func NewDecoder(config connectors.DecoderConfig) (*Decoder, error) {
 			d.Close()
 			return nil, fmt.Errorf("build a JSON decoder: %w", err)
 		}
-		d.columns = append(d.columns, &column{Builder: *b})
+		c := &column{Builder: *b}
+		if op := c.op(); c.Type.Kind == types.String && (op == opText || op == opUnquote) {
+			c.AllowDictionary()
+		}
+		d.columns = append(d.columns, c)
 		schema[i] = f.Column
 	}
-	d.schema = schema.Arrow()
+	d.schema = connectors.NewBatchSchema(schema.Arrow())
 	root, nodes, err := newTree(config.Fields, d.columns)
 	if err != nil {
 		d.Close()
@@ -148,7 +157,7 @@ func (d *Decoder) Next(maxRows int) (*connectors.Decoded, error) {
 	for i, c := range d.columns {
 		arrays[i] = c.Array(rows)
 	}
-	d.out.Batch = array.NewRecordBatch(d.schema, arrays, int64(rows))
+	d.out.Batch = array.NewRecordBatch(d.schema.Of(arrays), arrays, int64(rows))
 	for _, a := range arrays {
 		a.Release()
 	}

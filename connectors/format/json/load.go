@@ -33,6 +33,16 @@ const (
 // one is exact: those above it may be touched by its carry or borrow.
 func nonDigits(x uint64) uint64 { return ((x + 0x46*ones) | (x - zeros)) & highs }
 
+// exactNonDigits is nonDigits with every bit exact.
+func exactNonDigits(x uint64) uint64 {
+	x ^= zeros
+	return ((x&^highs + 0x76*ones) | x) & highs
+}
+
+// leadingZero reports whether the digits of x begin with a zero that is not
+// alone, given x's nonDigits.
+func leadingZero(x, nonDigits uint64) bool { return (x^'0')&0xff|nonDigits&0x8000 == 0 }
+
 // specialBytes has the high bit of each byte set that ends a run of plain text
 // in a string: quote, backslash, control characters and bytes beyond ASCII.
 // Only the lowest one is exact.

@@ -109,6 +109,8 @@ func printValue(a arrow.Array, row int) string {
 		return strconv.FormatFloat(float64(a.Value(row)), 'g', -1, 32)
 	case *array.String:
 		return strconv.Quote(a.Value(row))
+	case *array.Dictionary:
+		return printValue(a.Dictionary(), a.GetValueIndex(row))
 	case *array.Binary:
 		return "0x" + hex.EncodeToString(a.Value(row))
 	case *array.Boolean:

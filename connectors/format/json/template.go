@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"math/bits"
 
+	"github.com/apache/arrow-go/v18/arrow/decimal128"
+
 	"github.com/leatdb/leat/connectors"
 	"github.com/leatdb/leat/connectors/format/internal/columns"
 	"github.com/leatdb/leat/internal/mysqljson"
@@ -222,15 +224,28 @@ func (p *predictor) decode(i, limit, row int) (end int, ok bool) {
 		switch s.op {
 		case opInt64:
 			x := b.word(i)
-			if n := bits.TrailingZeros64(nonDigits(x)) >> 3; uint(n-1) < 7 && (n == 1 || byte(x) != '0') {
+			m := nonDigits(x)
+			switch n := bits.TrailingZeros64(m) >> 3; {
+			case leadingZero(x, m):
+				next = p.integer(s.column, i, row)
+			case uint(n-1) < 7:
 				s.column.Int64s[row] = int64(parse8(x << (64 - 8*n)))
 				next = i + n
-			} else {
+			case n == 8:
+				y := b.word(i + 8)
+				if n = bits.TrailingZeros64(nonDigits(y)) >> 3; n < 8 {
+					s.column.Int64s[row] = int64(parse8(x)*powersOfTen[n] + parse8(y<<(64-8*n)))
+					next = i + 8 + n
+				} else {
+					next = p.integer(s.column, i, row)
+				}
+			default:
 				next = p.integer(s.column, i, row)
 			}
 		case opInt32:
 			x := b.word(i)
-			if n := bits.TrailingZeros64(nonDigits(x)) >> 3; uint(n-1) < 7 && (n == 1 || byte(x) != '0') {
+			m := nonDigits(x)
+			if n := bits.TrailingZeros64(m) >> 3; uint(n-1) < 7 && !leadingZero(x, m) {
 				s.column.Int32s[row] = int32(parse8(x << (64 - 8*n)))
 				next = i + n
 			} else {
@@ -238,10 +253,35 @@ func (p *predictor) decode(i, limit, row int) (end int, ok bool) {
 			}
 		case opText:
 			next = p.copyText(s.column, i, row)
-		case opDecimal:
-			next = p.decimal(s.column, i, row)
-		case opFloat64:
-			next = p.float64(s.column, i, row)
+		case opDecimal, opFloat64:
+			// "digits.digits" within eight bytes, as nearly always; point and end are
+			// where the lowest two bytes are that are no digits.
+			x := b.word(i)
+			m := exactNonDigits(x)
+			after := m & (m - 1)
+			point, end := bits.TrailingZeros64(m)&^7, bits.TrailingZeros64(after)&^7
+			fraction := (end - point) >> 3 // with the point
+			if after == 0 || point == 0 || fraction < 2 || byte(x>>point) != '.' || byte(x>>end)|0x20 == 'e' || leadingZero(x, m) {
+				if s.op == opDecimal {
+					next = p.decimal(s.column, i, row)
+				} else {
+					next = p.float64(s.column, i, row)
+				}
+				break
+			}
+			before := uint64(1)<<point - 1
+			v := parse8((x&before | x>>8&^before) << (72 - end))
+			if c := s.column; s.op == opFloat64 {
+				c.Float64s[row] = float64(v) / exactPowers[fraction-1]
+				next = i + end>>3
+			} else if up := c.Type.Scale - fraction + 1; uint(up) > 12 {
+				next = p.decimal(c, i, row)
+			} else if v *= powersOfTen[up]; v >= c.Bound {
+				next = p.decimal(c, i, row)
+			} else {
+				c.Decimals[row] = decimal128.New(0, v)
+				next = i + end>>3
+			}
 		case opTimestamp:
 			next = p.timestamp(s.column, i, row)
 		case opSkip:

@@ -344,23 +344,77 @@ func (p *predictor) copyText(c *column, i, row int) int {
 		return 0
 	}
 	i++
+	if c.Codes != nil {
+		if end := p.intern(c, i, row); end > 0 {
+			return end
+		}
+		if c.Plain(row) != nil {
+			return 0
+		}
+	}
 	start := int(c.Offsets[row])
-	// Up to 15 characters are copied as two words, whatever their number.
+	if start+maxQuick > len(c.Content) {
+		return p.copyLong(c, i, row)
+	}
+	// Words are copied while their end is looked for: the first two, whatever
+	// the length, and more while there are.
+	dst := c.Content[start : start+maxQuick]
+	x, y := b.word(i), b.word(i+8)
+	binary.LittleEndian.PutUint64(dst, x)
+	binary.LittleEndian.PutUint64(dst[8:], y)
+	m, more := specialBytes(x), specialBytes(y)
+	n, beyond := bits.TrailingZeros64(m)>>3, 8+bits.TrailingZeros64(more)>>3
+	if m == 0 {
+		n = beyond
+	}
+	for n&15 == 0 && n > 0 && n < maxQuick && i+n <= p.limit {
+		x, y := b.word(i+n), b.word(i+n+8)
+		binary.LittleEndian.PutUint64(dst[n:], x)
+		binary.LittleEndian.PutUint64(dst[n+8:], y)
+		m, more := specialBytes(x), specialBytes(y)
+		k, beyond := bits.TrailingZeros64(m)>>3, 8+bits.TrailingZeros64(more)>>3
+		if m == 0 {
+			k = beyond
+		}
+		if k == 0 {
+			break
+		}
+		n += k
+	}
+	if b.at(i+n) != '"' || n > c.Limit || c.Padded && n > 0 && b.at(i+n-1) == ' ' {
+		return p.copyLong(c, i, row)
+	}
+	c.Offsets[row+1] = int32(start + n)
+	return i + n + 1
+}
+
+// intern writes the code of a string, from behind the quote; 0 where the column
+// has to go on without codes.
+func (p *predictor) intern(c *column, i, row int) int {
+	b := p.text
 	x, y := b.word(i), b.word(i+8)
 	m, more := specialBytes(x), specialBytes(y)
 	n, beyond := bits.TrailingZeros64(m)>>3, 8+bits.TrailingZeros64(more)>>3
 	if m == 0 {
 		n = beyond
 	}
-	if b.at(i+n) != '"' || n == 16 || n > c.Limit || start+16 > len(c.Content) || c.Padded {
-		return p.copyLong(c, i, row)
+	if b.at(i+n) != '"' || n > c.Limit || c.Padded && n > 0 && b.at(i+n-1) == ' ' {
+		return 0
 	}
-	dst := c.Content[start : start+16]
-	binary.LittleEndian.PutUint64(dst, x)
-	binary.LittleEndian.PutUint64(dst[8:], y)
-	c.Offsets[row+1] = int32(start + n)
+	x, y = x&lowBytes[min(n, 8)], y&lowBytes[max(n-8, 0)]
+	known := c.InternedNear(x, y)
+	code := known.Code
+	if known.X != x || known.Y != y || known.Length != int32(n+1) {
+		if code = c.Intern(x, y, n); code < 0 {
+			return 0
+		}
+	}
+	c.Codes[row] = code
 	return i + n + 1
 }
+
+// maxQuick is how long a string copyText copies itself, a multiple of 16.
+const maxQuick = 128
 
 // copyLong is copyText for all lengths, from behind the quote.
 func (p *predictor) copyLong(c *column, i, row int) int {
@@ -459,30 +513,45 @@ func (p *predictor) unquote(c *column, i, row int) int {
 const (
 	dateMask  = 0xff<<32 | 0xff<<56
 	dateMarks = '-'<<32 | '-'<<56
-	timeMask  = 0xff << 40
-	timeMarks = ':' << 40
+
+	timeMask   = 0xff<<16 | 0xff<<40
+	timeMarks  = 'T'<<16 | ':'<<40
+	spaceMarks = ' '<<16 | ':'<<40
+	timeZeros  = '0'<<16 | '0'<<40
 )
 
 // days reads a date's ten characters; x are the first eight of them, y begins
 // with the others.
 func (c *column) days(x, y uint64) (days int32, ok bool) {
-	if x == binary.LittleEndian.Uint64(c.lastDate[:]) && uint16(y) == binary.LittleEndian.Uint16(c.lastDate[8:]) {
-		return c.lastDays, true
-	}
-	if x&dateMask != dateMarks || nonDigits(x&^uint64(dateMask)|'0'<<32|'0'<<56) != 0 || nonDigits(y&0xffff|zeros&^0xffff) != 0 {
+	m := &c.months[(x>>40&1*10+x>>48)&0xf]
+	if m.name != x && !m.set(x) {
 		return 0, false
+	}
+	tens, units := uint32(y)&0xff-'0', uint32(y)>>8&0xff-'0'
+	day := tens*10 + units
+	if tens > 3 || units > 9 || day-1 >= m.length {
+		return 0, false
+	}
+	return m.before + int32(day), true
+}
+
+// set makes m the month that x names, false if it names none.
+func (m *month) set(x uint64) bool {
+	if x&dateMask != dateMarks || nonDigits(x&^uint64(dateMask)|'0'<<32|'0'<<56) != 0 {
+		return false
 	}
 	d := x & (0x0f * ones)
 	year := int(d&0xf)*1000 + int(d>>8&0xf)*100 + int(d>>16&0xf)*10 + int(d>>24&0xf)
-	month := int(d>>40&0xf)*10 + int(d>>48&0xf)
-	day := int(y&0xf)*10 + int(y>>8&0xf)
-	if !mysqljson.ValidDate(year, month, day) {
-		return 0, false
+	number := int(d>>40&0xf)*10 + int(d>>48&0xf)
+	if !mysqljson.ValidDate(year, number, 1) {
+		return false
 	}
-	c.lastDays = int32(mysqljson.DaysFromCivil(year, month, day))
-	binary.LittleEndian.PutUint64(c.lastDate[:], x)
-	binary.LittleEndian.PutUint16(c.lastDate[8:], uint16(y))
-	return c.lastDays, true
+	length := uint32(31)
+	for !mysqljson.ValidDate(year, number, int(length)) {
+		length--
+	}
+	*m = month{x, int32(mysqljson.DaysFromCivil(year, number, 1)) - 1, length}
+	return true
 }
 
 // date decodes "YYYY-MM-DD".
@@ -508,21 +577,29 @@ func (p *predictor) timestamp(c *column, i, row int) int {
 	}
 	x, y, z := b.word(i+1), b.word(i+9), b.word(i+17)
 	// y is "DDThh:mm", z begins with ":ss".
-	if (y>>16&0xff != 'T' && y>>16&0xff != ' ') || y&timeMask != timeMarks || byte(z) != ':' {
+	if y&timeMask != timeMarks && y&timeMask != spaceMarks || byte(z) != ':' {
+		return 0
+	}
+	// The marks out of the way, all bytes are digits.
+	clock, seconds := y&^timeMask|timeZeros, z>>8&0xffff|zeros&^0xffff
+	if exactNonDigits(clock)|exactNonDigits(seconds) != 0 {
 		return 0
 	}
 	days, ok := c.days(x, y)
-	if !ok || nonDigits(y&^uint64(0xff<<16|0xff<<40)|'0'<<16|'0'<<40) != 0 || nonDigits(z&0xffff00|zeros&^0xffff00) != 0 {
-		return 0
-	}
-	d := y & (0x0f * ones)
-	hour := int64(d>>24&0xf)*10 + int64(d>>32&0xf)
-	minute := int64(d>>48&0xf)*10 + int64(d>>56)
-	second := int64(z>>8&0xf)*10 + int64(z>>16&0xf)
-	if hour > 23 || minute > 59 || second > 59 {
+	hour := int64(clock>>24&0xf)*10 + int64(clock>>32&0xf)
+	minute := int64(clock>>48&0xf)*10 + int64(clock>>56&0xf)
+	second := int64(seconds&0xf)*10 + int64(seconds>>8&0xf)
+	if !ok || hour > 23 || minute > 59 || second > 59 {
 		return 0
 	}
 	micros := (int64(days)*86400 + hour*3600 + minute*60 + second) * 1_000_000
+	if z>>24&0xff == '.' && z>>56 == 'Z' && c.Type.Fsp >= 3 && b.at(i+25) == '"' {
+		// ".fffZ", as most write it.
+		if fraction := z>>32&0xffffff | zeros&^0xffffff; exactNonDigits(fraction) == 0 && micros < maxMicros-999_999 {
+			c.Int64s[row] = micros + int64(fraction&0xf*100+fraction>>8&0xf*10+fraction>>16&0xf)*1000
+			return i + 26
+		}
+	}
 	end := i + 20
 	if b.at(end) == '.' {
 		w := b.word(end + 1)

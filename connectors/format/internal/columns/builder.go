@@ -34,6 +34,10 @@ type Builder struct {
 	Decimals []decimal128.Num
 	Offsets  []int32 // of text: row i is Content[Offsets[i]:Offsets[i+1]]
 	Content  []byte
+	// Codes are set while the text of a batch is built as numbers of a
+	// dictionary: row i is what Intern gave Codes[i] for. Text that is written
+	// otherwise ends that for the batch.
+	Codes []int32
 
 	// Integer range, and for DECIMAL the bound of the unscaled value where that
 	// has at most 18 digits (0 where it has more).
@@ -61,6 +65,8 @@ type Builder struct {
 	valid     *memory.Buffer // validity, made with the first NULL of a batch
 	nulls     int
 	rows      int // for which there is room
+
+	dictionary dictionary
 }
 
 // slack is how many bytes more than it needs a column of text has room for, so
@@ -136,6 +142,7 @@ func (c *Builder) Begin(rows int) {
 	}
 	if c.isText() {
 		c.Offsets[0] = 0
+		c.dictionary.begin(c, rows)
 	}
 }
 
@@ -210,6 +217,11 @@ func (c *Builder) setBool(row int, v bool) {
 // slack behind them. It fails where a batch would hold more than 2 GiB of one
 // column.
 func (c *Builder) Room(row, n int) ([]byte, error) {
+	if c.Codes != nil {
+		if err := c.Plain(row); err != nil {
+			return nil, err
+		}
+	}
 	start := int(c.Offsets[row])
 	if start+n+slack > len(c.Content) {
 		if start+n+slack > math.MaxInt32 {
@@ -223,6 +235,9 @@ func (c *Builder) Room(row, n int) ([]byte, error) {
 
 // SetText writes the row's text.
 func (c *Builder) SetText(row int, text []byte) error {
+	if c.Codes != nil && c.setCode(row, text) {
+		return nil
+	}
 	dst, err := c.Room(row, len(text))
 	if err != nil {
 		return err
@@ -247,6 +262,10 @@ func (c *Builder) SetNull(row int) {
 	c.valid.Buf()[row>>3] &^= 1 << (row & 7)
 	switch c.Type.Kind {
 	case types.String, types.JSON, types.Binary:
+		if c.Codes != nil {
+			c.Codes[row] = 0
+			return
+		}
 		c.Offsets[row+1] = c.Offsets[row]
 	case types.Decimal:
 		c.Decimals[row] = decimal128.Num{}
@@ -261,27 +280,40 @@ func (c *Builder) SetNull(row int) {
 
 // Array is the column's first rows rows. It shares the column's buffers.
 func (c *Builder) Array(rows int) arrow.Array {
-	buffers := make([]*memory.Buffer, 2, 3)
-	if c.nulls > 0 {
-		c.valid.ResizeNoShrink((rows + 7) / 8)
-		buffers[0] = c.valid
+	if c.Codes != nil {
+		return c.dictionary.array(c, rows)
 	}
+	buffers := make([]*memory.Buffer, 2, 3)
+	buffers[0] = c.validity(rows)
 	c.values.ResizeNoShrink(c.width(rows))
 	buffers[1] = c.values
 	if c.isText() {
 		c.text.ResizeNoShrink(int(c.Offsets[rows]))
 		buffers = append(buffers, c.text)
+		if c.dictionary.allowed {
+			c.dictionary.learn(c, rows)
+		}
 	}
 	data := array.NewData(c.arrowType, rows, buffers, nil, c.nulls, 0)
 	defer data.Release()
 	return array.MakeFromData(data)
 }
 
+// validity is the bitmap of rows that are not NULL, nil if none is.
+func (c *Builder) validity(rows int) *memory.Buffer {
+	if c.nulls == 0 {
+		return nil
+	}
+	c.valid.ResizeNoShrink((rows + 7) / 8)
+	return c.valid
+}
+
 // Release frees the buffers.
 func (c *Builder) Release() {
-	for _, b := range []*memory.Buffer{c.values, c.text, c.valid} {
+	for _, b := range []*memory.Buffer{c.values, c.text, c.valid, c.dictionary.codes} {
 		if b != nil {
 			b.Release()
 		}
 	}
+	c.dictionary.release()
 }
