@@ -11,6 +11,12 @@ LDFLAGS := -s -w $(if $(VERSION),-X main.buildVersion=$(VERSION))
 # How long each fuzz target runs in make fuzz.
 FUZZTIME ?= 10s
 
+# How many seeds make sim runs, and the first of them; or the one that it runs
+# again.
+SEEDS ?= 2000
+FROM  ?= 1
+SEED  ?=
+
 GOLANGCI_LINT := .cache/bin/golangci-lint-v2.12.0
 
 .SHELLFLAGS := -eu -c
@@ -75,6 +81,16 @@ CHAOS ?=
 .PHONY: chaos
 chaos: build services ## kill leat, the broker and the S3 server 100 times while records come in, and count
 	$(GO) run $(FLAGS) ./bench/chaos -leat bin/leat $(CHAOS)
+
+.PHONY: sim
+sim: ## simulate streams in a world of faults, SEEDS=n seeds (2000); SEED=n runs one again and prints its trace
+	@mkdir -p .cache
+	$(GO) test -tags $(TAGS) -c -o .cache/sim.test ./engine/dataflow/simulation
+ifeq ($(SEED),)
+	GOGC=400 .cache/sim.test -test.timeout 0 -seeds $(SEEDS) -from $(FROM) -twice 50 -procs "$$(getconf _NPROCESSORS_ONLN)"
+else
+	.cache/sim.test -test.timeout 0 -test.run '^TestSimulation$$' -seed $(SEED)
+endif
 
 .PHONY: bench-ingest
 bench-ingest: build ## compare leat with DuckDB on the same file and cores

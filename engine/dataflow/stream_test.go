@@ -40,6 +40,7 @@ type world struct {
 	commitErr []error
 	writeErr  []error
 	writeHook func(row string)
+	lost      int // records that were skipped, as commits say
 	// commitTime is how long a commit takes.
 	commitTime time.Duration
 }
@@ -63,6 +64,7 @@ func (w *world) add(records ...string) {
 type source struct {
 	w    *world
 	next int
+	lost []connectors.DataLoss
 }
 
 func position(n int) connectors.Position { return connectors.Position(strconv.Itoa(n)) }
@@ -84,6 +86,10 @@ func (s *source) Poll(ctx context.Context, _ int, c *connectors.Chunk) error {
 	for {
 		s.w.mu.Lock()
 		err := s.w.take(&s.w.pollErr)
+		for s.next < len(s.w.records) && s.w.records[s.next] == "gone" {
+			s.lost = append(s.lost, connectors.DataLoss{Split: "0", Records: 1})
+			s.next++
+		}
 		done := s.next >= len(s.w.records)
 		if err == nil && !done {
 			data := s.w.records[s.next]
@@ -124,6 +130,14 @@ func (s *source) Ends(context.Context) (connectors.Positions, error) {
 func (s *source) Reached(_ string, pos, end connectors.Position) bool {
 	return number(pos) >= number(end)
 }
+func (s *source) TakeDataLoss() []connectors.DataLoss {
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	lost := s.lost
+	s.lost = nil
+	return lost
+}
+
 func (s *source) Progress() connectors.Progress { return connectors.Progress{} }
 func (s *source) Bounded() bool                 { return s.w.bounded }
 func (s *source) Close() error                  { return nil }
@@ -167,6 +181,9 @@ func (d *decoder) Close() {
 
 var schema = types.Schema{{Name: "v", Type: types.TypeText}}
 
+// lanes is how many the streams have.
+const lanes = 2
+
 // sink keeps an epoch's rows apart until they are committed.
 type sink struct {
 	w       *world
@@ -207,7 +224,7 @@ func (s *sink) Writer(lane int) connectors.LaneWriter {
 	return s.writers[lane]
 }
 
-func (s *sink) Commit(_ context.Context, state connectors.State, list []connectors.Sealed, _ connectors.CommitInfo) (connectors.CommitResult, error) {
+func (s *sink) Commit(_ context.Context, state connectors.State, list []connectors.Sealed, info connectors.CommitInfo) (connectors.CommitResult, error) {
 	time.Sleep(s.w.commitTime)
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
@@ -216,6 +233,12 @@ func (s *sink) Commit(_ context.Context, state connectors.State, list []connecto
 	}
 	if state.Epoch != s.w.state.Epoch+1 {
 		return connectors.CommitResult{}, fmt.Errorf("epoch %d after %d", state.Epoch, s.w.state.Epoch)
+	}
+	if len(list) != lanes {
+		return connectors.CommitResult{}, fmt.Errorf("epoch %d ends for %d of %d lanes", state.Epoch, len(list), lanes)
+	}
+	for _, loss := range info.DataLoss {
+		s.w.lost += int(loss.Records)
 	}
 	for _, one := range list {
 		s.w.table = append(s.w.table, one.(*sealed).rows...)
@@ -273,7 +296,7 @@ func (w *writer) Written() int64  { return 0 }
 
 func (w *world) stream(change func(*dataflow.Config)) *dataflow.Stream {
 	cfg := dataflow.Config{
-		Stream: "s", SourceName: "src", Lanes: 2, Scheduler: sched.System{}, Logger: slog.New(slog.DiscardHandler),
+		Stream: "s", SourceName: "src", Lanes: lanes, Scheduler: sched.System{}, Logger: slog.New(slog.DiscardHandler),
 		OpenSource:     func(context.Context, func(error)) (connectors.Source, error) { return &source{w: w}, nil },
 		OpenSink:       func(context.Context, func(error)) (connectors.StreamSink, error) { return &sink{w: w}, nil },
 		NewDecoder:     func() (connectors.Decoder, error) { return &decoder{}, nil },
@@ -558,5 +581,20 @@ func TestRun_MoveTo(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.check(t, "a", "b", "b")
+	})
+}
+
+// TestRun_DataLossBetweenDiscoveries: what a lane had to skip was committed with
+// the discovery after it, or never, while its position was committed at once.
+func TestRun_DataLossBetweenDiscoveries(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{records: []string{"a", "gone", "gone", "b"}, bounded: true}
+		if err := w.stream(nil).Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		w.check(t, "a", "b")
+		if w.lost != 2 {
+			t.Errorf("commits tell of %d lost records, want 2", w.lost)
+		}
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strconv"
 
 	"github.com/apache/arrow-go/v18/parquet"
 	"github.com/apache/arrow-go/v18/parquet/compress"
@@ -513,7 +514,9 @@ func texts(group *file.RowGroupReader, column int) ([]string, error) {
 
 // slice is a split's values between two offsets.
 func (t *topic) slice(split string, from, to int64) []value {
-	var n int
-	_, _ = fmt.Sscan(split, &n)
+	n, err := strconv.Atoi(split)
+	if err != nil || from == to {
+		return nil
+	}
 	return t.partitions[n].values[from:to]
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strconv"
@@ -54,7 +55,19 @@ func (t *topic) end(p int) int64 { return int64(len(t.partitions[p].values)) }
 type position struct {
 	Topic  int   `json:"topic"`
 	Offset int64 `json:"offset"`
+	// Stop is where a bounded read ends.
+	Stop *int64 `json:"stop,omitempty"`
 }
+
+// String is the position for messages.
+func (p position) String() string {
+	if p.Stop != nil {
+		return fmt.Sprintf("%d@%d of %d", p.Offset, p.Topic, *p.Stop)
+	}
+	return fmt.Sprintf("%d@%d", p.Offset, p.Topic)
+}
+
+func (p position) finished() bool { return p.Stop != nil && p.Offset >= *p.Stop }
 
 func (p position) encode() connectors.Position {
 	text, err := json.Marshal(p)
@@ -123,9 +136,16 @@ func (s *source) Splits(ctx context.Context, first bool, known connectors.Positi
 		t := s.w.topic
 		splits = nil
 		for n, p := range t.partitions {
-			at := position{t.number, p.first}
+			at := position{Topic: t.number, Offset: p.first}
 			if first && s.w.latest {
 				at.Offset = t.end(n)
+			}
+			if _, ok := known[strconv.Itoa(n)]; s.w.bounded && !first && !ok {
+				continue // it came after what is to be read
+			}
+			if first && s.w.bounded {
+				stop := t.end(n)
+				at.Stop = &stop
 			}
 			splits = append(splits, connectors.Split{ID: strconv.Itoa(n), Start: at.encode()})
 		}
@@ -146,7 +166,11 @@ func (s *source) Splits(ctx context.Context, first bool, known connectors.Positi
 		if err != nil {
 			return nil, err
 		}
-		if n >= len(splits) && s.cursor(split) == nil {
+		at, err := decode(known[split])
+		if err != nil {
+			return nil, err
+		}
+		if n >= len(s.w.topic.partitions) && s.cursor(split) == nil && !at.finished() {
 			// Assign makes a cursor that is gone.
 			if err := s.lose(split, known[split], "the topic no longer has the partition"); err != nil {
 				return nil, err
@@ -169,6 +193,9 @@ func (s *source) lose(split string, from connectors.Position, reason string) err
 // gone. The caller holds the lock.
 func (s *source) follow(c *cursor) error {
 	t := s.w.topic
+	if c.at.finished() {
+		return nil
+	}
 	if c.n >= len(t.partitions) {
 		if c.goneIn == t.number {
 			return nil
@@ -189,7 +216,10 @@ func (s *source) follow(c *cursor) error {
 	if err := s.lose(c.split, c.at.encode(), reason); err != nil {
 		return err
 	}
-	next := position{t.number, first}
+	next := position{t.number, first, c.at.Stop}
+	if next.Stop != nil && c.at.Topic != t.number {
+		next.Offset = *next.Stop // what it had to read up to is gone
+	}
 	s.route.jumps = append(s.route.jumps, jump{c.split, c.at, next})
 	s.w.s.Note("split %s jumps from %v to %v", c.split, c.at, next)
 	c.at = next
@@ -237,6 +267,9 @@ func (s *source) readable(start int) *cursor {
 	t := s.w.topic
 	for i := range s.cursors {
 		c := s.cursors[(start+i)%len(s.cursors)]
+		if c.at.finished() {
+			continue
+		}
 		if c.n >= len(t.partitions) {
 			if c.goneIn != t.number {
 				return c
@@ -250,9 +283,23 @@ func (s *source) readable(start int) *cursor {
 	return nil
 }
 
+// atEnd reports whether a bounded source has no more.
+func (s *source) atEnd() bool {
+	if !s.w.bounded {
+		return false
+	}
+	for _, c := range s.cursors {
+		if !c.at.finished() && (c.n < len(s.w.topic.partitions) || c.goneIn != s.w.topic.number) {
+			return false
+		}
+	}
+	return true
+}
+
 // Poll implements connectors.Source.
 func (s *source) Poll(ctx context.Context, lane int, c *connectors.Chunk) error {
-	s.p.Until(ctx, "poll", s.p.Now().Add(maxPollWait), func() bool { return s.readable(0) != nil })
+	news := func() bool { return s.readable(0) != nil || s.atEnd() }
+	s.p.Until(ctx, "poll", s.p.Now().Add(maxPollWait), news)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -268,9 +315,12 @@ func (s *source) Poll(ctx context.Context, lane int, c *connectors.Chunk) error 
 			return ctx.Err()
 		}
 		at := s.readable(lane)
-		if at == nil {
+		switch {
+		case at == nil && s.atEnd():
+			return io.EOF
+		case at == nil:
 			s.m.Unlock()
-			s.p.Until(ctx, "poll", s.p.Now().Add(maxPollWait), func() bool { return s.readable(0) != nil })
+			s.p.Until(ctx, "poll", s.p.Now().Add(maxPollWait), news)
 			s.m.Lock()
 			continue
 		}
@@ -288,8 +338,12 @@ func (s *source) take(at *cursor, c *connectors.Chunk) bool {
 		return false
 	}
 	p := s.w.topic.partitions[at.n]
-	n := min(s.w.topic.end(at.n)-at.at.Offset, int64(1+s.w.s.IntN(5)))
-	if n <= 0 {
+	end := s.w.topic.end(at.n)
+	if at.at.Stop != nil {
+		end = min(end, *at.at.Stop)
+	}
+	n := min(end-at.at.Offset, int64(1+s.w.s.IntN(5)))
+	if at.at.finished() || n <= 0 {
 		return false
 	}
 	c.Split, c.Base, c.Data, c.Records = at.split, 0, c.Data[:0], c.Records[:0]
@@ -324,9 +378,14 @@ func (s *source) Ends(ctx context.Context) (connectors.Positions, error) {
 	err := s.call(ctx, "ask for ends", func() error {
 		t := s.w.topic
 		for n, p := range t.partitions {
-			if end := t.end(n); end > p.first || s.cursor(strconv.Itoa(n)) != nil {
-				ends[strconv.Itoa(n)] = position{t.number, end}.encode()
+			end, c := t.end(n), s.cursor(strconv.Itoa(n))
+			switch {
+			case c == nil && (s.w.bounded || end <= p.first):
+				continue
+			case c != nil && c.at.Stop != nil:
+				end = min(end, *c.at.Stop)
 			}
+			ends[strconv.Itoa(n)] = position{Topic: t.number, Offset: end}.encode()
 		}
 		return nil
 	})
@@ -350,7 +409,7 @@ func (s *source) Reached(_ string, at, end connectors.Position) bool {
 func (s *source) Progress() connectors.Progress { return connectors.Progress{Lag: -1} }
 
 // Bounded implements connectors.Source.
-func (s *source) Bounded() bool { return false }
+func (s *source) Bounded() bool { return s.w.bounded }
 
 // Close implements connectors.Source.
 func (s *source) Close() error { return nil }

@@ -60,6 +60,7 @@ type world struct {
 	hive      bool // the table format
 	lanes     int
 	latest    bool // the source's start option
+	bounded   bool // … and its stop option
 	interval  time.Duration
 	discovery time.Duration
 
@@ -79,6 +80,7 @@ func Run(cfg Config) Report {
 	w.model = newModel(w)
 	w.lanes = 1 + s.IntN(3)
 	w.latest = s.Chance(0.1)
+	w.bounded = s.Chance(0.15)
 	w.interval = s.Between(500*time.Millisecond, 10*time.Second)
 	w.discovery = s.Between(2*time.Second, 30*time.Second)
 	w.newTopic(1 + s.IntN(3))
