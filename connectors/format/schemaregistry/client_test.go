@@ -1,0 +1,139 @@
+package schemaregistry_test
+
+import (
+	"bytes"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"testing"
+
+	"github.com/leatdb/leat/connectors/format/schemaregistry"
+	"github.com/leatdb/leat/connectors/format/schemaregistry/registrytest"
+	"github.com/leatdb/leat/sql/sqlerror"
+)
+
+func client(t *testing.T, options ...string) *schemaregistry.Client {
+	t.Helper()
+	c, err := schemaregistry.New(schemaregistry.Options.MustOptions(options...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+func TestClient(t *testing.T) {
+	r := registrytest.Start(t)
+	r.Username, r.Password = "u", "p"
+	c := client(t, "schema_registry", r.URL+"/", "schema_registry_username", "u", "schema_registry_password", "p")
+	ctx := t.Context()
+	base := schemaregistry.Schema{Type: "AVRO", Text: `"string"`}
+	if _, err := c.Register(ctx, "base/value", base); err != nil {
+		t.Fatal(err)
+	}
+	user := schemaregistry.Schema{Type: "PROTOBUF", Text: `syntax = "proto3";`, References: []schemaregistry.Reference{{Name: "a.proto", Subject: "base/value", Version: 1}}}
+	id, err := c.Register(ctx, "user-value", user)
+	if err != nil || id != 2 {
+		t.Fatal(id, err)
+	}
+	other := client(t, "schema_registry", r.URL, "schema_registry_username", "u", "schema_registry_password", "p")
+	for range 3 {
+		got, err := other.Schema(ctx, id)
+		if err != nil || got.Text != user.Text || got.Type != "PROTOBUF" || !slices.Equal(got.References, user.References) {
+			t.Fatal(got, err)
+		}
+		if got, err = other.Version(ctx, got.References[0]); err != nil || got.Text != base.Text || got.Type != "AVRO" {
+			t.Fatal(got, err)
+		}
+	}
+	if n := r.Requests.Load(); n != 4 {
+		t.Errorf("%d requests, want 4: schemas are kept", n)
+	}
+	latest, id, err := other.Latest(ctx, "user-value")
+	if err != nil || id != 2 || latest.Text != user.Text {
+		t.Fatal(latest, id, err)
+	}
+}
+
+// An id that the registry does not know is something else than a registry that
+// cannot say.
+func TestClient_Unknown(t *testing.T) {
+	r := registrytest.Start(t)
+	c := client(t, "schema_registry", r.URL)
+	for range 3 {
+		if _, err := c.Schema(t.Context(), 7); !errors.Is(err, schemaregistry.ErrUnknown) {
+			t.Fatal(err)
+		}
+	}
+	if n := r.Requests.Load(); n != 1 {
+		t.Errorf("%d requests for an unknown id, want 1", n)
+	}
+	r.Away.Store(true)
+	if _, err := c.Schema(t.Context(), 8); err == nil || errors.Is(err, schemaregistry.ErrUnknown) || !sqlerror.IsRetryable(err) {
+		t.Fatalf("registry away: %v", err)
+	}
+	page := httptest.NewServer(http.NotFoundHandler())
+	defer page.Close()
+	if _, err := client(t, "schema_registry", page.URL).Schema(t.Context(), 8); err == nil || errors.Is(err, schemaregistry.ErrUnknown) || !sqlerror.IsRetryable(err) {
+		t.Fatalf("not a registry: %v", err)
+	}
+	r.Away.Store(false)
+	r.Username = "u"
+	if _, err := c.Schema(t.Context(), 9); !sqlerror.HasCode(err, sqlerror.CodeAuth) || !sqlerror.IsRetryable(err) {
+		t.Fatalf("wrong password: %v", err)
+	}
+}
+
+func TestClient_SecondURL(t *testing.T) {
+	r := registrytest.Start(t)
+	gone := httptest.NewServer(http.NotFoundHandler())
+	gone.Close()
+	id := r.Add("s", schemaregistry.Schema{Type: "AVRO", Text: `"int"`})
+	if _, err := client(t, "schema_registry", gone.URL+", "+r.URL).Schema(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestNew_Options(t *testing.T) {
+	if c, err := schemaregistry.New(schemaregistry.Options.MustOptions()); c != nil || err != nil {
+		t.Fatal(c, err)
+	}
+	for _, options := range [][]string{
+		{"schema_registry", "localhost:8081"},
+		{"schema_registry_username", "u"},
+		{"schema_registry", "http://x", "schema_registry_ca_file", "/nonexistent"},
+		{"schema_registry", "http://x", "schema_registry_username", "u", "schema_registry_token", "t"},
+	} {
+		if _, err := schemaregistry.New(schemaregistry.Options.MustOptions(options...)); !sqlerror.HasCode(err, sqlerror.CodeBadOption) {
+			t.Errorf("%v: %v", options, err)
+		}
+	}
+}
+
+func TestWire(t *testing.T) {
+	b := schemaregistry.AppendHeader(nil, 258)
+	if !bytes.Equal(b, []byte{0, 0, 0, 1, 2}) {
+		t.Fatal(b)
+	}
+	if id, rest, err := schemaregistry.SplitHeader(append(b, 9)); id != 258 || len(rest) != 1 || err != nil {
+		t.Fatal(id, rest, err)
+	}
+	for _, bad := range []string{"", "\x00\x00\x00\x00", "{\"a\":1}"} {
+		if _, _, err := schemaregistry.SplitHeader([]byte(bad)); err == nil {
+			t.Errorf("%q is taken", bad)
+		}
+	}
+	for _, path := range [][]int{{0}, {1}, {0, 0}, {3, 1, 2}} {
+		b := append(schemaregistry.AppendIndexes(nil, path...), 7)
+		got, rest, err := schemaregistry.SplitIndexes(b, nil)
+		if !slices.Equal(got, path) || len(rest) != 1 || err != nil {
+			t.Errorf("%v: %v %v %v", path, got, rest, err)
+		}
+	}
+	for _, bad := range []string{"", "\x01", "\x02", "\xff\xff\xff\xff\xff\x0f", "\x04\x02"} {
+		if _, _, err := schemaregistry.SplitIndexes([]byte(bad), nil); err == nil {
+			t.Errorf("%q is taken", bad)
+		}
+	}
+}
