@@ -22,6 +22,7 @@ require (
 )
 
 require (
+	github.com/google/pprof v0.0.0-20260802141513-ef3492d7dac3 // indirect
 	github.com/lib/pq v1.12.0 // indirect
 	github.com/spf13/afero v1.15.0 // indirect
 	golang.org/x/oauth2 v0.36.0 // indirect

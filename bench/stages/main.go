@@ -1,0 +1,181 @@
+//go:build gms_pure_go && duckdb_arrow
+
+// Command stages says where the time of ingesting goes: a file of JSON events
+// lands as partitioned zstd Parquet, as in bench/ingest, under the CPU profiler,
+// and each sample counts for the stage in whose code it fell. Times are of the
+// CPU, so that they mean something on a machine that does other things too.
+//
+//	go run ./bench/stages -partitions 12,265
+//
+// The profiles of each run stay in the scratch directory, for go tool pprof.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"runtime/pprof"
+	"strconv"
+	"strings"
+	"syscall"
+	"text/tabwriter"
+	"time"
+
+	"github.com/leatdb/leat/bench/taxi"
+	"github.com/leatdb/leat/engine"
+)
+
+type config struct {
+	dir     string
+	rows    int64
+	runs    int
+	threads int
+	dirt    float64
+	memory  int64
+}
+
+var layouts = map[string]string{
+	"1":    "",
+	"12":   "PARTITIONED BY (MONTH(pickup_at) AS month)",
+	"265":  "PARTITIONED BY (pickup_location_id)",
+	"500":  "PARTITIONED BY (BUCKET(500, trip_id))",
+	"3180": "PARTITIONED BY (pickup_location_id, MONTH(pickup_at) AS month)",
+	"5000": "PARTITIONED BY (BUCKET(5000, trip_id))",
+}
+
+func main() {
+	var c config
+	var partitions string
+	flag.StringVar(&c.dir, "dir", filepath.Join(os.TempDir(), "leat-bench"), "scratch `directory`")
+	flag.Int64Var(&c.rows, "rows", 2_300_000, "`events` in the file")
+	flag.IntVar(&c.runs, "runs", 3, "`times` each is run; all samples count together")
+	flag.IntVar(&c.threads, "threads", 1, "`cores` that leat uses")
+	flag.StringVar(&partitions, "partitions", "12,265", "`numbers` of partitions: 1, 12, 265, 500, 3180, 5000")
+	flag.Float64Var(&c.dirt, "dirt", 0, "`share` of lines with escapes, nulls, spaces or another field order")
+	flag.Int64Var(&c.memory, "stream-memory", 256, "`MiB` that the stream may hold in open files")
+	flag.Parse()
+	if flag.Arg(0) == "run" {
+		exit(run(context.Background(), c, flag.Arg(1), flag.Arg(2), flag.Arg(3)))
+		return
+	}
+	for _, p := range strings.Split(partitions, ",") {
+		if _, ok := layouts[p]; !ok {
+			exit(fmt.Errorf("-partitions %q: %q is none of 1, 12, 265, 500, 3180, 5000", partitions, p))
+		}
+		exit(measure(c, p))
+	}
+}
+
+func exit(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "stages:", err)
+		os.Exit(1)
+	}
+}
+
+// run does the job in this process and writes its profiles.
+func run(ctx context.Context, c config, input, partitions, profiles string) (err error) {
+	runtime.GOMAXPROCS(c.threads)
+	runtime.SetBlockProfileRate(int(time.Millisecond))
+	dir, err := os.MkdirTemp(c.dir, "stages-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	cpu, err := os.Create(filepath.Join(profiles, "cpu.pprof"))
+	if err != nil {
+		return err
+	}
+	defer cpu.Close()
+	if err := pprof.StartCPUProfile(cpu); err != nil {
+		return err
+	}
+	defer pprof.StopCPUProfile()
+	db, err := engine.Open(ctx, engine.Config{Dir: dir, Threads: c.threads, StreamMemory: c.memory << 20})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	if err := db.Script(ctx, taxi.Job(input, layouts[partitions]), "job.sql"); err != nil {
+		return err
+	}
+	if err := db.Wait(ctx); err != nil {
+		return err
+	}
+	status, err := db.Status("trips_landed")
+	if err != nil {
+		return err
+	}
+	if n := status.Counters; status.Reason != nil || n.RowsIn != c.rows || n.RowsDead != 0 {
+		return fmt.Errorf("%d rows in, %d dead, want %d and none: %w", n.RowsIn, n.RowsDead, c.rows, status.Reason)
+	}
+	for _, name := range []string{"allocs", "block"} {
+		f, err := os.Create(filepath.Join(profiles, name+".pprof"))
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(pprof.Lookup(name).WriteTo(f, 0), f.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// measure runs the job in processes of its own and prints its stages.
+func measure(c config, partitions string) error {
+	input := filepath.Join(c.dir, fmt.Sprintf("trips-%d-%g.ndjson", c.rows, c.dirt))
+	size, err := taxi.WriteFile(input, c.rows, taxi.NewGenerator(1, taxi.Dirt{Share: c.dirt}))
+	if err != nil {
+		return err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	var total tally
+	var wall, cpu, kernel time.Duration
+	var peak int64
+	for n := range c.runs {
+		profiles := filepath.Join(c.dir, fmt.Sprintf("profile-%s-%d", partitions, n+1))
+		if err := os.MkdirAll(profiles, 0o755); err != nil {
+			return err
+		}
+		cmd := exec.Command(self, "-dir", c.dir, "-rows", strconv.FormatInt(c.rows, 10), "-threads", strconv.Itoa(c.threads),
+			"-stream-memory", strconv.FormatInt(c.memory, 10), "run", input, partitions, profiles)
+		cmd.Stderr = os.Stderr
+		begun := time.Now()
+		if err := cmd.Run(); err != nil {
+			return fmt.Errorf("run the job: %w", err)
+		}
+		wall += time.Since(begun)
+		kernel += cmd.ProcessState.SystemTime()
+		cpu += cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+		if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
+			peak = max(peak, usage.Maxrss*1024)
+		}
+		if err := total.add(filepath.Join(profiles, "cpu.pprof")); err != nil {
+			return err
+		}
+	}
+	runs := float64(c.runs)
+	mb := float64(size) / 1e6
+	fmt.Printf("%s partitions, %d events, %.0f MB, %d cores: %.2f s, CPU %.2f s (%.0f MB/s a core; %.2f s in the kernel), peak %.0f MB; means of %d\n",
+		partitions, c.rows, mb, c.threads, wall.Seconds()/runs, cpu.Seconds()/runs, mb/(cpu.Seconds()/runs), kernel.Seconds()/runs, float64(peak)/1e6, c.runs)
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, "stage\tCPU s\tshare\tMB/s\t")
+	for i, s := range stages {
+		share := float64(total.stage[i]) / float64(max(total.samples, 1))
+		seconds := share * cpu.Seconds() / runs
+		rate := "-"
+		if seconds > 0 {
+			rate = fmt.Sprintf("%.0f", mb/seconds)
+		}
+		fmt.Fprintf(w, "%s\t%.3f\t%.1f %%\t%s\t\n", s.name, seconds, 100*share, rate)
+	}
+	return w.Flush()
+}
