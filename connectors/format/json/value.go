@@ -345,12 +345,7 @@ func (p *predictor) copyText(c *column, i, row int) int {
 	}
 	i++
 	if c.Codes != nil {
-		if end := p.intern(c, i, row); end > 0 {
-			return end
-		}
-		if c.Plain(row) != nil {
-			return 0
-		}
+		return p.intern(c, i, row)
 	}
 	start := int(c.Offsets[row])
 	if start+maxQuick > len(c.Content) {
@@ -388,8 +383,8 @@ func (p *predictor) copyText(c *column, i, row int) int {
 	return i + n + 1
 }
 
-// intern writes the code of a string, from behind the quote; 0 where the column
-// has to go on without codes.
+// intern writes the code of a string, from behind the quote; 0 where that has
+// escapes, is long, or is one more than the dictionary holds.
 func (p *predictor) intern(c *column, i, row int) int {
 	b := p.text
 	x, y := b.word(i), b.word(i+8)

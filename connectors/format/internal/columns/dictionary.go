@@ -138,10 +138,16 @@ func (c *Builder) Plain(row int) error {
 			return err
 		}
 	}
+	d.giveUp()
+	return nil
+}
+
+// giveUp forgets the strings; batches are of text for a while.
+func (d *dictionary) giveUp() {
 	d.on, d.pause = false, internPause
 	d.entries = d.entries[:0]
 	clear(d.table[:])
-	return nil
+	d.release()
 }
 
 // learn looks whether a batch of text would rather have been one of codes.
@@ -169,9 +175,7 @@ func (d *dictionary) learn(c *Builder, rows int) {
 		}
 	}
 	if !d.on {
-		d.pause = internPause
-		d.entries = d.entries[:0]
-		clear(d.table[:])
+		d.giveUp()
 	}
 }
 
