@@ -31,6 +31,7 @@ func TestAcceptance(t *testing.T) {
 	e.s3.CreateBucket(bucket)
 	t.Run("Journey", e.testJourney)
 	t.Run("Outages", e.testOutages)
+	t.Run("Zombies", e.testZombies)
 	t.Run("Logins", e.testLogins)
 	t.Run("WrongCredentials", e.testWrongCredentials)
 	t.Run("Starts", e.testStarts)
