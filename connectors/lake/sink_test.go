@@ -2,6 +2,7 @@ package lake_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -24,6 +25,7 @@ import (
 
 	"github.com/leatdb/leat/connectors"
 	"github.com/leatdb/leat/connectors/lake"
+	"github.com/leatdb/leat/internal/objectstore"
 	"github.com/leatdb/leat/sql/sqlerror"
 )
 
@@ -359,14 +361,21 @@ func manyPartitionsTest(t *testing.T, newDir func() string) {
 func TestStream_ManyCommits(t *testing.T) { eachFormat(t, manyCommitsTest) }
 
 func manyCommitsTest(t *testing.T, newDir func() string) {
+	const (
+		round = maintainEvery
+		// perDataFile is how much more of the table's list of data files a commit
+		// carries for each of them, since tidying up writes that list every round.
+		perDataFile = 8
+	)
 	commits := 300
 	if os.Getenv("LEAT_LONG") != "" {
 		commits = 5000
 	} else if testing.Short() {
-		commits = 120
+		commits = 200
 	}
 	dir := newDir()
-	sink := openSink(t, dir, nil)
+	traffic := &meteredStore{}
+	sink := openSink(t, dir, traffic.wrap)
 	spec := tripSpec("s1")
 	spec.Lanes, spec.Partition = 1, nil
 	c, err := connectors.LookupSink("s3")
@@ -378,6 +387,7 @@ func manyCommitsTest(t *testing.T, newDir func() string) {
 	defer stream.Close()
 	state, _ := mustBegin(t, stream)
 	var spent []time.Duration
+	var moved []int64 // bytes that a round of commits has read and written
 	most := 0
 	for i := range commits {
 		if err := stream.Writer(0).Write(t.Context(), trips(memory.DefaultAllocator, int64(i+1), int64(i+1))); err != nil {
@@ -393,6 +403,9 @@ func manyCommitsTest(t *testing.T, newDir func() string) {
 			t.Fatal(err)
 		}
 		spent = append(spent, time.Since(start))
+		if len(spent)%round == 0 {
+			moved = append(moved, traffic.bytes.Swap(0)/round)
+		}
 		if i%10 == 0 {
 			names, err := filepath.Glob(filepath.Join(dir, "lake/trips/metadata/*"))
 			if err != nil {
@@ -402,14 +415,91 @@ func manyCommitsTest(t *testing.T, newDir func() string) {
 		}
 	}
 	median := func(d []time.Duration) time.Duration { d = slices.Clone(d); slices.Sort(d); return d[len(d)/2] }
-	t.Logf("%d commits: median %v in the first fifth, %v in the last, at most %d metadata files",
-		commits, median(spent[:commits/5]), median(spent[commits-commits/5:]), most)
+	// Until the first expiry the metadata grows to what it then stays.
+	early, late := slices.Max(moved[:3]), moved[len(moved)-1]
+	t.Logf("%d commits: median %v in the first fifth, %v in the last, at most %d metadata files; each moves %d bytes early and %d late",
+		commits, median(spent[:commits/5]), median(spent[commits-commits/5:]), most, early, late)
+	if allowed := early + early/4 + int64(commits)*perDataFile; late > allowed {
+		t.Errorf("a commit moves %d bytes after %d commits, and %d early: more than %d", late, commits, early, allowed)
+	}
 	if most > 2*152+30 {
 		t.Errorf("the metadata folder grew to %d files", most)
 	}
 	if got := len(readColumn(t, sink.Lake(), "trips", 0)); got != commits {
 		t.Errorf("%d rows landed, want %d", got, commits)
 	}
+}
+
+// maintainEvery is after how many commits the sink tidies up.
+const maintainEvery = 50
+
+// meteredStore counts the bytes that go to a store and come from it, but for
+// those that are staged.
+type meteredStore struct {
+	objectstore.Stager
+	bytes *atomic.Int64
+}
+
+// wrap makes s the metered form of a store.
+func (s *meteredStore) wrap(inner objectstore.Store) objectstore.Store {
+	s.Stager, s.bytes = inner.(objectstore.Stager), &atomic.Int64{}
+	return s
+}
+
+func (s *meteredStore) At(uri string) (objectstore.Store, error) {
+	inner, err := s.Stager.At(uri)
+	if err != nil {
+		return nil, err
+	}
+	return &meteredStore{inner.(objectstore.Stager), s.bytes}, nil
+}
+
+func (s *meteredStore) Get(ctx context.Context, key string) ([]byte, error) {
+	data, err := s.Stager.Get(ctx, key)
+	s.bytes.Add(int64(len(data)))
+	return data, err
+}
+
+func (s *meteredStore) Put(ctx context.Context, key string, data []byte, opts objectstore.PutOptions) (objectstore.Info, error) {
+	s.bytes.Add(int64(len(data)))
+	return s.Stager.Put(ctx, key, data, opts)
+}
+
+func (s *meteredStore) Open(ctx context.Context, key string) (objectstore.Reader, error) {
+	r, err := s.Stager.Open(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	return &meteredReader{r, s.bytes}, nil
+}
+
+func (s *meteredStore) Create(ctx context.Context, key string, opts objectstore.WriterOptions) (objectstore.Writer, error) {
+	w, err := s.Stager.Create(ctx, key, opts)
+	if err != nil {
+		return nil, err
+	}
+	return &meteredWriter{w, s.bytes}, nil
+}
+
+type meteredReader struct {
+	objectstore.Reader
+	bytes *atomic.Int64
+}
+
+func (r *meteredReader) ReadAt(p []byte, off int64) (int, error) {
+	n, err := r.Reader.ReadAt(p, off)
+	r.bytes.Add(int64(n))
+	return n, err
+}
+
+type meteredWriter struct {
+	objectstore.Writer
+	bytes *atomic.Int64
+}
+
+func (w *meteredWriter) Write(ctx context.Context, p []byte) error {
+	w.bytes.Add(int64(len(p)))
+	return w.Writer.Write(ctx, p)
 }
 
 // TestStream_DeadLettersAreKeptWhole writes letters that are long, empty and no
