@@ -44,6 +44,13 @@ CREATE TABLE settings (
   key   TEXT PRIMARY KEY,
   value TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+`, `
+CREATE TABLE secrets (
+  key        TEXT PRIMARY KEY,   -- the name, folded
+  name       TEXT NOT NULL,
+  sealed     BLOB NOT NULL,      -- encrypted
+  created_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 `}
 
 // prepare checks that the file is a sound catalog and brings it to the newest

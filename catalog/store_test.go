@@ -388,7 +388,7 @@ func TestOpen_Versions(t *testing.T) {
 func TestOpen_FailedMigrationChangesNothing(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "leat.db")
 	bad := append(append([]string(nil), catalog.Migrations...), "CREATE TABLE more (x INTEGER); SELECT nonsense")
-	if _, err := catalog.OpenWith(path, nil, bad); err == nil || !strings.Contains(err.Error(), "migrate to version 2") {
+	if _, err := catalog.OpenWith(path, nil, bad); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("migrate to version %d", len(catalog.Migrations)+1)) {
 		t.Fatalf("Open with a failing migration: %v", err)
 	}
 	openStore(t, path)

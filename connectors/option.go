@@ -3,6 +3,7 @@ package connectors
 import (
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"os"
 	"slices"
@@ -132,6 +133,16 @@ type RawOption struct {
 	Name         string
 	Value        string
 	NamePos, Pos sqlerror.Position
+	// Secret names the secret that the option was taken from: its value is not
+	// shown, whatever it is.
+	Secret string
+}
+
+func (r RawOption) origin() string {
+	if r.Secret == "" {
+		return ""
+	}
+	return " of secret " + r.Secret
 }
 
 // Options are checked option values by name. Getters fall back to the spec's
@@ -139,6 +150,7 @@ type RawOption struct {
 type Options struct {
 	spec   Spec
 	values map[string]string // expanded
+	hidden map[string]bool   // came from a secret
 	order  []string
 }
 
@@ -147,11 +159,11 @@ type Options struct {
 // wrong type or outside the choices, each with its position. ${env:NAME} and
 // ${file:/path} are expanded.
 func (s Spec) NewOptions(raw []RawOption) (Options, error) {
-	o := Options{spec: s, values: map[string]string{}}
+	o := Options{spec: s, values: map[string]string{}, hidden: map[string]bool{}}
 	for _, r := range raw {
 		spec := s.Find(r.Name)
 		if spec == nil {
-			e := sqlerror.Userf(sqlerror.CodeUnknownOption, "unknown option %q", r.Name).At(r.NamePos)
+			e := sqlerror.Userf(sqlerror.CodeUnknownOption, "unknown option %q%s", r.Name, r.origin()).At(r.NamePos)
 			if near := sqlerror.Nearest(r.Name, s.Names()); near != "" {
 				return o, e.WithHint("did you mean %q?", near)
 			}
@@ -166,17 +178,17 @@ func (s Spec) NewOptions(raw []RawOption) (Options, error) {
 		}
 		value, err := Expand(r.Value)
 		if err != nil {
-			return o, sqlerror.Userf(sqlerror.CodeBadOption, "option %q: %w", name, err).At(r.Pos)
+			return o, sqlerror.Userf(sqlerror.CodeBadOption, "option %q%s: %w", name, r.origin(), err).At(r.Pos)
 		}
 		value, err = spec.check(value)
 		switch {
 		case err == nil:
-		case spec.Secret:
-			return o, sqlerror.Userf(sqlerror.CodeBadOption, "option %q: its value does not fit", name).At(r.Pos).WithHint("%s", spec.Doc)
+		case spec.Secret || r.Secret != "":
+			return o, sqlerror.Userf(sqlerror.CodeBadOption, "option %q%s: its value does not fit", name, r.origin()).At(r.Pos).WithHint("%s", spec.Doc)
 		default:
 			return o, sqlerror.Userf(sqlerror.CodeBadOption, "option %q: %w", name, err).At(r.Pos)
 		}
-		o.values[name] = value
+		o.values[name], o.hidden[name] = value, r.Secret != ""
 		o.order = append(o.order, name)
 	}
 	for i := range s {
@@ -279,13 +291,13 @@ func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'
 // Over returns the options with those of above laid over them; the result
 // knows the options of both specs.
 func (o Options) Over(above Options) Options {
-	merged := Options{spec: o.spec.With(above.spec), values: map[string]string{}}
+	merged := Options{spec: o.spec.With(above.spec), values: map[string]string{}, hidden: map[string]bool{}}
 	for _, from := range []Options{o, above} {
 		for _, name := range from.order {
 			if _, ok := merged.values[name]; !ok {
 				merged.order = append(merged.order, name)
 			}
-			merged.values[name] = from.values[name]
+			merged.values[name], merged.hidden[name] = from.values[name], from.hidden[name]
 		}
 	}
 	return merged
@@ -299,7 +311,7 @@ func (o Options) Format(f fmt.State, _ rune) {
 			fmt.Fprint(f, ", ")
 		}
 		value := o.values[name]
-		if spec := o.spec.Find(name); spec != nil && spec.Secret {
+		if spec := o.spec.Find(name); spec != nil && spec.Secret || o.hidden[name] {
 			value = redacted
 		}
 		fmt.Fprintf(f, "%s = %s", name, quote(value))
@@ -324,6 +336,14 @@ func (o Options) String(name string) string {
 		return spec.Default
 	}
 	return ""
+}
+
+// Public is the option's text for people to see: not what a secret held.
+func (o Options) Public(name string) string {
+	if spec := o.spec.Find(name); o.hidden[name] || spec != nil && spec.Secret && o.Has(name) {
+		return redacted
+	}
+	return o.String(name)
 }
 
 // Bool is the option as a boolean; unset is false.
@@ -455,9 +475,20 @@ func FormatSize(n int64) string {
 // maxSecretFile bounds what ${file:…} reads.
 const maxSecretFile = 1 << 20
 
-// Expand replaces ${env:NAME} by an environment variable and ${file:/path} by a
-// file's content without its last line break. Unset variables and unreadable
-// files are errors that name them; "$${" stands for a literal "${".
+// substitutions are those beside ${env:…} and ${file:…}, by kind.
+var substitutions = map[string]func(name string) (string, error){}
+
+// RegisterSubstitution lets values of options refer to something outside by
+// ${kind:name}. It is called by init functions. The function's errors name what
+// was referred to and never hold the value.
+func RegisterSubstitution(kind string, value func(name string) (string, error)) {
+	substitutions[kind] = value
+}
+
+// Expand replaces ${env:NAME} by an environment variable, ${file:/path} by a
+// file's content without its last line break, and what RegisterSubstitution has
+// added. Unset variables and unreadable files are errors that name them; "$${"
+// stands for a literal "${".
 func Expand(value string) (string, error) {
 	var b strings.Builder
 	for {
@@ -492,7 +523,16 @@ func Expand(value string) (string, error) {
 			}
 			b.WriteString(v)
 		default:
-			return "", fmt.Errorf("unknown substitution ${%s:…}; known are ${env:NAME} and ${file:/path}", kind)
+			find := substitutions[kind]
+			if find == nil {
+				known := append([]string{"env", "file"}, slices.Sorted(maps.Keys(substitutions))...)
+				return "", fmt.Errorf("unknown substitution ${%s:…}; known are ${%s:…}", kind, strings.Join(known, ":…}, ${"))
+			}
+			v, err := find(name)
+			if err != nil {
+				return "", err
+			}
+			b.WriteString(v)
 		}
 		value = value[i+end+1:]
 	}

@@ -25,7 +25,7 @@ type CheckResult struct {
 // brokers answer and topics exist, that buckets and catalogs take the
 // credentials. It neither opens nor locks the data directory dir, so that it
 // works beside a process that has it open; sinks write and remove a small
-// object. Streams among the definitions are left out. Results come in the order
+// object. Streams among the definitions are left out; secrets are used. Results come in the order
 // of the definitions; errors may be retryable, as sqlerror.IsRetryable says.
 func Check(ctx context.Context, dir string, defs []sql.Definition) []CheckResult {
 	db := &DB{
@@ -34,6 +34,11 @@ func Check(ctx context.Context, dir string, defs []sql.Definition) []CheckResult
 	}
 	db.ctx, db.cancel = context.WithCancel(ctx)
 	defer db.cancel()
+	for _, def := range defs {
+		if def, ok := def.(*sql.CreateSecret); ok {
+			db.unstored = append(db.unstored, def)
+		}
+	}
 	// Sources may take their columns from each other, in any order.
 	problems := map[*sql.CreateSource]error{}
 	for range defs {

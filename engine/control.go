@@ -78,6 +78,8 @@ func (db *DB) drop(ctx context.Context, stmt *sql.Drop) (*result, error) {
 		delete(db.sinks, strings.ToLower(name))
 		db.mu.Unlock()
 		return r, s.close()
+	case sql.KindSecret:
+		return db.dropSecret(ctx, stmt)
 	case sql.KindStream:
 		s := db.stream(name)
 		if s == nil {
@@ -303,7 +305,7 @@ func (db *DB) alterStream(ctx context.Context, stmt *sql.AlterStream) (*result, 
 			changed.Options = append(changed.Options, o)
 		}
 	}
-	own, err := spec.NewOptions(rawOptions(changed.Options))
+	own, err := spec.NewOptions(plainOptions(changed.Options))
 	if err != nil {
 		return nil, aboutStream(err, s)
 	}

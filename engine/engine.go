@@ -107,6 +107,8 @@ type DB struct {
 	sources map[string]*source // by lower-case name
 	sinks   map[string]*sink
 	streams map[string]*stream
+	// unstored are secrets that stand beside definitions which are only checked.
+	unstored []*sql.CreateSecret
 
 	runs      sync.WaitGroup // of streams
 	ctx       context.Context

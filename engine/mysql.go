@@ -301,7 +301,7 @@ func (db *DB) authorize(ctx *gms.Context, stmt sql.Statement) error {
 	switch stmt.(type) {
 	case *sql.Show, *sql.ShowCreate, *sql.Describe, *sql.Explain:
 		need = gms.PrivilegeType_Select
-	case *sql.CreateSource, *sql.CreateSink, *sql.CreateStream:
+	case *sql.CreateSource, *sql.CreateSink, *sql.CreateStream, *sql.CreateSecret:
 		need = gms.PrivilegeType_Create
 	case *sql.Drop:
 		need = gms.PrivilegeType_Drop

@@ -28,6 +28,7 @@ func instant(name string) types.Column {
 // The columns of the statements that return rows.
 var (
 	sourcesColumns = types.Schema{text("source"), text("connector"), text("format"), integer("columns"), text("streams"), text("problem")}
+	secretsColumns = types.Schema{text("secret"), text("used_by")}
 	sinksColumns   = types.Schema{text("sink"), text("connector"), text("path"), text("table_format"), text("streams"), text("problem")}
 	streamsColumns = types.Schema{
 		text("stream"), text("state"), text("source"), text("target"), text("progress"),
@@ -48,6 +49,8 @@ func resultColumns(stmt sql.Statement) types.Schema {
 			return sourcesColumns
 		case sql.KindSink:
 			return sinksColumns
+		case sql.KindSecret:
+			return secretsColumns
 		}
 		return streamsColumns
 	case *sql.ShowCreate:
@@ -73,6 +76,8 @@ func (db *DB) show(ctx context.Context, stmt *sql.Show) (*result, error) {
 			r.rows = append(r.rows, db.sinkRow(db.sink(name)))
 		case sql.KindStream:
 			r.rows = append(r.rows, streamRow(db.stream(name)))
+		case sql.KindSecret:
+			r.rows = append(r.rows, []any{name, strings.Join(db.secretUsers(name), ", ")})
 		}
 	}
 	return r, nil
@@ -109,7 +114,7 @@ func (db *DB) sinkRow(s *sink) []any {
 			streams = append(streams, st.name)
 		}
 	}
-	row := []any{s.name, nil, s.options.String("path"), s.options.String("table_format"), strings.Join(streams, ", "), nil}
+	row := []any{s.name, nil, s.options.Public("path"), s.options.String("table_format"), strings.Join(streams, ", "), nil}
 	if s.connector != nil {
 		row[1] = s.connector.Name
 	}
@@ -340,7 +345,7 @@ func (db *DB) explain(ctx context.Context, stmt *sql.Explain) (*result, error) {
 	}
 	s := db.newStream(stmt.Stream)
 	info := planner.ExplainInfo{
-		Sink: s.sink, Table: s.table, Path: p.sink.options.String("path"), TableFormat: p.sink.options.String("table_format"),
+		Sink: s.sink, Table: s.table, Path: p.sink.options.Public("path"), TableFormat: p.sink.options.String("table_format"),
 		Compression: p.options.String("compression"), CommitInterval: p.options.Duration("commit_interval"),
 		TargetFileSize: p.options.Size("target_file_size"), Lanes: p.lanes(db),
 		Connector: p.source.connector.Name, Format: p.source.format.Name, Splits: -1,

@@ -44,9 +44,13 @@ func (db *DB) newSink(def *sql.CreateSink) (*sink, error) {
 	if s.connector, err = connectors.LookupSink(connector.Value); err != nil {
 		return nil, sqlerror.As(err).At(connector.Pos).About(about)
 	}
-	spec := s.connector.Spec.With(connectors.Spec{{Name: "connector", Doc: "The kind of sink."}})
-	if s.options, err = spec.NewOptions(rawOptions(def.Options)); err != nil {
-		if e := sqlerror.As(err); e != nil {
+	spec := s.connector.Spec.With(connectors.Spec{{Name: "connector", Doc: "The kind of sink."}}, secretSpec)
+	raw, err := db.rawOptions(def.Options)
+	if err == nil {
+		s.options, err = spec.NewOptions(raw)
+	}
+	if err != nil {
+		if e := outermost(err); e != nil {
 			return nil, e.At(def.Name.Pos).About(about)
 		}
 		return nil, fmt.Errorf("%s: %w", about, err)

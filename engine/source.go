@@ -38,14 +38,6 @@ const (
 	pushBytes     = 16 << 20
 )
 
-func rawOptions(options []sql.Option) []connectors.RawOption {
-	raw := make([]connectors.RawOption, len(options))
-	for i, o := range options {
-		raw[i] = connectors.RawOption(o)
-	}
-	return raw
-}
-
 // optionValue finds an option that decides which options there are, its
 // substitutions made. One that cannot be made stays as it is written, to be
 // reported when all options are read.
@@ -78,7 +70,7 @@ func (db *DB) newSource(def *sql.CreateSource) (*source, error) {
 	if s.connector, err = connectors.LookupSource(connector.Value); err != nil {
 		return nil, aboutSource(err, s.name, connector.Pos)
 	}
-	spec := s.connector.Spec.With(connectors.SourceOptions)
+	spec := s.connector.Spec.With(connectors.SourceOptions, secretSpec)
 	formatName := s.connector.FormatDefault
 	if f, ok := optionValue(def.Options, "format"); ok {
 		formatName = f.Value
@@ -90,7 +82,11 @@ func (db *DB) newSource(def *sql.CreateSource) (*source, error) {
 		}
 		spec = spec.With(s.format.Spec)
 	}
-	if s.options, err = spec.NewOptions(rawOptions(def.Options)); err != nil {
+	raw, err := db.rawOptions(def.Options)
+	if err != nil {
+		return nil, aboutSource(err, s.name, def.Name.Pos)
+	}
+	if s.options, err = spec.NewOptions(raw); err != nil {
 		return nil, aboutSource(err, s.name, def.Name.Pos)
 	}
 	if s.format == nil {
@@ -341,6 +337,8 @@ func (db *DB) names(kind sql.Kind) []string {
 		for _, s := range db.streams {
 			names = append(names, s.name)
 		}
+	case sql.KindSecret:
+		names = db.secretNames()
 	}
 	slices.Sort(names)
 	return names

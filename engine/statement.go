@@ -26,6 +26,8 @@ func (db *DB) execute(ctx *gms.Context, stmt sql.Statement, script bool) (*resul
 		return db.define(ctx, stmt, script, func(r *result, old *catalog.Object) error { return db.createSink(ctx, stmt, r, old) })
 	case *sql.CreateStream:
 		return db.define(ctx, stmt, script, func(r *result, old *catalog.Object) error { return db.createStream(ctx, stmt, r, old) })
+	case *sql.CreateSecret:
+		return db.createSecret(ctx, stmt, script)
 	case *sql.Drop:
 		return db.drop(ctx, stmt)
 	case *sql.StartStream:
@@ -129,6 +131,9 @@ func (db *DB) redactor(def sql.Definition) func(string) bool {
 		}
 	}
 	return func(option string) bool {
+		if option == secretOption {
+			return false // a name
+		}
 		o := spec.Find(option)
 		if o != nil {
 			return o.Secret

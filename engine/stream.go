@@ -137,7 +137,7 @@ func (db *DB) planStream(ctx context.Context, def *sql.CreateStream) (*planned, 
 		return nil, sink.err
 	}
 	spec := streamOptions.With(sink.connector.StreamSpec)
-	own, err := spec.NewOptions(rawOptions(def.Options))
+	own, err := spec.NewOptions(plainOptions(def.Options))
 	if err != nil {
 		if e := sqlerror.As(err); e != nil {
 			return nil, e.At(def.Name.Pos).About(about)

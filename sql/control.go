@@ -103,15 +103,19 @@ func (p *parser) dispatchShow(second Token) func() (Statement, error) {
 	return misspelled(second, showWords, mysqlShows)
 }
 
-var showWords = []string{"SOURCES", "SINKS", "STREAMS"}
+var showWords = []string{"SOURCES", "SINKS", "STREAMS", "SECRETS"}
 
 func (p *parser) parseShowCreate() (Statement, error) {
 	if err := p.expectWords("SHOW", "CREATE"); err != nil {
 		return nil, err
 	}
+	at := p.tok.Pos
 	kind, err := p.kind()
 	if err != nil {
 		return nil, err
+	}
+	if kind == KindSecret {
+		return nil, sqlerror.Userf(sqlerror.CodeSyntax, "what a secret holds is never shown").At(at).WithHint("SHOW SECRETS lists their names")
 	}
 	name, err := p.objectName(kind, false)
 	return &ShowCreate{Kind: kind, Name: name}, err
@@ -126,7 +130,11 @@ func (p *parser) parseShow() (Statement, error) {
 		return nil, err
 	}
 	if p.tok.IsWord("WHERE") {
-		return nil, p.unexpected("LIKE or the end of the statement").WithHint("SELECT … FROM leat.%ss WHERE … takes conditions", s.Kind)
+		e := p.unexpected("LIKE or the end of the statement")
+		if s.Kind == KindSecret {
+			return nil, e
+		}
+		return nil, e.WithHint("SELECT … FROM leat.%ss WHERE … takes conditions", s.Kind)
 	}
 	var err error
 	if s.HasLike, err = p.acceptWord("LIKE"); err != nil || !s.HasLike {

@@ -295,3 +295,22 @@ func (s *ReplayDeadLetters) print(p printer) string {
 	}
 	return p.String()
 }
+
+// Format implements Statement.
+func (s *CreateSecret) Format(redact func(option string) bool) string {
+	p := printer{redact: redact}
+	p.secret(s)
+	return p.String()
+}
+
+// Normal implements Statement.
+func (s *CreateSecret) Normal() string {
+	p := printer{normal: true}
+	p.secret(s)
+	return p.String()
+}
+
+func (p *printer) secret(s *CreateSecret) {
+	p.words("CREATE SECRET ", QuoteName(s.Name.Name))
+	p.options(" WITH", s.Options)
+}

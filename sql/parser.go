@@ -206,7 +206,7 @@ func (p *parser) dispatch() func() (Statement, error) {
 	return nil
 }
 
-var kindWords = []string{"SOURCE", "SINK", "STREAM"}
+var kindWords = []string{"SOURCE", "SINK", "STREAM", "SECRET"}
 
 func isObjectKind(t Token) bool {
 	return t.Kind == Word && slices.Contains(kindWords, strings.ToUpper(t.Text))
@@ -243,10 +243,10 @@ func (p *parser) end() error {
 	return e
 }
 
-// kind reads SOURCE, SINK or STREAM.
+// kind reads SOURCE, SINK, STREAM or SECRET.
 func (p *parser) kind() (Kind, error) {
 	if !isObjectKind(p.tok) {
-		return "", p.unexpected("SOURCE, SINK or STREAM", kindWords...)
+		return "", p.unexpected("SOURCE, SINK, STREAM or SECRET", kindWords...)
 	}
 	kind := Kind(strings.ToLower(p.tok.Text))
 	return kind, p.advance()
@@ -266,7 +266,7 @@ func (p *parser) name(what string) (Ident, error) {
 	return name, p.advance()
 }
 
-// objectName reads the name of an existing source, sink or stream, or of one to
+// objectName reads the name of an existing source, sink, stream or secret, or of one to
 // create, which has to follow the rules for names.
 func (p *parser) objectName(kind Kind, create bool) (Ident, error) {
 	name, err := p.name("the name of the " + string(kind))
@@ -324,6 +324,9 @@ func (p *parser) parseCreate() (Statement, error) {
 	case KindSink:
 		s := &CreateSink{OrReplace: orReplace, IfNotExists: ifNotExists, Name: name}
 		return s, p.sinkBody(s)
+	case KindSecret:
+		s := &CreateSecret{OrReplace: orReplace, IfNotExists: ifNotExists, Name: name}
+		return s, p.secretBody(s)
 	}
 	s := &CreateStream{OrReplace: orReplace, IfNotExists: ifNotExists, Name: name}
 	return s, p.streamBody(s)
@@ -353,6 +356,15 @@ func (p *parser) sinkBody(s *CreateSink) error {
 	}
 	if !p.tok.IsWord("WITH") {
 		return p.unexpected("WITH and the options", "WITH").WithHint("a sink needs WITH (connector = '…', …)")
+	}
+	var err error
+	s.Options, err = p.options("WITH")
+	return err
+}
+
+func (p *parser) secretBody(s *CreateSecret) error {
+	if !p.tok.IsWord("WITH") {
+		return p.unexpected("WITH and the options", "WITH").WithHint("a secret needs WITH (option = 'value', …)")
 	}
 	var err error
 	s.Options, err = p.options("WITH")

@@ -4,7 +4,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/leatdb/leat/connectors"
 	"github.com/leatdb/leat/sql"
 	"github.com/leatdb/leat/sql/sqlerror"
 	"github.com/leatdb/leat/sql/types"
@@ -72,9 +71,6 @@ func TestParse_CreateSource(t *testing.T) {
 	}
 	if o := s.Options[1]; o.NamePos != at(7, 30) || o.Pos != at(7, 40) {
 		t.Errorf("positions of brokers=%v %v", o.NamePos, o.Pos)
-	}
-	if raw := connectors.RawOption(s.Options[0]); raw.Value != "kafka" {
-		t.Errorf("RawOption=%+v", raw)
 	}
 	if schema := s.Schema(); !schema[3].Type.Equal(types.NewDecimal(10, 2)) || schema.Index("FARE") != 3 {
 		t.Errorf("Schema=%+v", schema)

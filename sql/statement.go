@@ -45,6 +45,7 @@ const (
 	KindSource Kind = "source"
 	KindSink   Kind = "sink"
 	KindStream Kind = "stream"
+	KindSecret Kind = "secret"
 )
 
 // Keyword is the kind as it stands in a statement.
@@ -57,8 +58,7 @@ type Ident struct {
 }
 
 // Option is one option of a WITH or SET clause as the user wrote it, its value
-// as text. NamePos is where the name begins, Pos where the value does. It
-// converts to connectors.RawOption.
+// as text. NamePos is where the name begins, Pos where the value does.
 type Option struct {
 	Name         string
 	Value        string
@@ -98,6 +98,14 @@ type CreateSink struct {
 	Options                []Option
 }
 
+// CreateSecret is CREATE SECRET: options that sources and sinks take by its name
+// and that are never shown.
+type CreateSecret struct {
+	OrReplace, IfNotExists bool
+	Name                   Ident
+	Options                []Option
+}
+
 // CreateStream is CREATE STREAM.
 type CreateStream struct {
 	OrReplace, IfNotExists bool
@@ -126,7 +134,7 @@ type PartitionExpr struct {
 	NamePos  sqlerror.Position
 }
 
-// Drop is DROP SOURCE, SINK or STREAM.
+// Drop is DROP SOURCE, SINK, STREAM or SECRET.
 type Drop struct {
 	Kind     Kind
 	IfExists bool
@@ -202,6 +210,15 @@ func (s *CreateSink) Replaces() bool { return s.OrReplace }
 
 // SkipsExisting implements Definition.
 func (s *CreateSink) SkipsExisting() bool { return s.IfNotExists }
+
+// Object implements Definition.
+func (s *CreateSecret) Object() (Kind, Ident) { return KindSecret, s.Name }
+
+// Replaces implements Definition.
+func (s *CreateSecret) Replaces() bool { return s.OrReplace }
+
+// SkipsExisting implements Definition.
+func (s *CreateSecret) SkipsExisting() bool { return s.IfNotExists }
 
 // Object implements Definition.
 func (s *CreateStream) Object() (Kind, Ident) { return KindStream, s.Name }

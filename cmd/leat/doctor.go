@@ -290,8 +290,11 @@ func (d *doctor) readDefinitions(ctx context.Context) {
 }
 
 func (d *doctor) add(def sql.Definition) {
-	_, name := def.Object()
+	kind, name := def.Object()
 	key := strings.ToLower(name.Name)
+	if kind == sql.KindSecret {
+		key = "secret " + key // others may have the same name
+	}
 	if _, known := d.defs[key]; !known {
 		d.names = append(d.names, key)
 	}

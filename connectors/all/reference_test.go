@@ -38,7 +38,8 @@ func reference() string {
 Made of the program's own specifications by ` + "`make reference`" + `. An option that is not listed here is refused, with the nearest one that is.
 
 Durations are written as ` + "`500ms`, `10s`, `1h30m`, `7d`; sizes as `4096`, `128MB` (powers of 1000), `64MiB` (powers of 1024)" + `; lists are separated by commas.
-` + "`${env:NAME}` and `${file:/path}` may stand anywhere in a value" + `. Secrets are never printed.
+` + "`${env:NAME}`, `${file:/path}` and `${aws-secret:name#key}` (AWS Secrets Manager) may stand anywhere in a value" + `. Secrets are never printed.
+` + "`secret = 'name'`" + ` takes the options of a secret that CREATE SECRET has stored; none of them may be given beside it.
 
 ## Every source
 

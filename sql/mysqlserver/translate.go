@@ -94,6 +94,9 @@ func self(c *mysql.Conn) string {
 // secrets are texts behind words that announce a secret. A text may be cut off.
 var secrets = regexp.MustCompile(`(?is)((?:IDENTIFIED\s+(?:WITH\s+\S+\s+)?(?:BY|AS)|\bPASSWORD\s*(?:FOR\s+(?:` + account + `))?\s*:?=|\bPASSWORD\s*\(|\w*(?:password|secret|token|credential|private_key|access_key)\w*\s*=)\s*(?:PASSWORD\s*\(\s*)?)(?:'(?:[^'\\]|\\.|'')*(?:'|$)|"(?:[^"\\]|\\.|"")*(?:"|$))`)
 
+// createSecret begins a statement whose options are all secrets.
+var createSecret = regexp.MustCompile(`(?is)\bCREATE\s+(?:OR\s+REPLACE\s+)?SECRET\b`)
+
 // longestShown bounds what others see of a statement.
 const longestShown = 16 << 10
 
@@ -101,6 +104,9 @@ const longestShown = 16 << 10
 // in the log.
 func withoutSecrets(text string) string {
 	end := ""
+	if at := createSecret.FindStringIndex(text); at != nil {
+		text, end = text[:at[1]], " …"
+	}
 	if len(text) > longestShown {
 		text, end = strings.ToValidUTF8(text[:longestShown], ""), "…"
 	}

@@ -45,5 +45,6 @@ func TestWithoutSecrets(t *testing.T) {
 	f("SET PASSWORD FOR a@'%' = PASSWORD('hush')", "SET PASSWORD FOR a@'%' = PASSWORD('***')")
 	f("WITH (sasl_username = 'me', sasl_password = 'hu''sh', secret_access_key='hush')", "WITH (sasl_username = 'me', sasl_password = '***', secret_access_key='***')")
 	f("SET PASSWORD = 'hu"+strings.Repeat("sh", longestShown), "SET PASSWORD = '***'…")
+	f("/* x */ create or replace  secret s WITH (brokers = 'hush')", "/* x */ create or replace  secret …")
 	f("SELECT password FROM t WHERE name = 'a'", "SELECT password FROM t WHERE name = 'a'")
 }
