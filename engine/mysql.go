@@ -31,7 +31,7 @@ const libraryUser = "leat-internal"
 // adhocRule: it takes that only while this list is empty.
 func init() {
 	analyzer.AlwaysBeforeDefault = append(analyzer.AlwaysBeforeDefault, analyzer.Rule{
-		Id: adhocRule + 1,
+		Id: noShortCutRule,
 		Apply: func(_ *gms.Context, _ *analyzer.Analyzer, n gms.Node, _ *plan.Scope, _ analyzer.RuleSelector, _ *gms.QueryFlags) (gms.Node, transform.TreeIdentity, error) {
 			return n, transform.SameTree, nil
 		},
@@ -46,6 +46,7 @@ func (db *DB) openMySQL(ctx context.Context) error {
 	a := analyzer.NewBuilder(provider).
 		AddOverrides(gms.EngineOverrides{Builder: gms.BuilderOverrides{Parser: &parser{db: db}}}).
 		AddPreAnalyzeRule(adhocRule, db.lowerAdhoc).
+		AddPreAnalyzeRule(warningsRule, orderWarnings).
 		Build()
 	db.mysql = sqle.New(a, &sqle.Config{})
 	users := a.Catalog.MySQLDb

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	gms "github.com/dolthub/go-mysql-server/sql"
 
@@ -17,6 +19,7 @@ import (
 	"github.com/leatdb/leat/engine/dataflow"
 	"github.com/leatdb/leat/engine/kernel"
 	"github.com/leatdb/leat/planner"
+	"github.com/leatdb/leat/planner/logical"
 	"github.com/leatdb/leat/sql/sqlerror"
 	"github.com/leatdb/leat/sql/types"
 )
@@ -25,31 +28,31 @@ import (
 // there yet.
 const peekWait = 5 * time.Second
 
-// peekIter reads a source for a SELECT: from where its start option says, until
-// what it held when the query began has been read. The LIMIT above ends it
-// earlier. Values that cannot be decoded are warnings.
-type peekIter struct {
+// rejectedWarning is MySQL's number for a value that is none of its column's
+// type.
+const rejectedWarning = 1366
+
+// peek reads a source for a SELECT: from where its start option says, until what
+// it held when the query began has been read. The LIMIT above ends it earlier.
+// Values that cannot be decoded are warnings.
+type peek struct {
 	source  connectors.Source
 	decoder connectors.Decoder
 	ends    connectors.Positions
-	columns types.Schema
-	fields  int // the first so many columns are decoded, the others hidden
 	hidden  *dataflow.HiddenColumns
 	order   []int // output column → decoded or hidden column
-	loc     *time.Location
 	until   time.Time
+	warn    func(number int, message string)
 
 	chunk   connectors.Chunk
-	rows    []gms.Row
 	started bool
-	err     error
 }
 
-func (db *DB) peek(ctx *gms.Context, s *source, columns types.Schema) (gms.RowIter, error) {
+func (db *DB) peek(ctx context.Context, s *source, columns types.Schema, warn func(number int, message string)) (*peek, error) {
 	if s.hub != nil {
 		return nil, sqlerror.Userf(sqlerror.CodeUnsupported, "source %s is fed by the program, and cannot be peeked at", s.name).WithHint("SELECT from the table of a stream")
 	}
-	it := &peekIter{loc: sessionLocation(ctx), until: time.Now().Add(peekWait)}
+	p := &peek{until: time.Now().Add(peekWait), warn: warn}
 	cfg := s.decoderConfig()
 	cfg.Alloc = memory.DefaultAllocator
 	source := db.sourceConfig(s)
@@ -67,28 +70,26 @@ func (db *DB) peek(ctx *gms.Context, s *source, columns types.Schema) (gms.RowIt
 		source.Hidden = append(source.Hidden, c.Name)
 		hiddenTypes = append(hiddenTypes, c.Type)
 	}
-	it.fields = len(decoded)
-	it.order = make([]int, len(columns))
+	p.order = make([]int, len(columns))
 	for k, i := range append(decoded, hidden...) {
-		it.order[i] = k
+		p.order[i] = k
 	}
-	it.columns = columns
 	var err error
-	if it.decoder, err = s.format.NewDecoder(cfg); err != nil {
+	if p.decoder, err = s.format.NewDecoder(cfg); err != nil {
 		return nil, fmt.Errorf("peek at source %s: %w", s.name, err)
 	}
-	it.hidden = dataflow.NewHiddenColumns(cfg.Alloc, hiddenTypes)
-	if it.source, err = s.connector.Open(ctx, source); err == nil {
-		err = it.open(ctx)
+	p.hidden = dataflow.NewHiddenColumns(cfg.Alloc, hiddenTypes)
+	if p.source, err = s.connector.Open(ctx, source); err == nil {
+		err = p.open(ctx)
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("peek at source %s: %w", s.name, err), it.Close(ctx))
+		return nil, errors.Join(fmt.Errorf("peek at source %s: %w", s.name, err), p.close())
 	}
-	return it, nil
+	return p, nil
 }
 
-func (it *peekIter) open(ctx *gms.Context) error {
-	splits, err := it.source.Splits(ctx, true, nil)
+func (p *peek) open(ctx context.Context) error {
+	splits, err := p.source.Splits(ctx, true, nil)
 	if err != nil {
 		return err
 	}
@@ -96,67 +97,116 @@ func (it *peekIter) open(ctx *gms.Context) error {
 	for _, split := range splits {
 		positions[split.ID] = split.Start
 	}
-	if err := it.source.Assign(ctx, positions); err != nil {
+	if err := p.source.Assign(ctx, positions); err != nil {
 		return err
 	}
-	it.ends, err = it.source.Ends(ctx)
+	p.ends, err = p.source.Ends(ctx)
 	return err
+}
+
+// next is some more rows, at least one, or io.EOF. The arrays are valid until
+// the next call.
+func (p *peek) next(ctx context.Context) ([]arrow.Array, int, error) {
+	for {
+		if p.started {
+			d, err := p.decoder.Next(256)
+			if err != nil {
+				return nil, 0, err
+			}
+			if d != nil {
+				columns, err := p.take(d)
+				if rows := len(d.Values); rows > 0 || err != nil {
+					return columns, rows, err
+				}
+				continue
+			}
+			if reached(p.source, p.ends) {
+				return nil, 0, io.EOF
+			}
+		}
+		if err := p.poll(ctx); err != nil {
+			return nil, 0, err
+		}
+	}
+}
+
+// poll waits for the next chunk.
+func (p *peek) poll(ctx context.Context) error {
+	pollCtx, cancel := context.WithDeadline(ctx, p.until)
+	defer cancel()
+	if err := p.source.Poll(pollCtx, 0, &p.chunk); err != nil {
+		if ctx.Err() == nil && pollCtx.Err() != nil {
+			return io.EOF
+		}
+		return err
+	}
+	p.started = true
+	p.decoder.Reset(&p.chunk)
+	return nil
+}
+
+func (p *peek) take(d *connectors.Decoded) ([]arrow.Array, error) {
+	for _, r := range d.Rejected {
+		p.warn(rejectedWarning, "a value was left out: "+r.Message)
+	}
+	hidden, err := p.hidden.Take(&p.chunk, d.Values)
+	if err != nil {
+		return nil, err
+	}
+	all := append(slices.Clone(d.Batch.Columns()), hidden...)
+	columns := make([]arrow.Array, len(p.order))
+	for i, k := range p.order {
+		columns[i] = all[k]
+	}
+	return columns, nil
+}
+
+func (p *peek) close() error {
+	if p.decoder != nil {
+		p.decoder.Close()
+	}
+	if p.hidden != nil {
+		p.hidden.Close()
+	}
+	if p.source != nil {
+		return p.source.Close()
+	}
+	return nil
+}
+
+// peekIter gives what a peek reads to the MySQL engine.
+type peekIter struct {
+	*peek
+	columns types.Schema
+	loc     *time.Location
+	rows    []gms.Row
+	err     error
 }
 
 // Next implements gms.RowIter.
 func (it *peekIter) Next(ctx *gms.Context) (gms.Row, error) {
 	for len(it.rows) == 0 {
+		if it.err == nil {
+			it.err = edgeError(ctx, it.fill(ctx))
+		}
 		if it.err != nil {
 			return nil, it.err
 		}
-		it.err = edgeError(ctx, it.fill(ctx))
 	}
 	row := it.rows[0]
 	it.rows = it.rows[1:]
 	return row, nil
 }
 
-// fill decodes what is left of the chunk, or the next chunk.
 func (it *peekIter) fill(ctx *gms.Context) error {
-	if it.started {
-		d, err := it.decoder.Next(256)
-		if err != nil {
-			return err
-		}
-		if d != nil {
-			return it.take(ctx, d)
-		}
-		if reached(it.source, it.ends) {
-			return io.EOF
-		}
-	}
-	pollCtx, cancel := context.WithDeadline(ctx, it.until)
-	defer cancel()
-	err := it.source.Poll(pollCtx, 0, &it.chunk)
-	if err != nil {
-		if ctx.Err() == nil && pollCtx.Err() != nil {
-			return io.EOF
-		}
-		return err
-	}
-	it.started = true
-	it.decoder.Reset(&it.chunk)
-	return nil
-}
-
-func (it *peekIter) take(ctx *gms.Context, d *connectors.Decoded) error {
-	for _, r := range d.Rejected {
-		ctx.Warn(1366, "a value was left out: %s", r.Message)
-	}
-	hidden, err := it.hidden.Take(&it.chunk, d.Values)
+	columns, n, err := it.next(ctx)
 	if err != nil {
 		return err
 	}
-	columns := append(slices.Clone(d.Batch.Columns()), hidden...)
-	for i := range int(d.Batch.NumRows()) {
+	for i := range n {
 		row := make(gms.Row, len(it.columns))
 		for j, c := range it.columns {
-			v, err := planner.GMSValue(kernel.Value(columns[it.order[j]], i), c.Type, it.loc)
+			v, err := planner.GMSValue(kernel.Value(columns[j], i), c.Type, it.loc)
 			if err != nil {
 				return fmt.Errorf("column %s: %w", c.Name, err)
 			}
@@ -168,15 +218,55 @@ func (it *peekIter) take(ctx *gms.Context, d *connectors.Decoded) error {
 }
 
 // Close implements gms.RowIter.
-func (it *peekIter) Close(*gms.Context) error {
-	if it.decoder != nil {
-		it.decoder.Close()
+func (it *peekIter) Close(*gms.Context) error { return it.close() }
+
+// peekTable is a source as a relation of a query that DuckDB runs.
+type peekTable struct {
+	db     *DB
+	source *source
+	schema types.Schema // hidden columns too
+	warn   func(number int, message string)
+}
+
+// Name implements adhoc.Rows.
+func (t *peekTable) Name() string { return t.source.name }
+
+// Schema implements adhoc.Rows.
+func (t *peekTable) Schema() types.Schema { return t.schema }
+
+// ScanArrow implements adhoc.Rows.
+func (t *peekTable) ScanArrow(ctx context.Context, columns []int) (array.RecordReader, error) {
+	schema := make(types.Schema, len(columns))
+	for i, c := range columns {
+		schema[i] = t.schema[c]
 	}
-	if it.hidden != nil {
-		it.hidden.Close()
+	p, err := t.db.peek(ctx, t.source, schema, t.warn)
+	if err != nil {
+		return nil, err
 	}
-	if it.source != nil {
-		return it.source.Close()
-	}
-	return nil
+	r := &batchReader{schema: schema.Arrow(), end: p.close}
+	r.refs.Store(1)
+	r.next = func() ([]arrow.Array, int, error) { return p.next(ctx) }
+	return r, nil
+}
+
+// withPeeks is a plan whose scans of sources can be read.
+func (db *DB) withPeeks(root logical.Node, warn func(number int, message string)) logical.Node {
+	return logical.TransformPlan(root, func(n logical.Node) logical.Node {
+		scan, ok := n.(*logical.Scan)
+		if !ok || scan.Kind != logical.RelationSource {
+			return n
+		}
+		s, ok := scan.Handle.(*source)
+		if !ok {
+			return n
+		}
+		t := &peekTable{db: db, source: s, warn: warn}
+		for _, c := range scan.Columns {
+			t.schema = append(t.schema, types.Column{Name: c.Name, Type: c.Type, NotNull: c.NotNull})
+		}
+		readable := *scan
+		readable.Handle = t
+		return &readable
+	})
 }

@@ -312,8 +312,11 @@ func (t *sourceTable) PartitionRows(ctx *gms.Context, _ gms.Partition) (gms.RowI
 	for _, i := range t.selected() {
 		columns = append(columns, t.columns[i])
 	}
-	iter, err := t.db.peek(ctx, t.source, columns)
-	return iter, edgeError(ctx, err)
+	p, err := t.db.peek(ctx, t.source, columns, func(number int, message string) { ctx.Warn(number, "%s", message) })
+	if err != nil {
+		return nil, edgeError(ctx, err)
+	}
+	return &peekIter{peek: p, columns: columns, loc: sessionLocation(ctx)}, nil
 }
 
 var (

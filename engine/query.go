@@ -112,7 +112,7 @@ func (s *Session) queryBound(ctx context.Context, text string, at sqlerror.Posit
 		s.notes = append(s.notes, r.notes...)
 		return r.reader()
 	}
-	if r, err := s.db.queryLake(gctx, text, bindings); r != nil || err != nil {
+	if r, err := s.db.queryColumns(gctx, text, bindings); r != nil || err != nil {
 		return r, err
 	}
 	schema, iter, _, err := s.db.mysql.QueryWithBindings(gctx, text, nil, bindings, nil)
@@ -128,10 +128,10 @@ func (s *Session) queryBound(ctx context.Context, text string, at sqlerror.Posit
 	return newRowReader(gctx, schema, iter)
 }
 
-// queryLake executes a SELECT over lake tables without turning its batches into
-// rows. It returns nil for every other statement, and for those that cannot be
-// bound: the MySQL engine says why.
-func (db *DB) queryLake(ctx *gms.Context, text string, bindings map[string]sqlparser.Expr) (array.RecordReader, error) {
+// queryColumns executes a SELECT over lake tables and sources, or over nothing,
+// without turning its batches into rows. It returns nil for every other
+// statement, and for those that cannot be bound: the MySQL engine says why.
+func (db *DB) queryColumns(ctx *gms.Context, text string, bindings map[string]sqlparser.Expr) (array.RecordReader, error) {
 	stmt, _, _, err := db.mysql.Parser.Parse(ctx, text, false)
 	if sqlerror.As(err) != nil {
 		return nil, err
@@ -159,15 +159,11 @@ func (db *DB) queryLake(ctx *gms.Context, text string, bindings map[string]sqlpa
 		return nil, nil
 	}
 	ctx.ClearWarnings()
-	w := &warnings{}
-	r, err := db.queries.Query(ctx, n.plan, adhocSession(ctx, w.add))
+	r, err := n.open(ctx)
 	if unsupported := (*adhoc.Unsupported)(nil); errors.As(err, &unsupported) {
 		return nil, nil
 	}
-	if err != nil {
-		return nil, err
-	}
-	return &warningReader{r, ctx, w}, nil
+	return r, err
 }
 
 // isOK reports the schema by which the MySQL engine says "OK, n rows affected".
@@ -194,31 +190,53 @@ func libraryError(err error) error {
 	return &sqlerror.Error{Code: code, Kind: sqlerror.User, Err: err}
 }
 
-// adhocRule names the rule that hands queries to DuckDB. Rule ids are small
-// numbers that the analyzer only prints.
-const adhocRule analyzer.RuleId = 1 << 20
+// The ids of our rules; the analyzer only prints them, and its own are small.
+const (
+	adhocRule analyzer.RuleId = 1<<20 + iota
+	noShortCutRule
+	warningsRule
+)
 
-// lowerAdhoc replaces a SELECT that reads lake tables by a node that DuckDB
-// executes. What has no form in DuckDB stays as it is, and the MySQL engine
-// evaluates it row by row.
+// lowerAdhoc replaces a SELECT that reads lake tables or sources, or computes
+// something of nothing, by a node that kernels or DuckDB execute. What has no
+// form there stays as it is, and the MySQL engine evaluates it row by row.
 func (db *DB) lowerAdhoc(ctx *gms.Context, _ *analyzer.Analyzer, n gms.Node, scope *plan.Scope, _ analyzer.RuleSelector, _ *gms.QueryFlags) (gms.Node, transform.TreeIdentity, error) {
-	if ctx.Value(rowByRowKey{}) != nil || !scope.IsEmpty() || !isSelect(n) || !readsLake(ctx, n) {
+	if ctx.Value(rowByRowKey{}) != nil || !scope.IsEmpty() || !isSelect(n) {
+		return n, transform.SameTree, nil
+	}
+	reads := readsOf(ctx, n)
+	if reads.other {
 		return n, transform.SameTree, nil
 	}
 	n = limited(ctx, n)
 	lowered, err := planner.Lower(ctx, n)
-	if err == nil {
-		_, err = adhoc.Spell(lowered, adhocSession(ctx, nil))
+	if err == nil && !reads.lake && !reads.source && !computes(lowered) {
+		return n, transform.SameTree, nil
+	}
+	if err == nil && !db.isDirect(lowered, reads) {
+		if reads.source {
+			lowered = planner.Prune(lowered)
+		}
+		_, err = adhoc.Spell(db.withPeeks(lowered, nil), adhocSession(ctx, nil))
 	}
 	if err != nil {
 		db.cfg.Logger.Debug("query goes row by row", "reason", err)
 		return n, transform.SameTree, nil
 	}
-	node, err := newAdhocNode(db, lowered, n)
+	node, err := newAdhocNode(db, lowered, n, reads)
 	if err != nil {
 		return nil, transform.SameTree, err
 	}
 	return node, transform.NewTree, nil
+}
+
+// isDirect reports whether kernels alone run a plan.
+func (db *DB) isDirect(lowered logical.Node, reads relationKinds) bool {
+	if reads.lake {
+		return false
+	}
+	_, ok := planner.CompileQuery(lowered)
+	return ok
 }
 
 // limited applies the variable sql_select_limit, by which graphical clients
@@ -253,10 +271,14 @@ func isSelect(n gms.Node) bool {
 	return false
 }
 
-// readsLake reports whether a query reads a lake table and no source: peeking
-// at a source is the MySQL engine's.
-func readsLake(ctx *gms.Context, n gms.Node) bool {
-	lake, other := false, false
+// relationKinds says what a query reads.
+type relationKinds struct {
+	lake, source bool
+	other        bool // a table of the MySQL engine
+}
+
+func readsOf(ctx *gms.Context, n gms.Node) relationKinds {
+	var reads relationKinds
 	transform.InspectWithOpaque(ctx, n, func(ctx *gms.Context, n gms.Node) bool {
 		t, ok := n.(*plan.ResolvedTable)
 		if !ok {
@@ -264,31 +286,48 @@ func readsLake(ctx *gms.Context, n gms.Node) bool {
 		}
 		switch table := t.Table.(type) {
 		case *lakeTable:
-			lake = true
-		case planner.RelationTable:
-			other = true
+			reads.lake = true
+		case *sourceTable:
+			reads.source = true
 		default:
-			other = other || !plan.IsDualTable(table)
+			reads.other = reads.other || !plan.IsDualTable(table)
 		}
 		return true
 	})
-	return lake && !other
+	return reads
 }
 
-// adhocNode is a query that DuckDB executes.
+// adhocNode is a query that kernels or DuckDB execute.
 type adhocNode struct {
 	db     *DB
 	plan   logical.Node
+	reads  relationKinds
 	schema gms.Schema
-	bound  gms.Node // what the MySQL engine evaluates if DuckDB does not
+	bound  gms.Node // what the MySQL engine evaluates if nobody else does
 }
 
-func newAdhocNode(db *DB, lowered logical.Node, bound gms.Node) (*adhocNode, error) {
+func newAdhocNode(db *DB, lowered logical.Node, bound gms.Node, reads relationKinds) (*adhocNode, error) {
 	schema, err := clientSchema(lowered.Output())
 	if err != nil {
 		return nil, err
 	}
-	return &adhocNode{db: db, plan: lowered, schema: schema, bound: bound}, nil
+	return &adhocNode{db: db, plan: lowered, reads: reads, schema: schema, bound: bound}, nil
+}
+
+// open begins to run the query; an *adhoc.Unsupported says that only the MySQL
+// engine can.
+func (n *adhocNode) open(ctx *gms.Context) (array.RecordReader, error) {
+	if !n.reads.lake {
+		if q, ok := planner.CompileQuery(n.plan); ok {
+			return n.db.direct(ctx, q)
+		}
+	}
+	w := &warnings{}
+	r, err := n.db.queries.Query(ctx, n.db.withPeeks(n.plan, w.addNumber), adhocSession(ctx, w.add))
+	if err != nil {
+		return nil, err
+	}
+	return &warningReader{r, ctx, w}, nil
 }
 
 // Resolved implements gms.Node.
@@ -298,7 +337,13 @@ func (n *adhocNode) Resolved() bool { return true }
 func (n *adhocNode) IsReadOnly() bool { return true }
 
 // String implements gms.Node; EXPLAIN prints it.
-func (n *adhocNode) String() string { return "DuckDB\n" + logical.Format(n.plan) }
+func (n *adhocNode) String() string {
+	by := "DuckDB"
+	if n.db.isDirect(n.plan, n.reads) {
+		by = "Kernels"
+	}
+	return by + "\n" + logical.Format(n.plan)
+}
 
 // Schema implements gms.Node.
 func (n *adhocNode) Schema(*gms.Context) gms.Schema { return n.schema }
@@ -311,8 +356,7 @@ func (n *adhocNode) WithChildren(*gms.Context, ...gms.Node) (gms.Node, error) { 
 
 // RowIter implements gms.ExecSourceRel.
 func (n *adhocNode) RowIter(ctx *gms.Context, _ gms.Row) (gms.RowIter, error) {
-	w := &warnings{}
-	reader, err := n.db.queries.Query(ctx, n.plan, adhocSession(ctx, w.add))
+	reader, err := n.open(ctx)
 	if unsupported := (*adhoc.Unsupported)(nil); errors.As(err, &unsupported) {
 		n.db.cfg.Logger.Debug("query goes row by row", "reason", err)
 		return n.rowByRow(ctx)
@@ -320,7 +364,7 @@ func (n *adhocNode) RowIter(ctx *gms.Context, _ gms.Row) (gms.RowIter, error) {
 	if err != nil {
 		return nil, edgeError(ctx, err)
 	}
-	return newReaderIter(ctx, &warningReader{reader, ctx, w})
+	return newReaderIter(ctx, reader)
 }
 
 // rowByRow lets the MySQL engine evaluate the query.

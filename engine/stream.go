@@ -284,8 +284,20 @@ func newPipeline(plan *planner.StreamPlan, check connectors.RowCheck, ctx *kerne
 	if err != nil {
 		return nil, err
 	}
+	operators, err := operatorsOf(lane.Steps)
+	if err != nil {
+		return nil, err
+	}
+	if check != nil {
+		operators = append(operators, &operator.Check{Rows: check})
+	}
+	return operator.NewPipeline(ctx, operators, plan.Output), nil
+}
+
+// operatorsOf makes the operators of compiled steps.
+func operatorsOf(steps []planner.Step) ([]operator.Operator, error) {
 	var operators []operator.Operator
-	for _, step := range lane.Steps {
+	for _, step := range steps {
 		switch step := step.(type) {
 		case *planner.FilterStep:
 			operators = append(operators, &operator.Filter{Predicate: step.Predicate})
@@ -297,14 +309,13 @@ func newPipeline(plan *planner.StreamPlan, check connectors.RowCheck, ctx *kerne
 				return nil, err
 			}
 			operators = append(operators, &operator.Explode{Data: step.Data, Flatten: flatten, Keep: step.Keep})
+		case *planner.LimitStep:
+			operators = append(operators, &operator.Limit{Count: step.Count, Offset: step.Offset})
 		default:
 			return nil, fmt.Errorf("no operator for step %T", step)
 		}
 	}
-	if check != nil {
-		operators = append(operators, &operator.Check{Rows: check})
-	}
-	return operator.NewPipeline(ctx, operators, plan.Output), nil
+	return operators, nil
 }
 
 // running is the stream's run, or nil.

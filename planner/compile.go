@@ -16,7 +16,8 @@ type Lane struct {
 	Steps []Step
 }
 
-// Step is a *FilterStep, a *FlattenStep or a *ProjectStep.
+// Step is a *FilterStep, a *FlattenStep, a *ProjectStep or, in a Query, a
+// *LimitStep.
 type Step interface{ isStep() }
 
 // FilterStep keeps the rows for which the predicate is true.
@@ -42,9 +43,48 @@ type ProjectStep struct {
 	Schema types.Schema
 }
 
+// LimitStep passes on Count rows after the first Offset ones; a Count of −1 is
+// all of them.
+type LimitStep struct {
+	Count, Offset int64
+}
+
 func (*FilterStep) isStep()  {}
 func (*FlattenStep) isStep() {}
 func (*ProjectStep) isStep() {}
+func (*LimitStep) isStep()   {}
+
+// Query is an ad hoc SELECT of which each row comes from one row of its input,
+// compiled for one run. Its last step is a *ProjectStep.
+type Query struct {
+	// Scan is what is read; nil stands for one row without columns.
+	Scan   *logical.Scan
+	Steps  []Step
+	Output types.Schema
+}
+
+// CompileQuery compiles a plan that Lower made. It reports false for plans that
+// do more than filter, flatten, compute and cut off the rows of one relation.
+func CompileQuery(root logical.Node) (*Query, bool) {
+	root = pruneRoot(root)
+	c := &laneCompiler{}
+	if err := c.node(root, nil); err != nil {
+		return nil, false
+	}
+	steps := c.lane.Steps
+	if len(steps) == 0 {
+		return nil, false
+	}
+	last, ok := steps[len(steps)-1].(*ProjectStep)
+	if !ok {
+		return nil, false
+	}
+	return &Query{Scan: c.scan, Steps: steps, Output: last.Schema}, true
+}
+
+// Prune drops what nobody reads of a plan that Lower made: columns down to the
+// scans, and expressions.
+func Prune(root logical.Node) logical.Node { return pruneRoot(root) }
 
 // Compile makes the steps of one lane. BindStream has compiled the plan once, so
 // that an error is a fault of the planner.
@@ -74,6 +114,7 @@ func (p *StreamPlan) compile() (*Lane, error) {
 // each column is after the steps so far.
 type laneCompiler struct {
 	lane    Lane
+	scan    *logical.Scan
 	columns map[logical.ColumnID]int
 	schema  types.Schema
 }
@@ -83,7 +124,23 @@ type laneCompiler struct {
 func (c *laneCompiler) node(n logical.Node, above columnSet) error {
 	switch n := n.(type) {
 	case *logical.Scan:
+		c.scan = n
 		c.reset(n.Columns)
+		return nil
+	case *logical.Values:
+		if len(n.Columns) > 0 || len(n.Rows) != 1 {
+			break
+		}
+		c.reset(nil)
+		return nil
+	case *logical.Limit:
+		if p, ok := n.Input.(*logical.Project); ok { // nothing is computed for rows that are cut off
+			return c.node(&logical.Project{Input: &logical.Limit{Input: p.Input, Count: n.Count, Offset: n.Offset}, Exprs: p.Exprs}, above)
+		}
+		if err := c.node(n.Input, above); err != nil {
+			return err
+		}
+		c.lane.Steps = append(c.lane.Steps, &LimitStep{Count: n.Count, Offset: n.Offset})
 		return nil
 	case *logical.Filter:
 		if err := c.node(n.Input, above.plus(n.Predicate)); err != nil {

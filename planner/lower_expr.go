@@ -530,9 +530,14 @@ func (l *lowerer) variable(e gms.Expression) (logical.Expr, error) {
 	if l.continuous {
 		return nil, &Unsupported{What: "the session's variable " + e.String(), Near: e.String()}
 	}
+	return l.sessionValue(e)
+}
+
+// sessionValue is what an expression without operands is during the statement.
+func (l *lowerer) sessionValue(e gms.Expression) (logical.Expr, error) {
 	t, err := FromGMSType(e.Type(l.ctx))
 	if err != nil {
-		return nil, unsupported("the variable %s", e)
+		return nil, unsupported("the value of %s", e)
 	}
 	v, err := e.Eval(l.ctx, nil)
 	if err != nil {

@@ -26,6 +26,12 @@ var sessionFunctions = map[string]bool{
 	"sleep": true, "load_file": true, "values": true,
 }
 
+// sessionValues are those that are the same during a statement.
+var sessionValues = map[string]bool{
+	"connection_id": true, "current_user": true, "user": true, "database": true, "found_rows": true,
+	"row_count": true, "last_insert_id": true, "version": true,
+}
+
 // clockFunctions read the clock and are not constants of a plan. Row by row they
 // are given the time of the step as one more operand, so that a batch sees one
 // time whatever evaluates it.
@@ -39,7 +45,10 @@ var clockFunctions = map[string]bool{
 // Constants stay inside, because many functions prepare something from them.
 func (l *lowerer) rowFunc(e gms.Expression, s *scope) (logical.Expr, error) {
 	name := rowFuncName(e)
-	if l.continuous && sessionFunctions[name] {
+	switch {
+	case !l.continuous && sessionValues[name] && len(e.Children()) == 0:
+		return l.sessionValue(e)
+	case sessionFunctions[name]:
 		return nil, &Unsupported{What: "the session's " + strings.ToUpper(name), Near: name}
 	}
 	f := &rowFunc{strict: l.strict, loc: l.loc}

@@ -118,7 +118,7 @@ func (s *speller) aggregateCall(a *aggregateCall) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		return a.as(a.of(aggregateNames[a.name], sql)), nil
+		return function.Finite(a.as(a.of(aggregateNames[a.name], sql))), nil
 	case "bit_and", "bit_or", "bit_xor":
 		sql, err := s.typed(arg, types.TypeUint64)
 		if err != nil {
@@ -168,7 +168,7 @@ func (s *speller) sum(a *aggregateCall, arg logical.Expr) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		return a.as(a.of(a.name, sql)), nil
+		return function.Finite(a.as(a.of(a.name, sql))), nil
 	}
 	if t.Kind == types.Bool {
 		t = types.Type{Kind: types.Int32}

@@ -53,29 +53,66 @@ func (s *speller) condition(e logical.Expr) (string, error) {
 	return s.typed(e, types.TypeBool)
 }
 
+// call spells a call. DuckDB's doubles become infinite where MySQL's leave their
+// range: that is found out where what +, −, * and / make of them is used, and in
+// divisors, of which an infinite one would leave no trace.
 func (s *speller) call(e *logical.Call) (string, error) {
 	if !s.hasSpelling(e) {
 		return s.kernel(e)
 	}
+	sql, err := s.spellCall(e)
+	if err != nil {
+		return "", err
+	}
+	if sql == "" {
+		return s.kernel(e)
+	}
+	if overflows(e) {
+		sql = function.Finite(sql)
+	}
+	return sql, nil
+}
+
+// spellCall is "" for what DuckDB has not.
+func (s *speller) spellCall(e *logical.Call) (string, error) {
 	args := make([]string, len(e.Args))
 	for i, a := range e.Args {
 		if interval, ok := a.(*logical.Interval); ok {
 			a = interval.Value // the unit is in the binding
 		}
-		sql, err := s.expr(a)
-		if err != nil {
-			return "", err
+		sql := ""
+		if inner, ok := a.(*logical.Call); ok && overflows(e) && overflows(inner) && s.hasSpelling(inner) && (i == 0 || e.Func.Name != "/" && e.Func.Name != "%") {
+			var err error
+			if sql, err = s.spellCall(inner); err != nil {
+				return "", err
+			}
+		}
+		if sql == "" {
+			var err error
+			if sql, err = s.expr(a); err != nil {
+				return "", err
+			}
 		}
 		args[i] = sql
 	}
 	sql := e.Func.DuckDB(args, e.Binding())
-	if sql == "" {
-		return s.kernel(e)
-	}
-	if e.T.Kind == types.Bool {
+	if sql == "" || e.T.Kind == types.Bool {
 		return sql, nil
 	}
 	return "CAST(" + sql + " AS " + function.DuckDBType(e.T) + ")", nil
+}
+
+// overflows reports whether a call is arithmetic that may give an infinite
+// double.
+func overflows(e *logical.Call) bool {
+	if e.Func == nil || e.T.Kind != types.Float64 {
+		return false
+	}
+	switch e.Func.Name {
+	case "+", "-", "*", "/", "%":
+		return true
+	}
+	return false
 }
 
 // hasSpelling reports whether DuckDB itself evaluates the call.

@@ -168,7 +168,10 @@ func startKernels(c *connection, kernels []bridged, group int64, session Session
 	}
 	var options duckdb.ArrowOptions
 	duckdb.ConnectionGetArrowOptions(c.conn, &options)
-	now := time.Now()
+	now := session.Now
+	if now.IsZero() {
+		now = time.Now()
+	}
 	for i, b := range kernels {
 		fields := []arrow.Field{{Name: "number", Type: arrow.PrimitiveTypes.Int64}}
 		for j, t := range b.operands {

@@ -76,7 +76,8 @@ func (q *query) connect() error {
 // source is a relation on its way to DuckDB.
 type source struct {
 	name    string
-	table   catalog.Table
+	table   catalog.Table // nil if it is rows
+	rows    Rows
 	columns []tableColumn
 	where   []catalog.Predicate
 
@@ -91,15 +92,22 @@ func (q *query) run(s *Statement, group int64, schema *arrow.Schema) (*reader, e
 	sources := make([]*source, len(s.Relations))
 	for i := range s.Relations {
 		r := &s.Relations[i]
-		t, ok := r.Scan.Handle.(catalog.Table)
-		if !ok {
+		switch t := r.Scan.Handle.(type) {
+		case catalog.Table:
+			columns, err := r.resolve(t)
+			if err != nil {
+				return nil, err
+			}
+			sources[i] = &source{name: r.Name, table: t, columns: columns, where: r.tablePredicates(t)}
+		case Rows:
+			columns, err := r.resolve(t)
+			if err != nil {
+				return nil, err
+			}
+			sources[i] = &source{name: r.Name, rows: t, columns: columns}
+		default:
 			return nil, unsupported("%s.%s is not a table of a lake", r.Scan.Database, r.Scan.Name)
 		}
-		columns, err := r.resolve(t)
-		if err != nil {
-			return nil, err
-		}
-		sources[i] = &source{name: r.Name, table: t, columns: columns, where: r.tablePredicates(t)}
 	}
 	if err := q.connect(); err != nil {
 		return nil, err
@@ -173,6 +181,9 @@ func (q *query) relations(sources []*source) (string, error) {
 // plan finds the files of a source, or reads it where they cannot be read
 // plainly.
 func (q *query) plan(s *source) error {
+	if s.rows != nil {
+		return q.load(s, s.rows)
+	}
 	files, err := s.table.Plan(q.ctx, s.where)
 	if err != nil {
 		return err
@@ -230,31 +241,47 @@ func (q *query) locate(sources []*source) error {
 	return nil
 }
 
-// readItself has a table read its rows into a temporary table: DuckDB can read
-// an Arrow stream once only, and a statement may name a relation several times.
+// readItself has a table read its rows.
 func (q *query) readItself(s *source) error {
-	scanner, ok := s.table.(ArrowScanner)
+	rows, ok := s.table.(Rows)
 	if !ok {
 		return unsupported("table %s has row-level deletes", s.table.Name())
 	}
+	return q.load(s, rows)
+}
+
+// load reads rows into a temporary table: DuckDB can read an Arrow stream once
+// only, and a statement may name a relation several times.
+func (q *query) load(s *source, rows Rows) error {
 	indices := make([]int, len(s.columns))
 	items := make([]string, len(s.columns))
 	for i, c := range s.columns {
 		indices[i] = c.index
-		items[i] = fmt.Sprintf("CAST(#%d AS %s) AS %s", i+1, function.DuckDBType(s.table.Schema()[c.index].Type), c.name)
+		items[i] = fmt.Sprintf("CAST(#%d AS %s) AS %s", i+1, function.DuckDBType(rows.Schema()[c.index].Type), c.name)
 	}
-	if len(s.columns) == 0 {
-		indices, items = []int{0}, []string{"1 AS nothing"}
+	if len(s.columns) == 0 && len(rows.Schema()) > 0 {
+		indices = []int{0}
 	}
-	r, err := scanner.ScanArrow(q.ctx, indices)
+	r, err := rows.ScanArrow(q.ctx, indices)
 	if err != nil {
-		return fmt.Errorf("scan %s: %w", s.table.Name(), err)
+		return fmt.Errorf("scan %s: %w", rows.Name(), err)
 	}
 	defer r.Release()
+	if len(s.columns) == 0 {
+		n := int64(0)
+		for r.Next() {
+			n += r.RecordBatch().NumRows()
+		}
+		s.scanned = fmt.Sprintf("SELECT 1 AS nothing FROM range(%d)", n)
+		return r.Err()
+	}
 	name := fmt.Sprintf("%s_%d", s.name, q.engine.groups.Add(1))
 	drop, err := q.conn.load(q.ctx, name, strings.Join(items, ", "), r)
+	if r.Err() != nil {
+		err = r.Err() // which DuckDB only knows the text of
+	}
 	if err != nil {
-		return fmt.Errorf("scan %s: %w", s.table.Name(), err)
+		return fmt.Errorf("scan %s: %w", rows.Name(), err)
 	}
 	q.atEnd(drop)
 	s.scanned = "SELECT * FROM " + name

@@ -13,6 +13,7 @@ import (
 	"github.com/leatdb/leat/planner/function"
 	"github.com/leatdb/leat/planner/logical"
 	"github.com/leatdb/leat/sql/sqlerror"
+	"github.com/leatdb/leat/sql/types"
 )
 
 // ArrowScanner is implemented by tables that can read themselves. It is used
@@ -24,6 +25,14 @@ type ArrowScanner interface {
 	ScanArrow(ctx context.Context, columns []int) (array.RecordReader, error)
 }
 
+// Rows is a relation that is no table of a lake: it is read once for a query,
+// into a temporary table. The Handle of the Scan of a source is one.
+type Rows interface {
+	Name() string
+	Schema() types.Schema
+	ArrowScanner
+}
+
 // tableColumn is a column that a scan reads: its index in the table's schema and
 // the name that the statement uses.
 type tableColumn struct {
@@ -31,8 +40,14 @@ type tableColumn struct {
 	name  string
 }
 
+// named is what catalog.Table and Rows have in common.
+type named interface {
+	Name() string
+	Schema() types.Schema
+}
+
 // resolve finds a relation's columns in its table.
-func (r *Relation) resolve(t catalog.Table) ([]tableColumn, error) {
+func (r *Relation) resolve(t named) ([]tableColumn, error) {
 	schema := t.Schema()
 	columns := make([]tableColumn, 0, len(r.Scan.Columns))
 	seen := make(map[logical.ColumnID]bool)

@@ -23,6 +23,8 @@ type Session struct {
 	// GroupConcatMaxLen bounds a GROUP_CONCAT in bytes, as group_concat_max_len
 	// does; 0 is MySQL's default, 1024.
 	GroupConcatMaxLen int
+	// Now is the time of the query; zero is that of the call.
+	Now time.Time
 	// Warn, if it is not nil, is told of values that kernels cut, clamped or made
 	// NULL, from several threads at once and until the reader is released.
 	Warn func(error)
@@ -117,7 +119,7 @@ func (s *speller) node(n logical.Node, where []logical.Expr) (*selection, error)
 }
 
 func (s *speller) scan(n *logical.Scan, where []logical.Expr) (*selection, error) {
-	if n.Kind != logical.RelationTable {
+	if _, ok := n.Handle.(Rows); n.Kind != logical.RelationTable && !ok {
 		return nil, unsupported("%s is a source", n.Name)
 	}
 	if len(n.Paths) > 0 {

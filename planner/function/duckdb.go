@@ -51,16 +51,15 @@ func DuckDBType(t types.Type) string {
 	return "VARCHAR"
 }
 
-// finite fails where a double is infinite, as MySQL does. It is not for +, −, *
-// and /: what is nested would be written three times at every level. There a
-// sum over 1.8e308 becomes DuckDB's infinity.
-func finite(s string) string {
+// Finite spells DuckDB's failure where a double is infinite, as MySQL fails. It
+// writes the expression three times: what nests many calls applies it once.
+func Finite(s string) string {
 	return "CASE WHEN isfinite(" + s + ") THEN " + s + " WHEN " + s + " IS NOT NULL THEN error('DOUBLE value is out of range') END"
 }
 
 // duckFinite is for functions of doubles that may leave their range.
 func duckFinite(name string) func([]string, Binding) string {
-	return func(args []string, b Binding) string { return finite(duckPlain(name)(args, b)) }
+	return func(args []string, b Binding) string { return Finite(duckPlain(name)(args, b)) }
 }
 
 // notNegative is a number, or 0 instead of a negative one. (DuckDB's greatest

@@ -39,7 +39,7 @@ func init() {
 		ofDouble("asin", "Arc sine, NULL outside of −1 to 1.", math.Asin, true, duckFormat("CASE WHEN abs(%[1]s) <= 1 THEN asin(%[1]s) END")),
 		ofDouble("acos", "Arc cosine, NULL outside of −1 to 1.", math.Acos, true, duckFormat("CASE WHEN abs(%[1]s) <= 1 THEN acos(%[1]s) END")),
 		ofDouble("cot", "Cotangent of radians.", func(x float64) float64 { return 1 / math.Tan(x) }, false, nil),
-		ofDouble("degrees", "Radians in degrees.", func(x float64) float64 { return x * (180 / math.Pi) }, false, duckPlain("degrees")),
+		ofDouble("degrees", "Radians in degrees.", func(x float64) float64 { return x * (180 / math.Pi) }, false, duckFinite("degrees")),
 		ofDouble("radians", "Degrees in radians.", func(x float64) float64 { return x * (math.Pi / 180) }, false, duckPlain("radians")),
 		logarithm("ln", "Natural logarithm.", math.Log, "ln"),
 		logarithm("log2", "Logarithm to base 2.", math.Log2, "log2"),

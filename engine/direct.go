@@ -1,0 +1,276 @@
+//go:build gms_pure_go && duckdb_arrow
+
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync/atomic"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+	gms "github.com/dolthub/go-mysql-server/sql"
+
+	"github.com/leatdb/leat/engine/kernel"
+	"github.com/leatdb/leat/engine/operator"
+	"github.com/leatdb/leat/planner"
+	"github.com/leatdb/leat/planner/logical"
+	"github.com/leatdb/leat/sql/sqlerror"
+	"github.com/leatdb/leat/sql/types"
+)
+
+// direct runs a SELECT each of whose rows comes from one row of a source, or
+// that has no FROM, by the operators and kernels of streams: it gives what a
+// stream gives, but in MySQL's words for a SELECT, where values that do not fit
+// are warnings.
+func (db *DB) direct(ctx *gms.Context, q *planner.Query) (array.RecordReader, error) {
+	w := &warnings{}
+	session := adhocSession(ctx, w.add)
+	operators, err := operatorsOf(compacted(q.Steps))
+	if err != nil {
+		return nil, err
+	}
+	d := &directRun{pipeline: operator.NewPipeline(&kernel.Context{
+		Alloc: memory.DefaultAllocator, Now: session.Now, Location: session.Location, Warn: session.Warn,
+	}, operators, q.Output)}
+	for _, o := range operators {
+		if l, ok := o.(*operator.Limit); ok {
+			d.limits = append(d.limits, l)
+		}
+	}
+	end := func() error { return nil }
+	if q.Scan == nil {
+		d.input = oneRow()
+	} else {
+		s, ok := q.Scan.Handle.(*source)
+		if !ok {
+			return nil, fmt.Errorf("peek at %s: it is no source", q.Scan.Name)
+		}
+		var columns types.Schema
+		for _, c := range q.Scan.Columns {
+			columns = append(columns, types.Column{Name: c.Name, Type: c.Type, NotNull: c.NotNull})
+		}
+		p, err := db.peek(ctx, s, columns, w.addNumber)
+		if err != nil {
+			return nil, err
+		}
+		d.input = func() ([]arrow.Array, int, error) { return p.next(ctx) }
+		end = p.close
+	}
+	r := &batchReader{schema: q.Output.Arrow(), next: d.next, end: end, release: d.pipeline.Release}
+	r.refs.Store(1)
+	return &warningReader{r, ctx, w}, nil
+}
+
+// oneRow is the input of a SELECT without FROM.
+func oneRow() func() ([]arrow.Array, int, error) {
+	given := false
+	return func() ([]arrow.Array, int, error) {
+		if given {
+			return nil, 0, io.EOF
+		}
+		given = true
+		return nil, 1, nil
+	}
+}
+
+// compacted gathers the rows that a filter leaves: nothing is computed of the
+// others, which would give warnings.
+func compacted(steps []planner.Step) []planner.Step {
+	var out []planner.Step
+	for _, s := range steps {
+		out = append(out, s)
+		if _, ok := s.(*planner.FilterStep); ok {
+			out = append(out, &planner.LimitStep{Count: -1})
+		}
+	}
+	return out
+}
+
+// directRun is one run of a direct query.
+type directRun struct {
+	input    func() ([]arrow.Array, int, error)
+	pipeline *operator.Pipeline
+	limits   []*operator.Limit
+}
+
+// next computes some more rows, at least one, or gives io.EOF.
+func (d *directRun) next() ([]arrow.Array, int, error) {
+	for {
+		for _, l := range d.limits {
+			if l.Reached() {
+				return nil, 0, io.EOF
+			}
+		}
+		columns, n, err := d.input()
+		if err != nil {
+			return nil, 0, err
+		}
+		d.pipeline.Release()
+		out, err := d.pipeline.Run(columns, n)
+		if err != nil {
+			return nil, 0, err
+		}
+		batch := out.Delta.Batch
+		result, rows := batch.Columns(), int(batch.NumRows())
+		batch.Release() // the pipeline holds the columns
+		if len(out.Failures) > 0 {
+			return nil, 0, evaluationError(out.Failures[0].Err)
+		}
+		if rows > 0 {
+			return result, rows, nil
+		}
+	}
+}
+
+// evaluationError is what a SELECT fails with where even without strict mode
+// there is no result.
+func evaluationError(err error) error {
+	code := sqlerror.CodeType
+	if strings.HasSuffix(err.Error(), "value is out of range") {
+		code = sqlerror.CodeOutOfRange
+	}
+	return sqlerror.Userf(code, "%w", err)
+}
+
+// batchReader gives rows as batches of plain columns of their own.
+type batchReader struct {
+	refs    atomic.Int64
+	schema  *arrow.Schema
+	next    func() ([]arrow.Array, int, error) // io.EOF at the end; what it gives is valid until the next call
+	end     func() error
+	release func() // may be nil
+
+	batch arrow.RecordBatch
+	err   error
+	ended bool
+}
+
+var _ array.RecordReader = (*batchReader)(nil)
+
+// Schema implements array.RecordReader.
+func (r *batchReader) Schema() *arrow.Schema { return r.schema }
+
+// RecordBatch implements array.RecordReader.
+func (r *batchReader) RecordBatch() arrow.RecordBatch { return r.batch }
+
+// Record implements array.RecordReader.
+func (r *batchReader) Record() arrow.RecordBatch { return r.batch }
+
+// Err implements array.RecordReader.
+func (r *batchReader) Err() error { return r.err }
+
+// Retain implements array.RecordReader.
+func (r *batchReader) Retain() { r.refs.Add(1) }
+
+// Release implements array.RecordReader.
+func (r *batchReader) Release() {
+	if r.refs.Add(-1) == 0 {
+		r.drop()
+		r.close()
+	}
+}
+
+func (r *batchReader) drop() {
+	if r.batch != nil {
+		r.batch.Release()
+		r.batch = nil
+	}
+}
+
+func (r *batchReader) close() {
+	if r.ended {
+		return
+	}
+	r.ended = true
+	if r.release != nil {
+		r.release()
+	}
+	if err := r.end(); err != nil && r.err == nil {
+		r.err = err
+	}
+}
+
+// Next implements array.RecordReader.
+func (r *batchReader) Next() bool {
+	r.drop()
+	if r.ended {
+		return false
+	}
+	columns, rows, err := r.next()
+	if err == nil {
+		r.batch, err = ownBatch(r.schema, columns, rows)
+	}
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			r.err = err
+		}
+		r.close()
+		return false
+	}
+	return true
+}
+
+// ownBatch copies columns, with the values of dictionaries in their rows.
+func ownBatch(schema *arrow.Schema, columns []arrow.Array, rows int) (arrow.RecordBatch, error) {
+	if len(columns) != schema.NumFields() {
+		return nil, fmt.Errorf("%d columns for a schema of %d", len(columns), schema.NumFields())
+	}
+	own := make([]arrow.Array, 0, len(columns))
+	defer func() {
+		for _, c := range own {
+			c.Release()
+		}
+	}()
+	indices := make([]int32, rows)
+	for _, c := range columns {
+		from := c
+		d, isDictionary := c.(*array.Dictionary)
+		for i := range indices {
+			indices[i] = int32(i)
+			if isDictionary {
+				indices[i] = -1
+				if d.IsValid(i) {
+					indices[i] = int32(d.GetValueIndex(i))
+				}
+			}
+		}
+		if isDictionary {
+			from = d.Dictionary()
+		}
+		copied, err := kernel.Take(memory.DefaultAllocator, from, indices)
+		if err != nil {
+			return nil, err
+		}
+		own = append(own, copied)
+	}
+	return array.NewRecordBatch(schema, own, int64(rows)), nil
+}
+
+// computes reports whether a plan evaluates anything that kernels know: what
+// only names variables, constants and the session's functions is the MySQL
+// engine's.
+func computes(root logical.Node) bool {
+	found := false
+	logical.TransformPlan(root, func(n logical.Node) logical.Node {
+		for _, e := range logical.Exprs(n) {
+			logical.Transform(e, func(e logical.Expr) logical.Expr {
+				switch e.(type) {
+				case *logical.Call, *logical.Cast, *logical.Case, *logical.Subquery:
+					found = true
+				}
+				return e
+			})
+		}
+		return n
+	})
+	return found
+}
+
+var _ interface {
+	ScanArrow(context.Context, []int) (array.RecordReader, error)
+} = (*peekTable)(nil)

@@ -1,0 +1,168 @@
+package engine_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	mysqldriver "github.com/go-sql-driver/mysql"
+
+	"github.com/leatdb/leat/internal/mysqlfloat"
+	"github.com/leatdb/leat/internal/slt"
+)
+
+// answer is what a MySQL 8.0 server (utf8mb4_bin, UTC, its default sql_mode)
+// gave for an expression: a value's text, NULL, or the number of an error.
+type answer struct {
+	text  string
+	null  bool
+	error int
+}
+
+func (a *answer) UnmarshalJSON(data []byte) error {
+	*a = answer{null: string(data) == "null"}
+	if data[0] == '{' {
+		var failed struct{ Error int }
+		err := json.Unmarshal(data, &failed)
+		a.error = failed.Error
+		return err
+	}
+	return json.Unmarshal(data, &a.text)
+}
+
+func (a answer) String() string {
+	switch {
+	case a.error != 0:
+		return fmt.Sprint("error ", a.error)
+	case a.null:
+		return "NULL"
+	}
+	return "'" + a.text + "'"
+}
+
+// recorded reads lines of an expression, a tab, and its answers as JSON.
+func recorded(t *testing.T, name string, f func(expr string, answers []byte)) {
+	t.Helper()
+	file, err := os.Open(filepath.Join("testdata/mysql8", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	lines := bufio.NewScanner(file)
+	for lines.Scan() {
+		expr, answers, ok := strings.Cut(lines.Text(), "\t")
+		if !ok {
+			t.Fatalf("%s: no tab in %q", name, lines.Text())
+		}
+		f(expr, []byte(answers))
+	}
+	if err := lines.Err(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// ask gives the first column of a query's rows, or one error.
+func (w *wire) ask(t *testing.T, query string) []answer {
+	t.Helper()
+	r, err := w.Query(t.Context(), query, nil)
+	if failed := (*mysqldriver.MySQLError)(nil); errors.As(err, &failed) {
+		return []answer{{error: int(failed.Number)}}
+	}
+	if err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+	answers := make([]answer, len(r.Rows))
+	for i, row := range r.Rows {
+		text := row[0]
+		if f, err := strconv.ParseFloat(string(text), 64); err == nil && r.Columns[0].Class == slt.Real {
+			text = mysqlfloat.AppendDouble(nil, f) // the driver writes what it has read anew
+		}
+		answers[i] = answer{text: string(text), null: row[0] == nil}
+	}
+	return answers
+}
+
+func openMySQL8(t *testing.T) *wire {
+	t.Helper()
+	db, err := openWire(filepath.Join(t.TempDir(), "data"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+	return db.(*wire)
+}
+
+// TestConstantsAsMySQL8 has SELECTs without FROM say what MySQL says.
+func TestConstantsAsMySQL8(t *testing.T) {
+	t.Parallel()
+	w := openMySQL8(t)
+	recorded(t, "constants.txt", func(expr string, answers []byte) {
+		var want answer
+		if err := json.Unmarshal(answers, &want); err != nil {
+			t.Fatalf("%s: %v", expr, err)
+		}
+		if got := w.ask(t, "SELECT "+expr); len(got) != 1 || got[0] != want {
+			t.Errorf("SELECT %s: %v, MySQL gives %v", expr, got, want)
+		}
+	})
+}
+
+// TestColumnsAsMySQL8 has peeks at a source, and queries of a lake table that it
+// has landed in, say what MySQL says of the same rows.
+func TestColumnsAsMySQL8(t *testing.T) {
+	t.Parallel()
+	w := openMySQL8(t)
+	dir, err := filepath.Abs("testdata/mysql8/rows.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, statement := range []string{
+		`CREATE SOURCE c (k INT, i BIGINT, j BIGINT, n INT, m INT, u BIGINT UNSIGNED, f DOUBLE, g DOUBLE, d DECIMAL(10,2), e DECIMAL(18,6), h DECIMAL(38,10),
+			s VARCHAR(50), r VARCHAR(50), num VARCHAR(50), q VARCHAR(50), b BOOLEAN, c BOOLEAN, da DATE, dd DATE, dt DATETIME(3), dv DATETIME(6),
+			ts TIMESTAMP(3), tm TIME(6), js JSON) WITH (connector = 'files', path = '` + dir + `', format = 'json')`,
+		"CREATE STREAM landed AS SELECT * FROM c",
+		"FLUSH STREAM landed",
+	} {
+		if _, err := w.Exec(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	recorded(t, "columns.txt", func(expr string, answers []byte) {
+		var want []answer
+		if err := json.Unmarshal(answers, &want); err != nil {
+			t.Fatalf("%s: %v", expr, err)
+		}
+		fails := false
+		for _, a := range want {
+			fails = fails || a.error != 0
+		}
+		for _, from := range []string{"c", "landed"} {
+			if !fails {
+				query := "SELECT " + expr + " FROM " + from
+				if from == "landed" {
+					query += " ORDER BY k"
+				}
+				if got := w.ask(t, query); fmt.Sprint(got) != fmt.Sprint(want) {
+					t.Errorf("%s: %v, MySQL gives %v", query, got, want)
+				}
+				continue
+			}
+			for k, a := range want { // a row that fails fails the query
+				query := fmt.Sprintf("SELECT %s FROM %s WHERE k = %d", expr, from, k)
+				if got := w.ask(t, query); len(got) != 1 || got[0] != a {
+					t.Errorf("%s: %v, MySQL gives %v", query, got, a)
+				}
+			}
+		}
+	})
+}
