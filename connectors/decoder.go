@@ -109,6 +109,11 @@ type Decoded struct {
 	Rejected []Rejection
 	// Empty counts tombstones and records or lines without a value.
 	Empty int
+	// Locate names a value of the batch for its dead letter where its bytes are
+	// not in Chunk.Data, because blocks of several records are compressed: its
+	// bytes, its place in the split and its place within that. It is nil where
+	// Value says all. What it returns is valid as long as the batch is.
+	Locate func(Value) (raw []byte, offset int64, within int32)
 }
 
 // Value is where a decoded value lies in its chunk.
@@ -144,6 +149,11 @@ type Format struct {
 	// Framing is what the format uses for files and for messages when the
 	// source does not say.
 	NewDecoder func(DecoderConfig) (Decoder, error)
+	// Check verifies what the options say together when a source is defined, and
+	// gives the columns that they name by themselves (of a schema that they
+	// give); none where the input has to be sampled. It may be nil, and talks to
+	// nobody.
+	Check func(Options) (types.Schema, error)
 	// Infer proposes a schema from sampled chunks, for sources declared without
 	// columns; of the configuration Framing and Options are set. Nil for formats
 	// that need columns.

@@ -26,7 +26,8 @@ type source struct {
 	format    *connectors.Format
 	options   connectors.Options
 	schema    types.Schema
-	inferred  bool // the schema was sampled
+	inferred  bool         // the schema was sampled
+	given     types.Schema // the columns that the format's options give
 	hub       *push.Hub
 	err       error // why a stored definition cannot be used now
 }
@@ -91,6 +92,11 @@ func (db *DB) newSource(def *sql.CreateSource) (*source, error) {
 	}
 	if s.format == nil {
 		return nil, sqlerror.Userf(sqlerror.CodeBadOption, "option \"format\" is required").At(def.Name.Pos).About("source " + s.name).WithHint("write format = 'json'")
+	}
+	if s.format.Check != nil {
+		if s.given, err = s.format.Check(s.options); err != nil {
+			return nil, aboutSource(err, s.name, def.Name.Pos)
+		}
 	}
 	s.schema = def.Schema()
 	if from := s.options.String("columns_from"); from != "" {
@@ -188,6 +194,10 @@ func (db *DB) checkSource(ctx context.Context, s *source) (note string, err erro
 // inferColumns samples a source that was declared without columns.
 func (db *DB) inferColumns(ctx context.Context, s *source) error {
 	if len(s.schema) > 0 {
+		return nil
+	}
+	if len(s.given) > 0 {
+		s.schema, s.inferred = s.given, true
 		return nil
 	}
 	at := s.def.Name.Pos

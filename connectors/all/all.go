@@ -8,6 +8,7 @@ import (
 	_ "github.com/leatdb/leat/connectors/datagen"
 	_ "github.com/leatdb/leat/connectors/files"
 	_ "github.com/leatdb/leat/connectors/format/accesslog"
+	_ "github.com/leatdb/leat/connectors/format/avro"
 	_ "github.com/leatdb/leat/connectors/format/cloudwatchlogs"
 	_ "github.com/leatdb/leat/connectors/format/csv"
 	_ "github.com/leatdb/leat/connectors/format/json"

@@ -211,7 +211,7 @@ func (l *lane) step(ctx context.Context, d *connectors.Decoded) (c connectors.Co
 	l.letters = l.letters[:0]
 	for i := range d.Rejected {
 		r := &d.Rejected[i]
-		l.letters = append(l.letters, l.letter(r.Value, r.Class, r.Message))
+		l.letters = append(l.letters, l.letter(d, r.Value, r.Class, r.Message))
 	}
 	if rows > 0 {
 		l.columns = append(l.columns[:0], d.Batch.Columns()...)
@@ -227,7 +227,7 @@ func (l *lane) step(ctx context.Context, d *connectors.Decoded) (c connectors.Co
 		defer l.pipeline.Release()
 		defer out.Delta.Batch.Release()
 		for _, f := range out.Failures {
-			l.letters = append(l.letters, l.letter(d.Values[f.Value], f.Class, f.Err.Error()))
+			l.letters = append(l.letters, l.letter(d, d.Values[f.Value], f.Class, f.Err.Error()))
 		}
 		c.RowsFiltered = int64(out.Filtered)
 		c.RowsExploded = int64(out.Exploded)
@@ -248,13 +248,18 @@ func (l *lane) step(ctx context.Context, d *connectors.Decoded) (c connectors.Co
 	return c, why, nil
 }
 
-func (l *lane) letter(v connectors.Value, class connectors.ErrorClass, message string) connectors.DeadLetter {
+func (l *lane) letter(d *connectors.Decoded, v connectors.Value, class connectors.ErrorClass, message string) connectors.DeadLetter {
 	letter := connectors.DeadLetter{
 		Source: l.s.cfg.SourceName, Class: class, Message: message,
-		Raw: l.chunk.Data[v.Start:v.End], Attempt: 1,
+		Attempt: 1,
 	}
 	offset, within := l.chunk.Base+int64(v.Start), int32(0)
 	arrived := int64(0)
+	if d.Locate != nil {
+		letter.Raw, offset, within = d.Locate(v)
+	} else {
+		letter.Raw = l.chunk.Data[v.Start:v.End]
+	}
 	if len(l.chunk.Records) > 0 {
 		r := &l.chunk.Records[v.Record]
 		offset, within, arrived = r.Offset, v.Start-r.Start, r.Arrived

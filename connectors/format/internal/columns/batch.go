@@ -24,9 +24,10 @@ type Batch struct {
 	Columns []*Builder
 
 	config  connectors.DecoderConfig
-	schema  *arrow.Schema
+	schema  *connectors.BatchSchema
 	scratch Scratch
 	logTime []byte
+	typed   []byte // the JSON text of a typed value
 	nulls   []bool // by column: the row's value is NULL
 	out     connectors.Decoded
 }
@@ -54,7 +55,7 @@ func NewBatch(config *connectors.DecoderConfig) (*Batch, error) {
 		}
 		schema[i] = f.Column
 	}
-	b.schema = schema.Arrow()
+	b.schema = connectors.NewBatchSchema(schema.Arrow())
 	return b, nil
 }
 
@@ -183,7 +184,7 @@ func (b *Batch) Finish(empty int) *connectors.Decoded {
 	for i, c := range b.Columns {
 		arrays[i] = c.Array(rows)
 	}
-	b.out.Batch = array.NewRecordBatch(b.schema, arrays, int64(rows))
+	b.out.Batch = array.NewRecordBatch(b.schema.Of(arrays), arrays, int64(rows))
 	for _, a := range arrays {
 		a.Release()
 	}
@@ -216,6 +217,7 @@ type Payloads struct {
 	Empty  int    // payloads, and whatever else the decoder counts, without a value
 
 	chunk  *connectors.Chunk
+	base   int64
 	copied []byte // the chunk's bytes where a source has left no padding
 }
 
@@ -229,7 +231,7 @@ func (p *Payloads) Reset(c *connectors.Chunk) {
 		copy(p.copied, data)
 		data = p.copied
 	}
-	*p = Payloads{Data: data, Record: -1, chunk: c, copied: p.copied}
+	*p = Payloads{Data: data, Record: -1, chunk: c, base: c.Base, copied: p.copied}
 }
 
 // Next enters the next payload; false at the end of the chunk. A byte order
@@ -265,6 +267,9 @@ func (p *Payloads) File() (header []byte, ok bool) {
 	}
 	return p.chunk.Header, true
 }
+
+// Base is the position of the chunk's data in its split.
+func (p *Payloads) Base() int64 { return p.base }
 
 // TakeEmpty is how many values were empty since it was called last.
 func (p *Payloads) TakeEmpty() int {

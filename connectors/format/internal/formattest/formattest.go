@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/leatdb/leat/connectors"
@@ -109,7 +111,7 @@ func Decode(tb testing.TB, name string, config connectors.DecoderConfig, maxRows
 			for row := range out.Values {
 				var values []string
 				for _, col := range out.Batch.Columns() {
-					values = append(values, strings.Clone(col.ValueStr(row))) // it may share the batch's memory
+					values = append(values, text(col, row))
 				}
 				lines = append(lines, strings.Join(values, "|"))
 			}
@@ -139,4 +141,12 @@ func Columns(schema types.Schema) string {
 		got = append(got, c.Name+" "+c.Type.String())
 	}
 	return strings.Join(got, ", ")
+}
+
+// text is a value as text. A dictionary array's are those of the plain one.
+func text(column arrow.Array, row int) string {
+	if d, ok := column.(*array.Dictionary); ok && d.IsValid(row) {
+		column, row = d.Dictionary(), d.GetValueIndex(row)
+	}
+	return strings.Clone(column.ValueStr(row)) // it may share the batch's memory
 }

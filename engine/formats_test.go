@@ -1,0 +1,93 @@
+package engine_test
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/hamba/avro/v2"
+	"github.com/hamba/avro/v2/ocf"
+	"github.com/twmb/franz-go/pkg/kfake"
+
+	"github.com/leatdb/leat/connectors/format/schemaregistry"
+	"github.com/leatdb/leat/connectors/format/schemaregistry/registrytest"
+	"github.com/leatdb/leat/engine"
+)
+
+// Avro messages of several versions of a schema, some with an id that nobody
+// knows, while the registry goes away and comes back: what can be read lands,
+// what cannot is a dead letter, and neither depends on whether the registry
+// answers at the moment.
+func TestFormats_AvroRegistry(t *testing.T) {
+	registry := registrytest.Start(t)
+	c := kafkaCluster(t, kfake.SeedTopics(1, "users"))
+	addr := c.ListenAddrs()[0]
+	const v1 = `{"type":"record","name":"user","fields":[{"name":"id","type":"long"},{"name":"address","type":{"type":"record","name":"address","fields":[{"name":"city","type":"string"}]}}]}`
+	const v2 = `{"type":"record","name":"user","fields":[{"name":"email","type":["null","string"]},{"name":"id","type":"long"}]}`
+	message := func(id int, schema string, v map[string]any) string {
+		data, err := avro.Marshal(avro.MustParse(schema), v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(schemaregistry.AppendHeader(nil, id)) + string(data)
+	}
+	id1 := registry.Add("users-value", schemaregistry.Schema{Type: "AVRO", Text: v1})
+	produce(t, addr, "users",
+		message(id1, v1, map[string]any{"id": int64(1), "address": map[string]any{"city": "Bath"}}),
+		message(77, v2, map[string]any{"id": int64(9), "email": nil}))
+
+	db := open(t, t.TempDir())
+	mustExec(t, db, fmt.Sprintf(`CREATE SOURCE users WITH (connector = 'kafka', brokers = '%s', topic = 'users', format = 'avro', schema_registry = '%s', fetch_max_wait = '10ms');
+		CREATE STREAM u WITH (commit_interval = '50ms') AS SELECT id, address->>'$.city' AS city, _offset AS o FROM users`, addr, registry.URL))
+	state := func(landed, dead int64) func(engine.StreamStatus) bool {
+		return func(st engine.StreamStatus) bool {
+			return st.State == "RUNNING" && st.Committed.Counters.RowsLanded == landed && st.Committed.Counters.RowsDead == dead
+		}
+	}
+	await(t, db, "u", state(1, 1))
+	registry.Away.Store(true)
+	id2 := registry.Add("users-value", schemaregistry.Schema{Type: "AVRO", Text: v2})
+	produce(t, addr, "users", message(id2, v2, map[string]any{"id": int64(2), "email": "b@x"}))
+	st := await(t, db, "u", func(st engine.StreamStatus) bool { return st.State == "RETRYING" })
+	if st.Committed.Counters.RowsDead != 1 || !strings.Contains(fmt.Sprint(st.Reason), "schema registry") {
+		t.Errorf("%+v, %v", st.Committed.Counters, st.Reason)
+	}
+	registry.Away.Store(false)
+	await(t, db, "u", state(2, 1))
+	equal(t, "users", query(t, db, `SELECT id, city, o FROM u ORDER BY id`), "1|Bath|0", "2|NULL|2")
+	equal(t, "dead letters", query(t, db, `SELECT error_class, HEX(LEFT(raw, 5)), error_message LIKE '%schema 77%' FROM leat.dead_letters`), "decode|000000004D|true")
+}
+
+// Avro files give their columns by their schema, and a record that does not fit
+// is a dead letter of its own bytes though its block is compressed.
+func TestFormats_AvroFiles(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "in"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 {
+		var b bytes.Buffer
+		enc, err := ocf.NewEncoder(`{"type":"record","name":"r","fields":[{"name":"n","type":"int"},{"name":"s","type":["null","string"]}]}`, &b, ocf.WithCodec(ocf.Deflate), ocf.WithBlockLength(10))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n := range 1000 {
+			if err := enc.Encode(map[string]any{"n": i*1000 + n, "s": fmt.Sprint("s", n)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := enc.Close(); err != nil {
+			t.Fatal(err)
+		}
+		writeFile(t, filepath.Join(dir, "in", fmt.Sprint(i, ".avro")), b.String())
+	}
+	db := open(t, filepath.Join(dir, "data"))
+	mustExec(t, db, fmt.Sprintf(`CREATE SOURCE r WITH (connector = 'files', path = '%s', format = 'avro', chunk_bytes = '2KiB');
+		CREATE STREAM a AS SELECT n, s, CAST(100 / (n - 1234) AS DECIMAL(10,2)) AS d, _file AS f FROM r WHERE n >= 500`, filepath.Join(dir, "in")))
+	await(t, db, "a", func(st engine.StreamStatus) bool { return st.State == "FINISHED" })
+	equal(t, "rows", query(t, db, `SELECT f, COUNT(*), SUM(n), MAX(s) FROM a GROUP BY f ORDER BY f`), "0.avro|500|374750|s999", "1.avro|999|1498266|s999", "2.avro|1000|2499500|s999")
+	equal(t, "dead letters", query(t, db, `SELECT error_class, RIGHT(raw, 4), source_position LIKE '1.avro@%' FROM leat.dead_letters`), "evaluation|s234|true")
+}
