@@ -92,9 +92,19 @@ else
 	.cache/sim.test -test.timeout 0 -test.run '^TestSimulation$$' -seed $(SEED)
 endif
 
+# How much make bench measures, such as BENCH='-rows 500000 -runs 3'; see
+# bench/README.md.
+BENCH ?=
+
+# What Leat is compared with; a peer that cannot be installed is left out of the
+# tables, with the reason.
+.PHONY: peers
+peers: ## install the programs that the benchmarks compare leat with
+	-$(GO) run $(FLAGS) ./internal/services/install peers-python bento
+
 .PHONY: bench-ingest
-bench-ingest: build ## compare leat with DuckDB on the same file and cores
-	$(GO) run $(FLAGS) ./bench/ingest
+bench-ingest: build ## compare leat with DuckDB on the same file and cores, with nothing installed
+	$(GO) run $(FLAGS) ./bench/ingest -peers none $(BENCH)
 
 .PHONY: reference
 reference: ## write docs/options.md from the specifications of the options
