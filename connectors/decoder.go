@@ -98,6 +98,15 @@ type Decoder interface {
 	Close()
 }
 
+// HeaderKeeper is implemented by decoders of records whose values cannot be
+// decoded alone.
+type HeaderKeeper interface {
+	// HeaderOf is what Chunk.Header has to be for a value of the batch that Next
+	// returned last to be decoded alone, as the one record of a chunk. It is valid
+	// as long as the batch.
+	HeaderOf(v Value) []byte
+}
+
 // Decoded is one batch of decoded values.
 type Decoded struct {
 	// Batch has one row per good value, its columns as DecoderConfig.Fields. A

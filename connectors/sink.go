@@ -20,6 +20,9 @@ type Counters struct {
 	RowsLanded   int64 `json:"rows_landed"`
 	RowsFiltered int64 `json:"rows_filtered"`
 	RowsDead     int64 `json:"rows_dead"`
+	// RowsReplayed is how many of RowsIn were dead letters that a replay has read
+	// again, so that RowsIn − RowsReplayed came from the source.
+	RowsReplayed int64 `json:"rows_replayed,omitempty"`
 }
 
 // Add adds d to c.
@@ -31,6 +34,7 @@ func (c *Counters) Add(d Counters) {
 	c.RowsLanded += d.RowsLanded
 	c.RowsFiltered += d.RowsFiltered
 	c.RowsDead += d.RowsDead
+	c.RowsReplayed += d.RowsReplayed
 }
 
 // Reconciled reports whether every value is accounted for once.
@@ -48,6 +52,44 @@ type State struct {
 	Counters  Counters
 	// Operators is the handle of the operators' state, opaque to the sink.
 	Operators json.RawMessage
+	// Replays are those that have begun and that no later epoch has found
+	// finished.
+	Replays []Replay
+}
+
+// Replay is the bounded split replay/<ID>: dead letters that are read again, as
+// they were chosen when it began. How far it has come is committed with the
+// rows that it lands, like the position of any split.
+type Replay struct {
+	ID      string `json:"id"`
+	File    string `json:"file"`    // URI of the letters, the sink's own
+	Letters int64  `json:"letters"` // that were chosen
+	Done    int64  `json:"done"`    // of them
+	Offset  int64  `json:"offset"`  // in File, of those that follow
+}
+
+// Split is the replay's name among the splits.
+func (r Replay) Split() string { return "replay/" + r.ID }
+
+// Finished reports whether all letters have been read again.
+func (r Replay) Finished() bool { return r.Done >= r.Letters }
+
+// ReplayRequest asks a commit to begin a replay.
+type ReplayRequest struct {
+	ID string
+	// Choose calls take for each letter that the replay is to read again. It is
+	// called when everything that earlier replays have taken is marked in the
+	// table of dead letters. The letter is lent to take.
+	Choose func(ctx context.Context, take func(DeadLetter) error) error
+}
+
+// Replayer is implemented by a StreamSink whose dead letters can be read again.
+// Its Commit does what CommitInfo.Replay asks for.
+type Replayer interface {
+	// ReadReplay appends the next letters of a replay to letters, which is what it
+	// returned last or nil, and says how far the replay then is. It is called by
+	// one lane, also while Commit runs. A retryable error has read nothing.
+	ReadReplay(ctx context.Context, r Replay, letters []DeadLetter) (list []DeadLetter, next Replay, err error)
 }
 
 // PartitionField is one element of PARTITIONED BY.
@@ -144,6 +186,9 @@ type StreamSink interface {
 // CommitInfo is what a commit records beside the state.
 type CommitInfo struct {
 	DataLoss []DataLoss
+	// Replay asks a Replayer to begin a replay with this epoch: the commit adds it
+	// to the state and marks its letters as taken.
+	Replay *ReplayRequest
 }
 
 // CommitResult is what a commit did.
@@ -151,6 +196,14 @@ type CommitResult struct {
 	Files       int
 	Bytes       int64
 	CommittedAt time.Time
+	// Replay is the one that the epoch has begun; one of no letters is finished
+	// and not in the state. ReplayErr says why the letters could not be chosen; the
+	// epoch is committed without the replay then. ReplayLeft counts letters that
+	// were chosen and left out: they are of an earlier life of the stream, and this
+	// one has read for itself what they were made of.
+	Replay     *Replay
+	ReplayErr  error
+	ReplayLeft int64
 }
 
 // Sealed is what one lane wrote in an epoch, opaque to the dataflow.
@@ -198,4 +251,10 @@ type DeadLetter struct {
 	Message  string
 	Raw      []byte // exactly the value's bytes
 	Attempt  int    // 1, and one more for each failed replay
+	// Header is what Chunk.Header has to be for Raw to be decoded alone, and Hidden
+	// the record's hidden columns that the query used, as a JSON object; both may
+	// be empty.
+	Header, Hidden []byte
+	// ID names the letter among all. A sink gives it when it writes the letter.
+	ID string
 }

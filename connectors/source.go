@@ -174,7 +174,9 @@ type Chunk struct {
 	// Kinesis sequence number); nil where Record.Offset does.
 	Names [][]byte
 	// Header is what the format's Layout found before the first record of the
-	// file; it is no part of Data, and several chunks may share its memory.
+	// file; it is no part of Data, and several chunks may share its memory. A chunk
+	// with Records and a Header holds values of such a file one by one: dead
+	// letters that are read again.
 	Header []byte
 	// Hidden has one array per hidden column that the stream asked for
 	// (SourceConfig.Hidden, in that order), with one row per record, or one row

@@ -5,12 +5,14 @@ package engine
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
 	gms "github.com/dolthub/go-mysql-server/sql"
 	"github.com/dolthub/go-mysql-server/sql/planbuilder"
 
+	"github.com/leatdb/leat/connectors"
 	"github.com/leatdb/leat/engine/dataflow"
 	"github.com/leatdb/leat/planner"
 	"github.com/leatdb/leat/sql"
@@ -38,6 +40,7 @@ var (
 	createColumns   = types.Schema{text("name"), text("definition")}
 	describeColumns = types.Schema{text("Field"), text("Type"), text("Null"), text("Key"), text("Default"), text("Extra")}
 	explainColumns  = types.Schema{text("plan")}
+	replayColumns   = types.Schema{text("replay"), integer("letters")}
 )
 
 // resultColumns are the columns that a statement returns, nil for none.
@@ -59,6 +62,8 @@ func resultColumns(stmt sql.Statement) types.Schema {
 		return describeColumns
 	case *sql.Explain:
 		return explainColumns
+	case *sql.ReplayDeadLetters:
+		return replayColumns
 	}
 	return nil
 }
@@ -169,7 +174,26 @@ func reasonText(err error) any {
 }
 
 // progressText says how far a stream has come: for a bounded source by bytes.
+// What it reads again comes behind.
 func progressText(st dataflow.Status) any {
+	text := sourceProgress(st)
+	for _, r := range st.Replays {
+		if r.Finished() {
+			continue
+		}
+		again := fmt.Sprintf("%s: %s of %d letters", r.Split(), replayPosition(r), r.Letters)
+		if text != nil {
+			again = fmt.Sprintf("%v, %s", text, again)
+		}
+		text = again
+	}
+	return text
+}
+
+// replayPosition is how far a replay has come.
+func replayPosition(r connectors.Replay) string { return strconv.FormatInt(r.Done, 10) }
+
+func sourceProgress(st dataflow.Status) any {
 	p := st.Progress
 	switch {
 	case st.State == dataflow.Finished:
@@ -391,7 +415,7 @@ func (db *DB) analyze(_ context.Context, name string) (string, error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "measured: %s, generation %d, epoch %d\n", st.State, st.Committed.Generation, st.Committed.Epoch)
 	fmt.Fprintf(&b, "  in: %d records, %d rows, %s; %.0f rows/s, %s/s\n", c.RecordsIn, c.RowsIn, bytesText(st.BytesIn), st.RowsPerSecond, bytesText(int64(st.BytesPerSecond)))
-	fmt.Fprintf(&b, "  rows: %d landed, %d filtered, %d dead, %d exploded\n", c.RowsLanded, c.RowsFiltered, c.RowsDead, c.RowsExploded)
+	fmt.Fprintf(&b, "  rows: %d landed, %d filtered, %d dead, %d exploded, %d replayed\n", c.RowsLanded, c.RowsFiltered, c.RowsDead, c.RowsExploded, c.RowsReplayed)
 	fmt.Fprintf(&b, "  out: %d commits, %d files, %s; %s in open files\n", st.Commits, st.Files, bytesText(st.BytesOut), bytesText(st.Buffered))
 	return b.String(), nil
 }

@@ -42,6 +42,8 @@ func (db *DB) execute(ctx *gms.Context, stmt sql.Statement, script bool) (*resul
 		return &result{}, s.flush(ctx)
 	case *sql.AlterStream:
 		return db.alterStream(ctx, stmt)
+	case *sql.ReplayDeadLetters:
+		return db.replay(ctx, stmt)
 	case *sql.Show:
 		return db.show(ctx, stmt)
 	case *sql.ShowCreate:

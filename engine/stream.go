@@ -50,7 +50,7 @@ var streamOptions = connectors.Spec{
 	{Name: "lanes", Kind: connectors.OptionInt, Min: 1, Max: 1024, Doc: "How many lanes read, compute and write side by side; the default is the number of cores."},
 	{Name: "sql_mode", Default: "STRICT_TRANS_TABLES", Doc: "'' relaxes the evaluation: what does not fit becomes NULL or is cut, instead of a dead letter."},
 	{Name: "timezone", Default: "UTC", Doc: "The zone in which the stream turns instants into dates and text."},
-	{Name: "dead_letter_limit", Kind: connectors.OptionInt, Default: "0", Max: 1 << 40, Runtime: true, Doc: "The stream fails when more values than this are rejected within a minute; 0 is never."},
+	{Name: "dead_letter_limit", Kind: connectors.OptionInt, Default: "0", Max: 1 << 40, Runtime: true, Doc: "The stream commits what it has read and fails when more values than this are rejected within a minute; 0 is never."},
 }
 
 // limits are the options of a stream that can be changed while it runs, and
@@ -192,6 +192,11 @@ func (db *DB) streamSpec(s *stream, p *planned, retrying func(error)) connectors
 // is the stream's sink as CREATE has opened it; move gives other positions to go
 // on from. The caller holds no lock of the stream.
 func (s *stream) start(p *planned, first connectors.StreamSink, move func(context.Context, connectors.Source) (connectors.Positions, error)) {
+	s.startWith(p, first, move, nil)
+}
+
+// startWith is start with something to ask of the run before it begins.
+func (s *stream) startWith(p *planned, first connectors.StreamSink, move func(context.Context, connectors.Source) (connectors.Positions, error), ask func(*dataflow.Stream)) {
 	db := s.db
 	s.limits.Store(newLimits(p.options))
 	hidden := make([]types.Type, 0, len(p.plan.Source.Hidden))
@@ -200,7 +205,8 @@ func (s *stream) start(p *planned, first connectors.StreamSink, move func(contex
 		hidden = append(hidden, p.source.connector.Hidden[i].Type)
 	}
 	cfg := dataflow.Config{
-		Stream: s.name, SourceName: p.source.name, Lanes: p.lanes(db), Hidden: hidden, MoveTo: move,
+		Stream: s.name, SourceName: p.source.name, Lanes: p.lanes(db), Hidden: hidden, HiddenNames: p.plan.Source.Hidden, MoveTo: move,
+		SkipDataLoss: p.source.connector.Spec.Find("on_data_loss") == nil || p.source.options.String("on_data_loss") == "skip",
 		OpenSource: func(ctx context.Context, retrying func(error)) (connectors.Source, error) {
 			cfg := db.sourceConfig(p.source)
 			cfg.Stream, cfg.Lanes, cfg.Hidden, cfg.Retrying = s.name, p.lanes(db), p.plan.Source.Hidden, retrying
@@ -243,6 +249,9 @@ func (s *stream) start(p *planned, first connectors.StreamSink, move func(contex
 		Scheduler:         db.scheduler, Logger: db.cfg.Logger,
 	}
 	run := dataflow.New(cfg)
+	if ask != nil {
+		ask(run)
+	}
 	ctx, cancel := context.WithCancel(db.ctx)
 	done := make(chan struct{})
 	s.mu.Lock()

@@ -4,9 +4,7 @@ package engine
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -14,7 +12,6 @@ import (
 	gms "github.com/dolthub/go-mysql-server/sql"
 
 	"github.com/leatdb/leat/catalog"
-	"github.com/leatdb/leat/catalog/iceberg"
 	"github.com/leatdb/leat/connectors"
 	"github.com/leatdb/leat/sql/sqlerror"
 	"github.com/leatdb/leat/sql/types"
@@ -82,7 +79,7 @@ var (
 	metricsColumns = types.Schema{
 		text("stream"), text("state"), integer("generation"), integer("epoch"),
 		integer("records_in"), integer("records_empty"), integer("rows_in"), integer("rows_exploded"),
-		integer("rows_landed"), integer("rows_filtered"), integer("rows_dead"),
+		integer("rows_landed"), integer("rows_filtered"), integer("rows_dead"), integer("rows_replayed"),
 		integer("bytes_in"), integer("bytes_out"), integer("files"), integer("commits"), double("commit_seconds"), integer("bytes_buffered"), integer("open_partitions"),
 		double("rows_per_second"), double("bytes_per_second"), integer("lag"), integer("freshness_ms"), instant("last_commit_at"),
 	}
@@ -98,6 +95,7 @@ var (
 	deadColumns       = types.Schema{
 		text("stream"), text("source"), text("source_position"), {Name: "arrived_at", Type: types.Type{Kind: types.Timestamp, Fsp: 6}},
 		text("error_class"), text("error_message"), {Name: "raw", Type: types.TypeBlob}, {Name: "attempt", Type: types.Type{Kind: types.Int32}},
+		text("letter"), text("replay"), {Name: "replayed_at", Type: types.Type{Kind: types.Timestamp, Fsp: 6}},
 	}
 )
 
@@ -113,7 +111,11 @@ func (systemDB) GetTableNames(*gms.Context) ([]string, error) {
 func (d systemDB) GetTableInsensitive(_ *gms.Context, name string) (gms.Table, bool, error) {
 	name = strings.ToLower(name)
 	columns := deadColumns
-	if name != deadLettersTable {
+	switch name {
+	case deadLettersTable:
+	case chosenLettersTable:
+		columns = chosenColumns
+	default:
 		t, ok := systemTables[name]
 		if !ok {
 			return nil, false, nil
@@ -177,8 +179,8 @@ func (t *systemTable) Partitions(*gms.Context) (gms.PartitionIter, error) {
 
 // PartitionRows implements gms.Table.
 func (t *systemTable) PartitionRows(ctx *gms.Context, _ gms.Partition) (gms.RowIter, error) {
-	if t.name == deadLettersTable {
-		return t.db.deadLetters(ctx)
+	if t.name == deadLettersTable || t.name == chosenLettersTable {
+		return t.db.deadLetters(ctx, t.columns)
 	}
 	r := &result{columns: t.columns}
 	if err := systemTables[t.name].rows(ctx, t.db, r); err != nil {
@@ -198,7 +200,7 @@ func (db *DB) metricsRow(s *stream) []any {
 	}
 	return []any{
 		s.name, string(st.State), st.Committed.Generation, st.Committed.Epoch,
-		c.RecordsIn, c.RecordsEmpty, c.RowsIn, c.RowsExploded, c.RowsLanded, c.RowsFiltered, c.RowsDead,
+		c.RecordsIn, c.RecordsEmpty, c.RowsIn, c.RowsExploded, c.RowsLanded, c.RowsFiltered, c.RowsDead, c.RowsReplayed,
 		st.BytesIn, st.BytesOut, st.Files, st.Commits, st.CommitTime.Seconds(), st.Buffered, st.OpenPartitions,
 		st.RowsPerSecond, st.BytesPerSecond, known(st.Progress.Lag), freshness, moment(st.LastCommit),
 	}
@@ -227,6 +229,20 @@ func splitRows(s *stream, r *result) {
 		}
 		r.add(s.name, s.sourceLabel(), name, position(st.Positions, name), position(committed, name), lag)
 	}
+	for _, replay := range st.Replays {
+		done := any(nil)
+		for _, c := range st.Committed.Replays {
+			if c.ID == replay.ID {
+				done = replayText(c)
+			}
+		}
+		r.add(s.name, s.sourceLabel(), replay.Split(), replayText(replay), done, nil)
+	}
+}
+
+// replayText is how far a replay has come, as splits have their positions.
+func replayText(r connectors.Replay) string {
+	return fmt.Sprintf(`{"letter":%d,"of":%d}`, r.Done, r.Letters)
 }
 
 func (s *stream) sourceNow() string {
@@ -322,67 +338,4 @@ func partitionText(values map[string]any) any {
 		return nil
 	}
 	return string(b)
-}
-
-// deadLetters reads the _dead_letters tables of all sinks, one after the other.
-func (db *DB) deadLetters(ctx *gms.Context) (gms.RowIter, error) {
-	it := &deadLetterIter{db: db}
-	err := db.eachTable(ctx, func(_ string, t catalog.Table) error {
-		if t.Name() == iceberg.DeadLetterTable {
-			it.tables = append(it.tables, t)
-		}
-		return nil
-	})
-	return it, edgeError(ctx, err)
-}
-
-type deadLetterIter struct {
-	db     *DB
-	tables []catalog.Table
-	rows   *readerIter
-}
-
-// Next implements gms.RowIter.
-func (it *deadLetterIter) Next(ctx *gms.Context) (gms.Row, error) {
-	for {
-		if it.rows == nil {
-			if len(it.tables) == 0 {
-				return nil, io.EOF
-			}
-			t := it.tables[0]
-			it.tables = it.tables[1:]
-			var columns []int
-			for _, c := range deadColumns {
-				i := t.Schema().Index(c.Name)
-				if i < 0 {
-					return nil, edgeError(ctx, fmt.Errorf("read dead letters of %s: column %s is gone", t.Location(), c.Name))
-				}
-				columns = append(columns, i)
-			}
-			reader, err := it.db.queries.Scan(ctx, t, columns, nil)
-			if err != nil {
-				return nil, edgeError(ctx, fmt.Errorf("read dead letters of %s: %w", t.Location(), err))
-			}
-			if it.rows, err = newReaderIter(ctx, reader); err != nil {
-				return nil, err
-			}
-		}
-		row, err := it.rows.Next(ctx)
-		if !errors.Is(err, io.EOF) {
-			return row, err
-		}
-		err = it.rows.Close(ctx)
-		it.rows = nil
-		if err != nil {
-			return nil, err
-		}
-	}
-}
-
-// Close implements gms.RowIter.
-func (it *deadLetterIter) Close(ctx *gms.Context) error {
-	if it.rows == nil {
-		return nil
-	}
-	return it.rows.Close(ctx)
 }

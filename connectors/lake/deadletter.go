@@ -2,7 +2,9 @@ package lake
 
 import (
 	"context"
+	"fmt"
 	"strings"
+	"time"
 
 	"github.com/leatdb/leat/catalog"
 	"github.com/leatdb/leat/connectors"
@@ -23,10 +25,16 @@ const (
 	letterGeneration
 	letterEpoch
 	letterTable
+	letterID
+	letterHeader
+	letterHidden
+	letterReplay
+	letterReplayedAt
 )
 
 // deadLetterDefinition is the table that takes what could not be landed, one
-// for all streams of a sink.
+// for all streams of a sink. A row with a replay is no letter but the mark that
+// says which replay has taken the letter of the same id.
 func deadLetterDefinition(adopt bool) catalog.Definition {
 	str := types.TypeText
 	return catalog.Definition{
@@ -43,6 +51,11 @@ func deadLetterDefinition(adopt bool) catalog.Definition {
 			letterGeneration: {Name: "generation", Type: types.TypeInt64},
 			letterEpoch:      {Name: "epoch", Type: types.TypeInt64},
 			letterTable:      {Name: "target_table", Type: str},
+			letterID:         {Name: "letter", Type: str},
+			letterHeader:     {Name: "header", Type: types.TypeBlob},
+			letterHidden:     {Name: "hidden", Type: str},
+			letterReplay:     {Name: "replay", Type: str},
+			letterReplayedAt: {Name: "replayed_at", Type: types.Type{Kind: types.Timestamp, Fsp: 6}},
 		},
 		Partition: []catalog.PartitionField{{Name: "stream", Column: letterStream, Transform: "identity"}},
 		Adopt:     adopt,
@@ -80,7 +93,8 @@ func newLetterWriter(w *laneWriter) (*letterWriter, error) {
 
 func (l *letterWriter) write(ctx context.Context, letters []connectors.DeadLetter) error {
 	s := l.lane.stream
-	for _, d := range letters {
+	for i := range letters {
+		d := &letters[i]
 		l.rows.AppendBytes(letterStream, []byte(s.spec.Stream))
 		l.rows.AppendBytes(letterSource, text(d.Source))
 		l.rows.AppendBytes(letterPosition, text(d.Position))
@@ -96,21 +110,68 @@ func (l *letterWriter) write(ctx context.Context, letters []connectors.DeadLette
 		l.rows.AppendInt(letterGeneration, l.lane.generation)
 		l.rows.AppendInt(letterEpoch, l.lane.epoch)
 		l.rows.AppendBytes(letterTable, []byte(s.spec.Table))
-		l.rows.EndRow()
-		l.n++
-		l.count++
-		if l.rows.Bytes() >= pageBytes || l.rows.Len() >= pageRows {
-			if err := l.encode(ctx); err != nil {
-				return err
-			}
-			if l.file.Size() >= s.settings.Load().targetFileSize {
-				if err := l.finish(ctx); err != nil {
-					return err
-				}
-			}
+		l.rows.AppendBytes(letterID, []byte(l.nextID()))
+		l.appendOrNull(letterHeader, d.Header)
+		l.appendOrNull(letterHidden, d.Hidden)
+		l.rows.AppendNull(letterReplay)
+		l.rows.AppendNull(letterReplayedAt)
+		if err := l.endRow(ctx); err != nil {
+			return err
 		}
+		l.count++
 	}
 	l.account()
+	return nil
+}
+
+// mark writes that a replay has taken a letter.
+func (l *letterWriter) mark(ctx context.Context, d *connectors.DeadLetter, replay string, at time.Time) error {
+	s := l.lane.stream
+	l.rows.AppendBytes(letterStream, []byte(s.spec.Stream))
+	l.rows.AppendBytes(letterSource, text(d.Source))
+	l.rows.AppendBytes(letterPosition, text(d.Position))
+	for _, column := range [...]int{letterArrived, letterClass, letterMessage, letterRaw, letterHeader, letterHidden} {
+		l.rows.AppendNull(column)
+	}
+	l.rows.AppendInt(letterAttempt, int64(d.Attempt))
+	l.rows.AppendInt(letterGeneration, l.lane.generation)
+	l.rows.AppendInt(letterEpoch, l.lane.epoch)
+	l.rows.AppendBytes(letterTable, []byte(s.spec.Table))
+	l.rows.AppendBytes(letterID, []byte(d.ID))
+	l.rows.AppendBytes(letterReplay, []byte(replay))
+	l.rows.AppendInt(letterReplayedAt, at.UnixMicro())
+	return l.endRow(ctx)
+}
+
+// nextID names a letter by where it comes from: the stream's life, and what
+// within it is counted up. Of an epoch that is written again one writing is
+// committed.
+func (l *letterWriter) nextID() string {
+	w := l.lane
+	return fmt.Sprintf("%s-%d-%d-%d-%d", w.id, w.generation, w.epoch, w.lane, l.count+1)
+}
+
+func (l *letterWriter) appendOrNull(column int, v []byte) {
+	if len(v) == 0 {
+		l.rows.AppendNull(column)
+		return
+	}
+	l.rows.AppendBytes(column, v)
+}
+
+// endRow ends a row, and the page or file that is full.
+func (l *letterWriter) endRow(ctx context.Context) error {
+	l.rows.EndRow()
+	l.n++
+	if l.rows.Bytes() < pageBytes && l.rows.Len() < pageRows {
+		return nil
+	}
+	if err := l.encode(ctx); err != nil {
+		return err
+	}
+	if l.file.Size() >= l.lane.stream.settings.Load().targetFileSize {
+		return l.finish(ctx)
+	}
 	return nil
 }
 

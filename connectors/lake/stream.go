@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -43,6 +44,9 @@ type streamSink struct {
 	letterFolder string
 	key          string // of the state's property
 	lanes        []*laneWriter
+	// marker writes the marks of replays; it is a lane behind the others, nil
+	// before the first replay.
+	marker *laneWriter
 
 	uploads *uploads // nil before Begin
 	base    protocol.Record
@@ -242,6 +246,7 @@ func (s *streamSink) Begin(ctx context.Context, initial func(context.Context) (m
 		return connectors.State{}, false, err
 	}
 	s.sweep(ctx, s.base.Generation-1)
+	s.sweepReplays(ctx)
 	s.beginLanes()
 	// The first tidying comes soon, also for a stream that is restarted often.
 	s.commits = maintainEvery - 10
@@ -387,7 +392,23 @@ func (s *streamSink) Commit(ctx context.Context, state connectors.State, parts [
 	if err := s.uploads.wait(ctx, epoch.letters); err != nil {
 		return connectors.CommitResult{}, err
 	}
-	next, err := s.sink.rules.Next(s.base, state, s.pendingOf(state.Epoch, epoch.letters))
+	var result connectors.CommitResult
+	var marks []*outputFile
+	if info.Replay != nil {
+		begun, files, left, err := s.beginReplay(ctx, state.Epoch, info.Replay)
+		switch {
+		case err != nil && ctx.Err() != nil:
+			return connectors.CommitResult{}, err
+		case err != nil:
+			result.ReplayErr = err
+		default:
+			result.Replay, result.ReplayLeft, marks = &begun, left, files
+			if !begun.Finished() {
+				state.Replays = append(slices.Clone(state.Replays), begun)
+			}
+		}
+	}
+	next, err := s.sink.rules.Next(s.base, state, s.pendingOf(state.Epoch, epoch.letters, marks))
 	if err != nil {
 		return connectors.CommitResult{}, err
 	}
@@ -414,14 +435,16 @@ func (s *streamSink) Commit(ctx context.Context, state connectors.State, parts [
 	if err != nil {
 		return connectors.CommitResult{}, err
 	}
-	result := connectors.CommitResult{Files: len(epoch.files), CommittedAt: s.spec.Now()}
+	result.Files, result.CommittedAt = len(epoch.files), s.spec.Now()
 	for _, f := range epoch.files {
 		result.Bytes += f.footer.Bytes
 	}
 	s.uploads.committed(epoch.files)
 	s.uploads.committed(epoch.letters)
+	s.uploads.committed(marks)
 	s.deletePositions(ctx, s.base.PositionsFile)
-	s.base, s.tried, s.pending = next, nil, epoch.letters
+	s.deleteReplays(ctx, s.base.Replays, next.Replays)
+	s.base, s.tried, s.pending = next, nil, append(epoch.letters, marks...)
 	s.commits++
 	if err := s.settle(ctx, s.target); err != nil && ctx.Err() == nil {
 		return result, err
@@ -455,19 +478,24 @@ func (s *streamSink) gather(parts []connectors.Sealed, epoch int64) (epochOutput
 	return out, nil
 }
 
-func (s *streamSink) pendingOf(epoch int64, letters []*outputFile) *protocol.Pending {
-	if len(letters) == 0 {
+func (s *streamSink) pendingOf(epoch int64, letters, marks []*outputFile) *protocol.Pending {
+	if len(letters)+len(marks) == 0 {
 		return nil
 	}
-	p := &protocol.Pending{Epoch: epoch}
-	for _, f := range letters {
+	return &protocol.Pending{Epoch: epoch, DeadLetters: s.named(letters), Replayed: s.named(marks)}
+}
+
+// named describes files for a record.
+func (s *streamSink) named(files []*outputFile) []protocol.File {
+	var list []protocol.File
+	for _, f := range files {
 		one := protocol.File{Path: s.sink.store.URI(f.key), Rows: f.rows, Bytes: f.footer.Bytes}
 		if f.upload != nil {
 			one.Upload, one.ETags = f.upload.ID, f.upload.ETags
 		}
-		p.DeadLetters = append(p.DeadLetters, one)
+		list = append(list, one)
 	}
-	return p
+	return list
 }
 
 // publish appends what the last epoch left pending to the dead letters, unless
@@ -513,7 +541,7 @@ func (s *streamSink) pendingFiles() ([]catalog.NewFile, error) {
 		}
 		return files, nil
 	}
-	for _, f := range s.base.Pending.DeadLetters {
+	for _, f := range s.base.Pending.Files() {
 		one := catalog.NewFile{Path: f.Path, Rows: f.Rows, Bytes: f.Bytes, Partition: []any{s.spec.Stream}}
 		if f.Upload != "" {
 			key, err := s.sink.store.Key(f.Path)
@@ -576,6 +604,7 @@ func (s *streamSink) beginLanes() {
 	for _, w := range s.lanes {
 		w.begin(s.uploads, s.base.ID, s.base.Generation, s.base.Epoch+1)
 	}
+	s.beginMarker(s.base.Epoch + 1)
 }
 
 // discard throws away what is not committed. Files that a commit of unknown
@@ -587,6 +616,9 @@ func (s *streamSink) discard(ctx context.Context) {
 	s.uploads.cancel()
 	for _, w := range s.lanes {
 		w.begin(nil, "", 0, 0)
+	}
+	if s.marker != nil {
+		s.marker.begin(nil, "", 0, 0)
 	}
 	s.uploads.abort(ctx, s.sink.rules.Keeps(s.tried))
 	s.uploads = nil
@@ -628,6 +660,7 @@ func (s *streamSink) Drop(ctx context.Context) error {
 	}
 	s.deletePositions(ctx, s.base.PositionsFile)
 	s.deletePositions(ctx, "")
+	s.deleteReplays(ctx, s.base.Replays, nil)
 	s.sweep(ctx, s.base.Generation)
 	return nil
 }

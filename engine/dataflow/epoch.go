@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/leatdb/leat/connectors"
@@ -40,11 +41,18 @@ func (s *Stream) coordinate(ctx context.Context, src connectors.Source) error {
 			// Epochs commit strictly in order: nothing is sealed before the outcome
 			// of the last one is known.
 			s.m.Wait()
+		case s.tooMany != nil && !dirty:
+			return s.tooMany
 		case s.stopping || s.atEnd():
 			done, err := s.commitLast(ctx, src, dirty)
 			if done || err != nil {
 				return err
 			}
+		case s.tooMany != nil || s.nextRequest() != nil:
+			if err := s.seal(ctx, src); err != nil {
+				return err
+			}
+			s.commit(ctx)
 		case s.flushNeedsEnds():
 			s.askEnds(ctx, src)
 		case s.flushReached(src):
@@ -109,11 +117,14 @@ func (s *Stream) lanesAtEnd() int {
 	return n
 }
 
-func (s *Stream) atEnd() bool { return len(s.lanes) > 0 && s.lanesAtEnd() == len(s.lanes) }
+// atEnd reports whether there is nothing left to read, nor anything asked for.
+func (s *Stream) atEnd() bool {
+	return len(s.lanes) > 0 && s.lanesAtEnd() == len(s.lanes) && !s.replaying() && len(s.requests) == 0
+}
 
 // isCommitted reports whether nothing was polled since the last commit.
 func (s *Stream) isCommitted(src connectors.Source) bool {
-	return maps.Equal(src.Positions(), s.committed.Positions[s.cfg.SourceName])
+	return slices.Equal(s.replays, s.committed.Replays) && maps.Equal(src.Positions(), s.committed.Positions[s.cfg.SourceName])
 }
 
 // commitLast commits what there is before the stream ends; done is true when
@@ -159,11 +170,11 @@ func (s *Stream) seal(ctx context.Context, src connectors.Source) error {
 		l.handOver = l.sealed
 		l.sealed = nil
 	}
-	s.epochPositions = src.Positions()
+	s.epochPositions, s.epochReplays = src.Positions(), slices.Clone(s.replays)
 	s.takeDataLoss(src) // lanes may have met it since the last discovery
 	s.epochLoss, s.dataLoss = s.dataLoss, nil
 	for _, f := range s.flushes {
-		f.sealed = f.sealed || f.ends != nil && s.holds(src, s.epochPositions, f.ends)
+		f.sealed = f.sealed || f.ends != nil && s.holds(src, s.epochPositions, f)
 	}
 	s.sealEpoch = 0
 	s.epochStart = s.cfg.Scheduler.Now()
@@ -182,12 +193,17 @@ func (s *Stream) commit(ctx context.Context) {
 	}
 	next.Positions[s.cfg.SourceName] = s.epochPositions
 	next.Counters.Add(s.uncommitted)
+	next.Replays = s.replaysAfter(s.epochReplays)
 	sealed := make([]connectors.Sealed, 0, len(s.lanes))
 	for _, l := range s.lanes {
 		sealed = append(sealed, l.handOver)
 		l.handOver = nil
 	}
 	info := connectors.CommitInfo{DataLoss: s.epochLoss}
+	request := s.nextRequest()
+	if request != nil {
+		info.Replay = &request.asked
+	}
 	s.committing = true
 	s.cfg.Scheduler.Go(s.cfg.Stream+" commit", func() {
 		var result connectors.CommitResult
@@ -210,6 +226,7 @@ func (s *Stream) commit(ctx context.Context) {
 			return
 		}
 		s.committed = next
+		s.replayCommitted(ctx, request, result)
 		s.uncommitted = connectors.Counters{}
 		s.lastCommit = result.CommittedAt
 		s.commits++
@@ -260,6 +277,9 @@ func (s *Stream) askEnds(ctx context.Context, src connectors.Source) {
 	for _, f := range s.flushes {
 		if !f.asked {
 			f.asked = true
+			for _, r := range s.replays {
+				f.replays = append(f.replays, r.ID)
+			}
 			asking = append(asking, f)
 		}
 	}
@@ -284,12 +304,19 @@ func (s *Stream) flushReached(src connectors.Source) bool {
 	}
 	positions := src.Positions()
 	return slices.ContainsFunc(s.flushes, func(f *flush) bool {
-		return f.ends != nil && !f.done && s.holds(src, positions, f.ends)
+		return f.ends != nil && !f.done && s.holds(src, positions, f)
 	})
 }
 
-func (s *Stream) holds(src connectors.Source, positions, ends connectors.Positions) bool {
-	for split, end := range ends {
+// holds reports whether what was read holds all that a flush waits for. The
+// caller holds the lock.
+func (s *Stream) holds(src connectors.Source, positions connectors.Positions, f *flush) bool {
+	for _, r := range s.replays {
+		if !r.Finished() && slices.Contains(f.replays, r.ID) {
+			return false
+		}
+	}
+	for split, end := range f.ends {
 		if !src.Reached(split, positions[split], end) {
 			return false
 		}
@@ -301,7 +328,7 @@ func (s *Stream) holds(src connectors.Source, positions, ends connectors.Positio
 func (s *Stream) finishFlushes(err error) {
 	positions := s.source.Positions()
 	for _, f := range s.flushes {
-		if f.ends == nil && !s.atEnd() || f.ends != nil && !s.holds(s.source, positions, f.ends) {
+		if f.ends == nil && !s.atEnd() || f.ends != nil && !s.holds(s.source, positions, f) {
 			continue
 		}
 		f.done, f.err = true, err
@@ -330,24 +357,26 @@ func (s *Stream) discover(ctx context.Context, src connectors.Source) error {
 	return err
 }
 
-// countDead fails the stream when more values a minute are rejected than
-// dead_letter_limit allows. The caller holds the lock.
+// countDead lets the stream commit what it has read, and fail then, when more
+// values a minute are rejected than dead_letter_limit allows: the letters can be
+// looked at, and a start goes on behind them. The caller holds the lock.
 func (s *Stream) countDead(n int64, message string) {
 	limit := s.cfg.DeadLetterLimit()
 	if limit <= 0 || n == 0 {
 		return
 	}
 	now := s.cfg.Scheduler.Now()
-	if now.Sub(s.deadMinute) >= time.Minute {
+	if now.Sub(s.deadMinute) >= time.Minute || now.Before(s.deadMinute) {
 		s.deadMinute, s.deadCount, s.deadFirst = now, 0, nil
 	}
 	s.deadCount += n
 	if len(s.deadFirst) < 3 && !slices.Contains(s.deadFirst, message) {
 		s.deadFirst = append(s.deadFirst, message)
 	}
-	if s.deadCount > limit && s.laneErr == nil {
-		s.laneErr = sqlerror.Userf(sqlerror.CodeState, "%d values were rejected within a minute, more than dead_letter_limit %d; the first: %q", s.deadCount, limit, s.deadFirst).
-			About("stream "+s.cfg.Stream).WithHint("look into leat.dead_letters, mend the source or the query, then START STREAM %s", s.cfg.Stream)
-		s.m.Broadcast()
+	if s.deadCount > limit {
+		s.tooMany = sqlerror.Userf(sqlerror.CodeState, "%d values were rejected within a minute, more than dead_letter_limit %d", s.deadCount, limit).
+			About("stream "+s.cfg.Stream).
+			WithHint("the first were: %s. They are in leat.dead_letters; mend the source or the query, then START STREAM %s, which goes on behind them, and REPLAY DEAD_LETTERS FOR STREAM %s",
+				strings.Join(s.deadFirst, "; "), s.cfg.Stream, s.cfg.Stream)
 	}
 }

@@ -34,9 +34,12 @@ type lane struct {
 
 	// The lane's own.
 	chunk   connectors.Chunk
+	now     *connectors.Chunk // that is being processed
 	columns []arrow.Array
 	hidden  *HiddenColumns
 	letters []connectors.DeadLetter
+	kept    []byte // hidden columns of letters
+	replay  replayed
 }
 
 func newLane(s *Stream, index int) (*lane, error) {
@@ -93,7 +96,7 @@ func (l *lane) ready(ctx context.Context) (context.Context, error) {
 			l.sealed, l.sealedEpoch = sealed, epoch
 			s.parked++
 			s.m.Broadcast()
-		case s.sealEpoch != 0, s.stopping:
+		case s.sealEpoch != 0, s.stopping, s.tooMany != nil:
 			// A stream that stops commits what was read and reads nothing more: a
 			// source that always has something would never let it end.
 			s.m.Wait()
@@ -113,7 +116,12 @@ func (l *lane) poll(ctx, pollCtx context.Context) error {
 	s := l.s
 	s.m.Lock()
 	eofEpoch := s.eofEpoch
+	replay, replaying := s.unfinished()
 	s.m.Unlock()
+	if replaying && l.index == 0 {
+		// One lane reads letters again, so that the others keep up with the source.
+		return l.pollReplay(ctx, replay)
+	}
 	err := s.source.Poll(pollCtx, l.index, &l.chunk)
 	switch {
 	case err == nil:
@@ -126,63 +134,81 @@ func (l *lane) poll(ctx, pollCtx context.Context) error {
 	case pollCtx.Err() != nil:
 		return nil
 	case sqlerror.IsRetryable(err):
-		s.life.trouble("lane", err)
-		s.m.Lock()
-		l.retryAt = s.cfg.Scheduler.Now().Add(s.delay(l.attempt))
-		l.attempt++
-		s.m.Unlock()
-		return nil
+		return l.retry(err)
 	default:
 		return fmt.Errorf("read source %s: %w", s.cfg.SourceName, err)
 	}
-	if l.attempt > 0 {
-		l.attempt = 0
-		s.life.trouble("lane", nil)
+	l.recovered()
+	total, message, err := l.process(ctx, &l.chunk)
+	if err != nil {
+		return err
 	}
-	return l.process(ctx)
+	total.RecordsIn = int64(len(l.chunk.Records))
+	if total.RecordsIn == 0 {
+		total.RecordsIn = total.RowsIn + total.RecordsEmpty
+	}
+	s.m.Lock()
+	defer s.m.Unlock()
+	l.done(total, message, len(l.chunk.Data))
+	return nil
 }
 
-// process carries the chunk's values through the operators to the writer.
-func (l *lane) process(ctx context.Context) error {
+// retry lets the lane poll again after a while.
+func (l *lane) retry(err error) error {
 	s := l.s
-	var total connectors.Counters
-	records := max(int64(len(l.chunk.Records)), 0)
-	l.decoder.Reset(&l.chunk)
+	s.life.trouble("lane", err)
+	s.m.Lock()
+	defer s.m.Unlock()
+	l.retryAt = s.cfg.Scheduler.Now().Add(s.delay(l.attempt))
+	l.attempt++
+	return nil
+}
+
+// recovered notes that a poll has succeeded.
+func (l *lane) recovered() {
+	if l.attempt > 0 {
+		l.attempt = 0
+		l.s.life.trouble("lane", nil)
+	}
+}
+
+// process carries a chunk's values through the operators to the writer, and says
+// why the first that was rejected was.
+func (l *lane) process(ctx context.Context, chunk *connectors.Chunk) (total connectors.Counters, message string, err error) {
+	s := l.s
+	l.now = chunk
+	l.decoder.Reset(chunk)
 	l.pipeline.Context().Now = s.cfg.Scheduler.Now().UTC()
-	var message string
 	for {
 		d, err := l.decoder.Next(s.cfg.BatchRows)
 		if err != nil {
-			return fmt.Errorf("decode source %s: %w", s.cfg.SourceName, err)
+			return total, "", fmt.Errorf("decode source %s: %w", s.cfg.SourceName, err)
 		}
 		if d == nil {
-			break
+			return total, message, nil
 		}
 		c, why, err := l.step(ctx, d)
 		if err != nil {
-			return err
+			return total, "", err
 		}
 		if message == "" {
 			message = why
 		}
 		total.Add(c)
 	}
-	if records == 0 {
-		records = total.RowsIn + total.RecordsEmpty
-	}
-	total.RecordsIn = records
+}
 
-	s.m.Lock()
-	defer s.m.Unlock()
+// done counts what became of a chunk. The caller holds the lock.
+func (l *lane) done(total connectors.Counters, message string, bytes int) {
+	s := l.s
 	s.chunks++
 	s.inFlight.Add(total)
-	s.bytesIn += int64(len(l.chunk.Data))
-	s.rate.add(s.cfg.Scheduler.Now(), total.RowsIn, int64(len(l.chunk.Data)))
+	s.bytesIn += int64(bytes)
+	s.rate.add(s.cfg.Scheduler.Now(), total.RowsIn, int64(bytes))
 	s.countDead(total.RowsDead, message)
-	if s.chunks == 1 || len(s.flushes) > 0 || s.laneErr != nil || s.overfull() {
+	if s.chunks == 1 || len(s.flushes) > 0 || s.laneErr != nil || s.tooMany != nil || s.overfull() {
 		s.m.Broadcast()
 	}
-	return nil
 }
 
 // overfull reports whether the epoch has to end by size, or because the source
@@ -208,14 +234,15 @@ func (l *lane) step(ctx context.Context, d *connectors.Decoded) (c connectors.Co
 	rows := int(d.Batch.NumRows())
 	c.RecordsEmpty = int64(d.Empty)
 	c.RowsIn = int64(rows + len(d.Rejected))
-	l.letters = l.letters[:0]
+	l.letters, l.kept = l.letters[:0], l.kept[:0]
+	l.replay.note(l.now, d)
 	for i := range d.Rejected {
 		r := &d.Rejected[i]
 		l.letters = append(l.letters, l.letter(d, r.Value, r.Class, r.Message))
 	}
 	if rows > 0 {
 		l.columns = append(l.columns[:0], d.Batch.Columns()...)
-		hidden, err := l.hidden.Take(&l.chunk, d.Values)
+		hidden, err := l.hidden.Take(l.now, d.Values)
 		if err != nil {
 			return c, "", err
 		}
@@ -248,27 +275,39 @@ func (l *lane) step(ctx context.Context, d *connectors.Decoded) (c connectors.Co
 	return c, why, nil
 }
 
+// letter is the dead letter of a value of the chunk at hand.
 func (l *lane) letter(d *connectors.Decoded, v connectors.Value, class connectors.ErrorClass, message string) connectors.DeadLetter {
-	letter := connectors.DeadLetter{
-		Source: l.s.cfg.SourceName, Class: class, Message: message,
-		Attempt: 1,
+	c := l.now
+	if c == &l.replay.chunk {
+		return l.replay.again(v, class, message)
 	}
-	offset, within := l.chunk.Base+int64(v.Start), int32(0)
+	letter := connectors.DeadLetter{
+		Source: l.s.cfg.SourceName, Class: class, Message: message, Attempt: 1, Header: c.Header,
+	}
+	if keeper, ok := l.decoder.(connectors.HeaderKeeper); ok {
+		letter.Header = keeper.HeaderOf(v)
+	}
+	if len(l.s.cfg.HiddenNames) > 0 {
+		start := len(l.kept)
+		l.kept = appendHidden(l.kept, l.s.cfg.HiddenNames, c.Hidden, int(v.Record))
+		letter.Hidden = l.kept[start:len(l.kept):len(l.kept)]
+	}
+	offset, within := c.Base+int64(v.Start), int32(0)
 	arrived := int64(0)
 	if d.Locate != nil {
 		letter.Raw, offset, within = d.Locate(v)
 	} else {
-		letter.Raw = l.chunk.Data[v.Start:v.End]
+		letter.Raw = c.Data[v.Start:v.End]
 	}
-	if len(l.chunk.Records) > 0 {
-		r := &l.chunk.Records[v.Record]
+	if len(c.Records) > 0 {
+		r := &c.Records[v.Record]
 		offset, within, arrived = r.Offset, v.Start-r.Start, r.Arrived
 	}
 	at := strconv.FormatInt(offset, 10)
-	if len(l.chunk.Names) > 0 {
-		at = string(l.chunk.Names[v.Record])
+	if len(c.Names) > 0 {
+		at = string(c.Names[v.Record])
 	}
-	letter.Position = l.chunk.Split + "@" + at
+	letter.Position = c.Split + "@" + at
 	if within > 0 {
 		letter.Position += "+" + strconv.Itoa(int(within))
 	}

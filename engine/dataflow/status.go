@@ -3,6 +3,7 @@ package dataflow
 import (
 	"context"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -45,6 +46,7 @@ type Status struct {
 	Progress                      connectors.Progress
 	Positions                     connectors.Positions
 	SplitLag                      map[string]time.Duration // of the splits of which it is known
+	Replays                       []connectors.Replay      // under way, and what the last epoch has finished
 	LastCommit                    time.Time
 	Commits                       int64         // since the stream was started here
 	CommitTime                    time.Duration // spent in them, and in commits that failed
@@ -110,6 +112,7 @@ func (s *Stream) Status() Status {
 	st.Counters.Add(s.uncommitted)
 	st.RowsPerSecond, st.BytesPerSecond = s.rate.perSecond(now)
 	st.Committed.Positions = maps.Clone(s.committed.Positions)
+	st.Replays = slices.Clone(s.replays)
 	st.Progress = connectors.Progress{Lag: -1, BytesRead: -1, BytesTotal: -1}
 	if s.source != nil {
 		st.Progress = s.source.Progress()

@@ -16,6 +16,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/leatdb/leat/connectors"
@@ -39,6 +40,11 @@ type Config struct {
 	// Hidden are the types of the hidden columns that the source was asked for;
 	// the pipeline finds them behind the decoded ones.
 	Hidden []types.Type
+	// HiddenNames are their names, by which dead letters keep them.
+	HiddenNames []string
+	// SkipDataLoss goes on without dead letters that were to be read again and are
+	// gone.
+	SkipDataLoss bool
 	// MoveTo, where it is set, gives the positions from which the stream goes on
 	// instead of the committed ones (START STREAM … FROM). They are committed
 	// before anything is read.
@@ -103,10 +109,13 @@ type Stream struct {
 	acknowledge connectors.Positions // committed but not yet told to the source
 	flushes     []*flush
 	dataLoss    []connectors.DataLoss
+	replays     []connectors.Replay // those of the state, as far as they are read
+	requests    []*replayRequest
 
 	// What the epoch that was sealed last will commit.
 	epochPositions connectors.Positions
 	epochLoss      []connectors.DataLoss
+	epochReplays   []connectors.Replay
 
 	epochStart time.Time
 	lastCommit time.Time
@@ -119,11 +128,13 @@ type Stream struct {
 	deadMinute time.Time
 	deadCount  int64
 	deadFirst  []string
+	tooMany    error // more values are rejected than the limit allows
 }
 
 // flush is one caller of Flush.
 type flush struct {
 	ends      connectors.Positions // nil until asked of the source
+	replays   []string             // that had begun when it was asked
 	asked     bool
 	sealed    bool // everything is in an epoch that is sealed or committed
 	committed bool // everything is committed; the source is still to be told
@@ -194,6 +205,7 @@ func (s *Stream) Run(ctx context.Context) error {
 		}
 	}
 	s.flushes = nil
+	s.endRequests(err)
 	s.m.Broadcast()
 	return err
 }
@@ -308,6 +320,7 @@ func (s *Stream) begin(ctx context.Context) error {
 	}
 	s.m.Lock()
 	s.committed, s.resumed = state, resumed
+	s.foundBegun()
 	s.m.Unlock()
 	if err := s.move(ctx); err != nil {
 		return err
@@ -458,6 +471,8 @@ func (s *Stream) startLanes(ctx context.Context) error {
 	s.lanes, s.alive = lanes, len(lanes)
 	s.quit, s.laneErr, s.commitErr, s.sealEpoch, s.parked = false, nil, nil, 0, 0
 	s.inFlight, s.uncommitted, s.chunks = connectors.Counters{}, connectors.Counters{}, 0
+	s.replays = slices.Clone(s.committed.Replays)
+	s.tooMany, s.deadCount, s.deadFirst = nil, 0, nil
 	s.epochStart = s.cfg.Scheduler.Now()
 	s.pollCtx, s.cancelPolls = context.WithCancel(ctx)
 	s.m.Unlock()

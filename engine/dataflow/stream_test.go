@@ -557,11 +557,56 @@ func TestRun_PanicFailsTheStreamOnly(t *testing.T) {
 
 func TestRun_DeadLetterLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{records: []string{"bad", "a", "bad", "bad"}, bounded: true}
-		s := w.stream(func(c *dataflow.Config) { c.DeadLetterLimit = func() int64 { return 2 } })
-		err := s.Run(t.Context())
-		if err == nil || !strings.Contains(err.Error(), "dead_letter_limit 2") || !strings.Contains(err.Error(), "bad value") {
+		w := &world{records: []string{"bad", "a", "bad", "bad", "b", "bad", "bad", "bad", "c"}, bounded: true}
+		limit := int64(2)
+		run := func() (error, dataflow.Status) {
+			s := w.stream(func(c *dataflow.Config) { c.DeadLetterLimit = func() int64 { return limit } })
+			err := s.Run(t.Context())
+			return err, s.Status()
+		}
+		err, st := run()
+		e := sqlerror.As(err)
+		if e == nil || !strings.Contains(e.Message, "dead_letter_limit 2") || !strings.Contains(e.Hint, "bad value") || !strings.Contains(e.Hint, "START STREAM s") {
 			t.Errorf("err=%v, want the limit and the first reason", err)
+		}
+		if st.State != dataflow.Failed {
+			t.Errorf("state=%s, want FAILED", st.State)
+		}
+		// What was rejected can be looked at, and a start goes on behind it.
+		if n := len(w.dead); n < 3 || n > 4 || w.state.Counters.RowsDead != int64(n) {
+			t.Errorf("%d dead letters are committed, %d counted", n, w.state.Counters.RowsDead)
+		}
+		limit = 0
+		if err, _ := run(); err != nil {
+			t.Fatal(err)
+		}
+		w.check(t, "a", "b", "c")
+		slices.Sort(w.dead)
+		if want := []string{"0@0=bad", "0@2=bad", "0@3=bad", "0@5=bad", "0@6=bad", "0@7=bad"}; !slices.Equal(w.dead, want) {
+			t.Errorf("dead letters=%q, want %q", w.dead, want)
+		}
+	})
+}
+
+// TestRun_DeadLetterLimitByTheMinute: so many a minute are fine for ever.
+func TestRun_DeadLetterLimitByTheMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{}
+		s := w.stream(func(c *dataflow.Config) { c.DeadLetterLimit = func() int64 { return 2 } })
+		wait := start(t.Context(), s)
+		for range 10 {
+			w.add("bad", "bad")
+			time.Sleep(time.Minute + 5*time.Second)
+		}
+		if st := s.Status(); st.State != dataflow.Running {
+			t.Errorf("state=%s because %v, want RUNNING", st.State, st.Reason)
+		}
+		s.Stop()
+		if err := wait(); err != nil {
+			t.Fatal(err)
+		}
+		if len(w.dead) != 20 {
+			t.Errorf("%d dead letters, want 20", len(w.dead))
 		}
 	})
 }

@@ -175,6 +175,9 @@ func (d *Decoder) locate(v connectors.Value) (raw []byte, offset int64, within i
 // enter decodes the message at hand, or begins the next block of a file.
 func (d *Decoder) enter() error {
 	if header, file := d.data.File(); file {
+		if d.data.Single() {
+			return d.enterRecord(header)
+		}
 		return d.enterBlock(header)
 	}
 	start, end := d.data.Pos, d.data.Limit
@@ -298,24 +301,60 @@ func (d *Decoder) loadReferences(ctx context.Context, cache *hamba.SchemaCache, 
 	return nil
 }
 
+// takeHeader makes a plan of the header of a file.
+func (d *Decoder) takeHeader(head []byte) error {
+	if bytes.Equal(head, d.head) && d.plan != nil {
+		return nil
+	}
+	h, n, err := parseHeader(head)
+	if err != nil || n == 0 {
+		return fmt.Errorf("decode Avro file: %w", errors.Join(errHeader, err))
+	}
+	schema, err := parse(h.schema, nil)
+	if err != nil {
+		return err
+	}
+	if d.plan, err = d.compile(schema); err != nil {
+		return err
+	}
+	d.head, d.sync = slices.Clone(head), slices.Clone(h.sync[:])
+	if d.decompressor.codec = h.codec; h.codec == "null" {
+		d.decompressor.codec = ""
+	}
+	return nil
+}
+
+// enterRecord decodes a record of a file that comes alone.
+func (d *Decoder) enterRecord(head []byte) error {
+	if err := d.takeHeader(head); err != nil {
+		return err
+	}
+	start, end := d.data.Pos, d.data.Limit
+	value := d.data.Value(start, end)
+	d.data.Pos = end
+	if d.batch.TooLarge(value) {
+		return nil
+	}
+	w := &d.walk
+	w.data, w.pos = d.data.Data[:end], start
+	w.record(d.plan.root)
+	switch {
+	case w.err != nil:
+		d.reject(value, w.err)
+	case w.pos < end:
+		d.reject(value, fmt.Errorf("%d bytes follow the record", end-w.pos))
+	case w.class != "":
+		d.batch.Reject(value, w.class, w.message)
+	default:
+		d.batch.Accept(value)
+	}
+	return nil
+}
+
 // enterBlock begins the block at hand of a file.
 func (d *Decoder) enterBlock(head []byte) error {
-	if !bytes.Equal(head, d.head) || d.plan == nil {
-		h, n, err := parseHeader(head)
-		if err != nil || n == 0 {
-			return fmt.Errorf("decode Avro file: %w", errors.Join(errHeader, err))
-		}
-		schema, err := parse(h.schema, nil)
-		if err != nil {
-			return err
-		}
-		if d.plan, err = d.compile(schema); err != nil {
-			return err
-		}
-		d.head, d.sync = slices.Clone(head), slices.Clone(h.sync[:])
-		if d.decompressor.codec = h.codec; h.codec == "null" {
-			d.decompressor.codec = ""
-		}
+	if err := d.takeHeader(head); err != nil {
+		return err
 	}
 	from := d.data.Pos
 	b := splitBlock(d.data.Data[from:d.data.Limit], d.sync)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -283,6 +284,7 @@ func TestDecoder_ContainerDeadLetter(t *testing.T) {
 			t.Fatal(err)
 		}
 		d.Reset(chunk)
+		again := &connectors.Chunk{Header: chunk.Header} // the letters alone
 		for found := 0; ; {
 			out, err := d.Next(64)
 			if err != nil {
@@ -299,6 +301,9 @@ func TestDecoder_ContainerDeadLetter(t *testing.T) {
 				if out.Locate != nil {
 					raw, offset, _ = out.Locate(r.Value)
 				}
+				start := int32(len(again.Data))
+				again.Data = append(again.Data, raw...)
+				again.Records = append(again.Records, connectors.Record{Start: start, End: int32(len(again.Data))})
 				if want := fmt.Sprintf("text %d", 128+found); !strings.HasSuffix(string(raw), want) || offset <= chunk.Base {
 					t.Errorf("%s: %q at %d, want …%q", codec, raw, offset, want)
 				}
@@ -306,6 +311,12 @@ func TestDecoder_ContainerDeadLetter(t *testing.T) {
 			}
 		}
 		d.Close()
+		if got := formattest.Decode(t, "avro", avroConfig(t, []string{"n INT"}), 10, again); !slices.Equal(got, []string{"128", "129"}) {
+			t.Errorf("%s: read alone the records are %q", codec, got)
+		}
+		if got := formattest.Decode(t, "avro", avroConfig(t, []string{"n TINYINT"}), 10, again); len(got) != 2 || !strings.HasPrefix(got[1], "field") {
+			t.Errorf("%s: read alone the records are %q", codec, got)
+		}
 	}
 }
 

@@ -19,6 +19,7 @@ type Decoder struct {
 	config  connectors.DecoderConfig
 	batch   *columns.Batch
 	data    columns.Payloads
+	chunk   *connectors.Chunk
 
 	declared []string // the source's columns
 
@@ -133,7 +134,22 @@ func (l layout) names(header []byte) ([]string, error) {
 }
 
 // Reset begins a new chunk.
-func (d *Decoder) Reset(c *connectors.Chunk) { d.data.Reset(c) }
+func (d *Decoder) Reset(c *connectors.Chunk) {
+	d.data.Reset(c)
+	d.chunk = c
+}
+
+// HeaderOf implements connectors.HeaderKeeper: a message may have a header of
+// its own.
+func (d *Decoder) HeaderOf(v connectors.Value) []byte {
+	if !d.dialect.header || !d.dialect.headerAsked || len(d.chunk.Records) == 0 || len(d.chunk.Header) > 0 {
+		return d.chunk.Header
+	}
+	r := &d.chunk.Records[v.Record]
+	payload := d.chunk.Data[r.Start:r.End]
+	n, _, _ := d.layout.Header(payload, true)
+	return payload[:n]
+}
 
 // Close frees the buffers.
 func (d *Decoder) Close() { d.batch.Close() }

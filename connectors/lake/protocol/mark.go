@@ -40,7 +40,7 @@ func (rules Rules) DecidePublish(record Record, text string) (Verdict, string, e
 			return Done, "", nil
 		}
 	}
-	next, err := json.Marshal(Mark{V: Version, Generation: record.Generation, Epoch: record.Pending.Epoch})
+	next, err := json.Marshal(Mark{V: plainVersion, Generation: record.Generation, Epoch: record.Pending.Epoch})
 	if err != nil {
 		return Try, "", fmt.Errorf("encode mark: %w", err)
 	}

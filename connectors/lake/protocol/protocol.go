@@ -25,9 +25,13 @@ import (
 	"github.com/leatdb/leat/sql/sqlerror"
 )
 
-// Version is the newest form of a Record that this package reads and the one
-// that it writes.
-const Version = 1
+// Version is the newest form of a Record that this package reads. It writes the
+// oldest that can hold the record, so that programs which do not know replays
+// refuse those records only that have some.
+const Version = 2
+
+// plainVersion is the form of a record without replays.
+const plainVersion = 1
 
 // keyPrefix begins the property that holds a stream's Record.
 const keyPrefix = "leat.stream."
@@ -69,12 +73,23 @@ type Record struct {
 	Operators json.RawMessage `json:"operator_state,omitempty"`
 	// Columns are the field ids that the stream writes.
 	Columns []int `json:"columns,omitempty"`
+	// Replays are the replays of dead letters that are under way, and those that
+	// the last epoch has finished. The record has version 2 while there are any.
+	Replays []connectors.Replay `json:"replays,omitempty"`
 }
 
 // Pending names the output of an epoch that is uploaded and not yet visible.
 type Pending struct {
 	Epoch       int64  `json:"epoch"`
 	DeadLetters []File `json:"dead_letters,omitempty"`
+	// Replayed are marks that say which letters a replay has taken. They are
+	// appended to the same table by the same commit.
+	Replayed []File `json:"replayed,omitempty"`
+}
+
+// Files are all files of the output.
+func (p *Pending) Files() []File {
+	return append(p.DeadLetters[:len(p.DeadLetters):len(p.DeadLetters)], p.Replayed...)
 }
 
 // File is an uploaded file.
@@ -122,7 +137,10 @@ func corrupt(format string, args ...any) error {
 
 // Encode is the property's text.
 func (r Record) Encode() (string, error) {
-	r.V = Version
+	r.V = plainVersion
+	if len(r.Replays) > 0 {
+		r.V = Version
+	}
 	text, err := json.Marshal(r)
 	if err != nil {
 		return "", fmt.Errorf("encode the stream's state: %w", err)
@@ -133,7 +151,7 @@ func (r Record) Encode() (string, error) {
 // State is what the engine sees of a record whose positions are complete.
 func (r Record) State() connectors.State {
 	return connectors.State{
-		Generation: r.Generation, Epoch: r.Epoch, Positions: r.Positions, Counters: r.Counters, Operators: r.Operators,
+		Generation: r.Generation, Epoch: r.Epoch, Positions: r.Positions, Counters: r.Counters, Operators: r.Operators, Replays: r.Replays,
 	}
 }
 
@@ -142,10 +160,9 @@ func (r Record) State() connectors.State {
 // as it was. id names the stream's life if it begins.
 func (rules Rules) Start(found *Record, id, instance string, columns []int) Record {
 	if found == nil {
-		return Record{V: Version, ID: id, Generation: 1, Instance: instance, Columns: columns}
+		return Record{V: plainVersion, ID: id, Generation: 1, Instance: instance, Columns: columns}
 	}
 	next := *found
-	next.V = Version
 	next.Generation++
 	next.Instance = instance
 	next.Columns = union(found.Columns, columns)
@@ -172,11 +189,27 @@ func (rules Rules) Next(base Record, state connectors.State, pending *Pending) (
 		return Record{}, &sqlerror.Error{Code: sqlerror.CodeInternal, Message: fmt.Sprintf(
 			"commit generation %d epoch %d after generation %d epoch %d", state.Generation, state.Epoch, base.Generation, base.Epoch)}
 	}
+	if err := goesOn(base.Replays, state.Replays); err != nil {
+		return Record{}, err
+	}
 	next := base
 	next.Epoch = state.Epoch
 	next.Positions, next.PositionsFile = state.Positions, ""
+	next.Replays = state.Replays
 	next.Counters, next.Operators, next.Pending = state.Counters, state.Operators, pending
 	return next, nil
+}
+
+// goesOn checks that an epoch drops no replay that is not finished and takes none
+// back.
+func goesOn(base, next []connectors.Replay) error {
+	for _, b := range base {
+		i := slices.IndexFunc(next, func(n connectors.Replay) bool { return n.ID == b.ID })
+		if i < 0 && !b.Finished() || i >= 0 && (next[i].Done < b.Done || next[i].Offset < b.Offset || next[i].File != b.File || next[i].Letters != b.Letters) {
+			return &sqlerror.Error{Code: sqlerror.CodeInternal, Message: fmt.Sprintf("replay %s goes on from %+v as %+v", b.ID, b, next)}
+		}
+	}
+	return nil
 }
 
 // same reports whether two records were written by the same commit.

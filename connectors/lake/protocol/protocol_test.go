@@ -54,7 +54,7 @@ func TestDecode_Refuses(t *testing.T) {
 			t.Errorf("Decode(%q) = %v, %v", text, r, err)
 		}
 	}
-	f(`{"v":2,"generation":"something else"}`, sqlerror.CodeUnsupported)
+	f(`{"v":3,"generation":"something else"}`, sqlerror.CodeUnsupported)
 	f(`{"v":1}`, sqlerror.CodeConflict)
 	f(`{"v":0,"id":"x","instance":"i","generation":1}`, sqlerror.CodeConflict)
 	f(`{"v":1,"id":"x","instance":"i","generation":1,"epoch":-1}`, sqlerror.CodeConflict)

@@ -31,6 +31,9 @@ const (
 	// RuleKeep: files that a commit of unknown outcome may name are kept. Without
 	// it they are deleted from under the table.
 	RuleKeep
+	// RuleTaken: what a replay takes is marked in the same act that begins it.
+	// Without it the next replay takes the same letters, and they land twice.
+	RuleTaken
 )
 
 // Without is the protocol without a rule, for tests that show that the loss
@@ -42,6 +45,9 @@ func (rules Rules) lacks(rule Rule) bool { return rules.lacking&rule != 0 }
 // Keeps reports whether uncommitted files have to be kept when a commit was
 // tried and not answered (nil if none was).
 func (rules Rules) Keeps(tried *Record) bool { return tried != nil && !rules.lacks(RuleKeep) }
+
+// Takes reports whether the letters that a replay takes have to be marked.
+func (rules Rules) Takes() bool { return !rules.lacks(RuleTaken) }
 
 // Start is Rules.Start by all rules.
 func Start(found *Record, id, instance string, columns []int) Record {

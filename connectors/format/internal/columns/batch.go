@@ -260,13 +260,16 @@ func (p *Payloads) Next() bool {
 }
 
 // File reports whether the chunk is part of a file rather than of messages, and
-// the header of that file.
+// the header of that file. Records with a header come one by one of such a file.
 func (p *Payloads) File() (header []byte, ok bool) {
-	if p.chunk == nil || len(p.chunk.Records) > 0 {
+	if p.chunk == nil || len(p.chunk.Records) > 0 && len(p.chunk.Header) == 0 {
 		return nil, false
 	}
 	return p.chunk.Header, true
 }
+
+// Single reports whether the payload is one value of a file.
+func (p *Payloads) Single() bool { return p.chunk != nil && len(p.chunk.Records) > 0 }
 
 // Base is the position of the chunk's data in its split.
 func (p *Payloads) Base() int64 { return p.base }
