@@ -234,7 +234,7 @@ func (w *laneWriter) spread(ctx context.Context, rows []int32) error {
 		w.append.Appended(f.rows, len(g.rows))
 		f.n += int64(len(g.rows))
 		w.rows += int64(len(g.rows))
-		if f.rows.Len() >= pageRows || f.rows.Bytes() >= pageBytes {
+		if f.rows.Len() >= pageRows || f.rows.Held() >= pageBytes {
 			if err := w.encode(ctx, f); err != nil {
 				return err
 			}

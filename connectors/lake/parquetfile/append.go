@@ -22,8 +22,8 @@ type Appender struct {
 type source struct {
 	layout layout
 	width  int
-	v32    []int32
-	v64    []int64
+	ints   integers // layout32 and layout64, floats by their bits; codes of dict
+	narrow narrower
 	bits   []byte // booleans, from bit bitsAt
 	bitsAt int
 	fixed  []decimal128.Num
@@ -31,16 +31,17 @@ type source struct {
 	offsets []int32
 	bytes   []byte
 	indices []int32 // of an Arrow dictionary array into offsets
-	codes   bool    // v32 holds codes of dict
+	codes   bool    // ints holds codes of dict
+	lengths narrower
 
 	valid   []byte // validity from bit validAt; nil when no value is NULL
 	validAt int
 
-	dict     *Dictionary // nil when the column is written without
-	decided  bool        // dict is final
-	remap    []int32     // of the batch's dictionary to dict, -1 where unknown
-	scratch  []int32
-	scratch8 []int64
+	dict    *Dictionary // nil when the column is written without
+	decided bool        // dict is final
+	remap   []int32     // of the batch's dictionary to dict, -1 where unknown
+	scratch []int32
+	floats  []int64
 }
 
 // NewAppender makes an appender for rows of a schema.
@@ -90,7 +91,7 @@ func (s *source) bind(arr arrow.Array, c Column) error {
 		s.valid, s.validAt = arr.NullBitmapBytes(), arr.Data().Offset()
 		if len(s.valid) == 0 { // an array of type null
 			s.valid, s.validAt = make([]byte, (arr.Len()+7)/8), 0
-			return s.bindNull(arr.Len())
+			return s.bindNull(c, arr.Len())
 		}
 	}
 	if s.layout == layoutBytes {
@@ -116,12 +117,13 @@ func (s *source) bind(arr arrow.Array, c Column) error {
 }
 
 // bindNull stands for n rows of NULL.
-func (s *source) bindNull(n int) error {
+func (s *source) bindNull(c Column, n int) error {
 	switch s.layout {
-	case layout32:
-		s.v32 = resize(&s.scratch, n)
-	case layout64:
-		s.v64 = resize(&s.scratch8, n)
+	case layout32, layout64:
+		s.ints = viewOf(make([]int8, n), 1)
+		if c.Type == Float || c.Type == Double {
+			s.ints = viewOf(make([]byte, n*s.width), s.width)
+		}
 	case layoutBool:
 		s.bits, s.bitsAt = s.valid, 0
 	case layoutFixed:
@@ -152,46 +154,27 @@ func (s *source) bindBool(arr arrow.Array) bool {
 func (s *source) bindInteger(arr arrow.Array) bool {
 	switch arr := arr.(type) {
 	case *array.Int64:
-		if s.layout == layout64 {
-			s.v64 = arr.Int64Values()
-			return true
+		if s.layout != layout64 {
+			return false
 		}
+		s.ints = narrow(&s.narrow, arr.Int64Values())
 	case *array.Int32:
-		if s.layout == layout32 {
-			s.v32 = arr.Int32Values()
-			return true
-		}
-		widen(&s.v64, &s.scratch8, arr.Int32Values())
-		return true
+		s.ints = narrow(&s.narrow, arr.Int32Values())
 	case *array.Int16:
-		return widenEither(s, arr.Int16Values())
+		s.ints = narrow(&s.narrow, arr.Int16Values())
 	case *array.Int8:
-		return widenEither(s, arr.Int8Values())
+		s.ints = narrow(&s.narrow, arr.Int8Values())
 	case *array.Uint16:
-		return widenEither(s, arr.Uint16Values())
+		s.ints = narrow(&s.narrow, arr.Uint16Values())
 	case *array.Uint8:
-		return widenEither(s, arr.Uint8Values())
+		s.ints = narrow(&s.narrow, arr.Uint8Values())
 	case *array.Uint32:
-		if s.layout == layout64 {
-			widen(&s.v64, &s.scratch8, arr.Uint32Values())
-			return true
+		if s.layout != layout64 {
+			return false
 		}
-	}
-	return false
-}
-
-func widen[To, From int8 | int16 | int32 | int64 | uint8 | uint16 | uint32](to, scratch *[]To, from []From) {
-	*to = resize(scratch, len(from))
-	for i, v := range from {
-		(*to)[i] = To(v)
-	}
-}
-
-func widenEither[From int8 | int16 | uint8 | uint16](s *source, from []From) bool {
-	if s.layout == layout32 {
-		widen(&s.v32, &s.scratch, from)
-	} else {
-		widen(&s.v64, &s.scratch8, from)
+		s.ints = narrow(&s.narrow, arr.Uint32Values())
+	default:
+		return false
 	}
 	return true
 }
@@ -201,18 +184,18 @@ func (s *source) bindFloat(arr arrow.Array) bool {
 	switch arr := arr.(type) {
 	case *array.Float32:
 		if s.layout == layout32 {
-			s.v32 = arrow.Int32Traits.CastFromBytes(arrow.Float32Traits.CastToBytes(arr.Float32Values()))
+			s.ints = viewOf(arr.Float32Values(), 4)
 			return true
 		}
-		wide := resize(&s.scratch8, arr.Len())
+		wide := resize(&s.floats, arr.Len())
 		for i, v := range arr.Float32Values() {
 			wide[i] = floatBits(float64(v))
 		}
-		s.v64 = wide
+		s.ints = viewOf(wide, 8)
 		return true
 	case *array.Float64:
 		if s.layout == layout64 {
-			s.v64 = arrow.Int64Traits.CastFromBytes(arrow.Float64Traits.CastToBytes(arr.Float64Values()))
+			s.ints = viewOf(arr.Float64Values(), 8)
 			return true
 		}
 	}
@@ -226,21 +209,10 @@ func (s *source) bindDecimal(arr arrow.Array, c Column) bool {
 		if int(t.Scale) != c.Scale || int(t.Precision) > c.Precision {
 			return false
 		}
-		switch s.layout {
-		case layoutFixed:
+		if s.layout == layoutFixed {
 			s.fixed = arr.Values()
-		case layout64:
-			narrow := resize(&s.scratch8, arr.Len())
-			for i, v := range arr.Values() {
-				narrow[i] = int64(v.LowBits())
-			}
-			s.v64 = narrow
-		case layout32:
-			narrow := resize(&s.scratch, arr.Len())
-			for i, v := range arr.Values() {
-				narrow[i] = int32(v.LowBits())
-			}
-			s.v32 = narrow
+		} else {
+			s.ints = narrowDecimals(&s.narrow, arr.Values())
 		}
 		return true
 	case *array.Uint64: // BIGINT UNSIGNED
@@ -265,18 +237,18 @@ func (s *source) bindTemporal(arr arrow.Array, t Type) bool {
 		if t != Date {
 			return false
 		}
-		s.v32 = arrow.Int32Traits.CastFromBytes(arrow.Date32Traits.CastToBytes(arr.Date32Values()))
+		s.ints = narrow(&s.narrow, arrow.Int32Traits.CastFromBytes(arrow.Date32Traits.CastToBytes(arr.Date32Values())))
 	case *array.Time64:
 		if t != Time || arr.DataType().(*arrow.Time64Type).Unit != arrow.Microsecond {
 			return false
 		}
-		s.v64 = arrow.Int64Traits.CastFromBytes(arrow.Time64Traits.CastToBytes(arr.Time64Values()))
+		s.ints = narrow(&s.narrow, arrow.Int64Traits.CastFromBytes(arrow.Time64Traits.CastToBytes(arr.Time64Values())))
 	case *array.Timestamp:
 		dt := arr.DataType().(*arrow.TimestampType)
 		if dt.Unit != arrow.Microsecond || (dt.TimeZone == "") != (t == Timestamp) || t != Timestamp && t != TimestampTZ {
 			return false
 		}
-		s.v64 = arrow.Int64Traits.CastFromBytes(arrow.TimestampTraits.CastToBytes(arr.TimestampValues()))
+		s.ints = narrow(&s.narrow, arrow.Int64Traits.CastFromBytes(arrow.TimestampTraits.CastToBytes(arr.TimestampValues())))
 	default:
 		return false
 	}
@@ -353,7 +325,7 @@ func (s *source) decide(rows int) {
 	s.dict = probe
 }
 
-// encode fills v32 with the rows' codes in the lane's dictionary. When that is
+// encode fills ints with the rows' codes in the lane's dictionary. When that is
 // full the column goes on without one.
 func (s *source) encode(rows int) {
 	codes := resize(&s.scratch, rows)
@@ -368,7 +340,7 @@ func (s *source) encode(rows int) {
 				return
 			}
 		}
-		s.v32, s.codes = codes, true
+		s.ints, s.codes = narrow(&s.narrow, codes), true
 		return
 	}
 	remap, indices := resize(&s.remap, len(s.offsets)-1), s.indices
@@ -391,7 +363,7 @@ func (s *source) encode(rows int) {
 		}
 		codes[i] = code
 	}
-	s.v32, s.codes = codes, true
+	s.ints, s.codes = narrow(&s.narrow, codes), true
 }
 
 func (s *source) isNull(row int) bool {
@@ -440,34 +412,18 @@ func (s *source) append(dst *Rows, b *buffer, rows []int32) {
 		}
 		return
 	}
-	for len(kept) > 0 {
-		place := dst.room(&b.data, s.width*len(kept))
-		some := kept[:len(place)/s.width]
-		kept = kept[len(some):]
-		switch s.layout {
-		case layout32:
-			gather(arrow.Int32Traits.CastFromBytes(place), s.v32, some)
-		case layout64:
-			gather(arrow.Int64Traits.CastFromBytes(place), s.v64, some)
-		case layoutBool:
-			for i, row := range some {
-				at := s.bitsAt + int(row)
-				place[i] = s.bits[at>>3] >> (at & 7) & 1
-			}
-		}
-	}
-}
-
-// gather copies src[rows…] to dst.
-func gather[T int32 | int64](dst, src []T, rows []int32) {
-	// Runs of neighbours, such as whole batches, are copied at once.
-	if n := len(rows); int(rows[n-1]-rows[0]) == n-1 {
-		copy(dst, src[rows[0]:])
+	if s.layout != layoutBool {
+		dst.appendInts(&b.data, &b.width, &s.ints, kept)
 		return
 	}
-	dst = dst[:len(rows)]
-	for i, row := range rows {
-		dst[i] = src[row]
+	for len(kept) > 0 {
+		place := dst.room(&b.data, len(kept))
+		some := kept[:len(place)]
+		kept = kept[len(some):]
+		for i, row := range some {
+			at := s.bitsAt + int(row)
+			place[i] = s.bits[at>>3] >> (at & 7) & 1
+		}
 	}
 }
 
@@ -504,43 +460,51 @@ func (s *source) nullScratch(dst *Rows, n int) []int32 {
 func (s *source) appendBytes(dst *Rows, b *buffer, rows []int32) {
 	if s.codes && (b.dict == s.dict || b.data.n == 0 && b.lengths.n == 0) {
 		b.dict = s.dict
-		for len(rows) > 0 {
-			place := arrow.Int32Traits.CastFromBytes(dst.room(&b.data, 4*len(rows)))
-			gather(place, s.v32, rows[:len(place)])
-			rows = rows[len(place):]
-		}
+		dst.appendInts(&b.data, &b.width, &s.ints, rows)
 		return
 	}
 	if b.dict != nil {
 		dst.materialize(b)
 	}
-	for len(rows) > 0 {
-		lengths := arrow.Int32Traits.CastFromBytes(dst.room(&b.lengths, 4*len(rows)))
-		some := rows[:len(lengths)]
-		rows = rows[len(lengths):]
-		size := 0
-		for i, row := range some {
-			start, end := s.span(row)
-			lengths[i] = end - start
-			size += int(end - start)
-		}
-		s.appendText(dst, b, some, size)
+	lengths := resize(&dst.pool.lengths, len(rows))
+	var all uint64
+	size := 0
+	for i, row := range rows {
+		start, end := s.span(row)
+		n := end - start
+		lengths[i] = n
+		all |= uint64(n)
+		size += int(n)
 	}
+	dst.appendLengths(b, lengths, widthOf(all))
+	s.appendText(dst, b, rows, size)
 }
 
 // appendText copies the rows' strings, which have size bytes.
 func (s *source) appendText(dst *Rows, b *buffer, rows []int32, size int) {
+	const word = 16
 	var place []byte
+	text := s.bytes
 	for _, row := range rows {
 		start, end := s.span(row)
-		v := s.bytes[start:end]
+		n := int(end - start)
+		// Short strings are copied by words, a little too far.
+		if far := (n + word - 1) &^ (word - 1); far <= 4*word && far <= len(place) && int(start)+far <= len(text) {
+			for k := 0; k < far; k += word {
+				*(*[word]byte)(place[k:]) = [word]byte(text[int(start)+k:])
+			}
+			place = place[n:]
+			size -= n
+			continue
+		}
+		v := text[start:end]
 		for len(v) > len(place) {
 			n := copy(place, v)
 			v = v[n:]
 			size -= n
 			place = dst.room(&b.data, size)
 		}
-		n := copy(place, v)
+		n = copy(place, v)
 		place = place[n:]
 		size -= n
 	}

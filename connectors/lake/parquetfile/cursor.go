@@ -5,19 +5,25 @@ import "encoding/binary"
 // Cursor walks the values of one column of Rows, for formats that are written
 // row by row.
 type Cursor struct {
-	data    []byte
-	lengths []byte // of strings, an int32 each
-	valid   []byte // empty when no value is NULL
-	dict    *Dictionary
-	width   int // 0 for strings
-	row     int
+	data        []byte
+	stored      int    // width of numbers and codes in data, 0 for what is none
+	lengths     []byte // of strings, each of lengthWidth bytes
+	lengthWidth int
+	valid       []byte // empty when no value is NULL
+	dict        *Dictionary
+	width       int // 0 for strings
+	row         int
+	number      [8]byte
 }
 
 // Cursor is before the first row of a column. It is valid until the rows change.
 func (r *Rows) Cursor(column int) Cursor {
 	b := &r.columns[column]
 	var data, lengths []byte // copies, where the values lie in several blocks
-	c := Cursor{data: b.data.bytes(&data), lengths: b.lengths.bytes(&lengths), dict: b.dict, width: r.schema.widths[column]}
+	c := Cursor{data: b.data.bytes(&data), lengths: b.lengths.bytes(&lengths), lengthWidth: b.lengthWidth, dict: b.dict, width: r.schema.widths[column]}
+	if l := r.schema.layouts[column]; b.dict != nil || l == layout32 || l == layout64 {
+		c.stored = b.width
+	}
 	if b.nulls > 0 {
 		c.valid = b.valid
 	}
@@ -26,7 +32,7 @@ func (r *Rows) Cursor(column int) Cursor {
 
 // Next is the value of the next row, as Rows holds it: numbers little-endian,
 // decimals of more than 18 digits big-endian, a boolean as one byte; ok is false
-// for NULL.
+// for NULL. What it returns is valid until the next call.
 func (c *Cursor) Next() (value []byte, ok bool) {
 	row := c.row
 	c.row++
@@ -35,11 +41,14 @@ func (c *Cursor) Next() (value []byte, ok bool) {
 	}
 	switch {
 	case c.dict != nil:
-		value = c.dict.value(int32(binary.LittleEndian.Uint32(c.data)))
-		c.data = c.data[4:]
+		value = c.dict.value(int32(intAt(c.data, c.stored)))
+		c.data = c.data[c.stored:]
 	case c.width == 0:
-		n := binary.LittleEndian.Uint32(c.lengths)
-		value, c.data, c.lengths = c.data[:n], c.data[n:], c.lengths[4:]
+		n := intAt(c.lengths, c.lengthWidth)
+		value, c.data, c.lengths = c.data[:n], c.data[n:], c.lengths[c.lengthWidth:]
+	case c.stored > 0:
+		binary.LittleEndian.PutUint64(c.number[:], uint64(intAt(c.data, c.stored)))
+		value, c.data = c.number[:c.width], c.data[c.stored:]
 	default:
 		value, c.data = c.data[:c.width], c.data[c.width:]
 	}

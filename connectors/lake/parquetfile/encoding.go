@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math"
 	"math/bits"
+	"slices"
 	"unsafe"
 )
 
@@ -55,16 +56,28 @@ func appendBools(dst, values []byte) []byte {
 	return dst
 }
 
+// appendPlain appends numbers as Parquet's type T.
+func appendPlain[T int32 | int64, S stored](dst []byte, values []S) []byte {
+	var zero T
+	width := int(unsafe.Sizeof(zero))
+	at := len(dst)
+	dst = slices.Grow(dst, width*len(values))[:at+width*len(values)]
+	out := viewAs[T](dst[at:])
+	for i, v := range values {
+		out[i] = T(v)
+	}
+	return dst
+}
+
 // appendCodes appends dictionary codes below limit: their width in bits, then
 // runs where values repeat and packed bits elsewhere.
-func appendCodes(dst []byte, codes []int32, limit int) []byte {
+func appendCodes(dst []byte, codes []uint16, limit int) []byte {
 	width := uint(max(bits.Len(uint(limit-1)), 1))
 	dst = append(dst, byte(width))
 	changes := 0
 	for i := 1; i < len(codes); i++ {
-		if codes[i] != codes[i-1] {
-			changes++
-		}
+		// 1 where they differ, without a branch.
+		changes += int((uint32(codes[i]^codes[i-1]) + math.MaxUint16) >> 16)
 	}
 	if changes*16 > len(codes) {
 		return appendPacked(dst, codes, width)
@@ -97,28 +110,36 @@ func appendCodes(dst []byte, codes []int32, limit int) []byte {
 }
 
 // appendPacked appends one run of packed bits, filled up to eight values.
-func appendPacked(dst []byte, codes []int32, width uint) []byte {
+func appendPacked(dst []byte, codes []uint16, width uint) []byte {
 	groups := (len(codes) + 7) >> 3
 	dst = binary.AppendUvarint(dst, uint64(groups)<<1|1)
 	size := groups * int(width)
 	at := len(dst)
-	dst = append(dst, make([]byte, size+8)...)
+	dst = slices.Grow(dst, size+16)[:at+size+16]
 	out := dst[at:]
-	var word uint64
-	var used uint
-	place := 0
-	for _, c := range codes {
-		word |= uint64(uint32(c)) << used
-		used += width
-		if used >= 32 {
-			binary.LittleEndian.PutUint32(out[place:], uint32(word))
-			place += 4
-			word >>= 32
-			used -= 32
+	for len(codes) >= 8 {
+		low, high := pack4(codes[0], codes[1], codes[2], codes[3], width), pack4(codes[4], codes[5], codes[6], codes[7], width)
+		binary.LittleEndian.PutUint64(out, low|high<<(4*width))
+		if width > 8 {
+			binary.LittleEndian.PutUint64(out[8:], high>>(64-4*width))
+		}
+		codes, out = codes[8:], out[width:]
+	}
+	if len(codes) > 0 {
+		var last [8]uint16
+		copy(last[:], codes)
+		low, high := pack4(last[0], last[1], last[2], last[3], width), pack4(last[4], last[5], last[6], last[7], width)
+		binary.LittleEndian.PutUint64(out, low|high<<(4*width))
+		if width > 8 {
+			binary.LittleEndian.PutUint64(out[8:], high>>(64-4*width))
 		}
 	}
-	binary.LittleEndian.PutUint64(out[place:], word)
 	return dst[:at+size]
+}
+
+// pack4 puts four values of up to 16 bits side by side.
+func pack4(a, b, c, d uint16, width uint) uint64 {
+	return uint64(a) | uint64(b)<<width | (uint64(c)|uint64(d)<<width)<<(2*width)
 }
 
 const (
@@ -126,11 +147,9 @@ const (
 	deltaMiniblock = 32
 )
 
-type number interface{ int32 | int64 }
-
-// appendDelta appends DELTA_BINARY_PACKED. Differences wrap around in the
-// type's width, as readers undo them.
-func appendDelta[T number](dst []byte, values []T) []byte {
+// appendDelta appends DELTA_BINARY_PACKED of Parquet's type T. Differences wrap
+// around in the type's width, as readers undo them.
+func appendDelta[T int32 | int64, S stored](dst []byte, values []S) []byte {
 	dst = binary.AppendUvarint(dst, deltaBlock)
 	dst = binary.AppendUvarint(dst, deltaBlock/deltaMiniblock)
 	dst = binary.AppendUvarint(dst, uint64(len(values)))
@@ -142,27 +161,27 @@ func appendDelta[T number](dst []byte, values []T) []byte {
 	mask := widthMask[T]()
 	for i := 1; i < len(values); i += deltaBlock {
 		block := values[i:min(i+deltaBlock, len(values))]
-		before := values[i-1]
-		least := block[0] - before
+		before := T(values[i-1])
+		least := T(block[0]) - before
 		for k, v := range block {
-			d := v - before
-			deltas[k], before = d, v
+			d := T(v) - before
+			deltas[k], before = d, T(v)
 			least = min(least, d)
 		}
-		clear(deltas[len(block):])
+		for k := range deltas[len(block):] {
+			deltas[len(block)+k] = least // packed as 0
+		}
 		dst = binary.AppendVarint(dst, int64(least))
 		widths := len(dst)
 		dst = append(dst, 0, 0, 0, 0)
 		for m := 0; m < len(block); m += deltaMiniblock {
-			mini := deltas[m : m+deltaMiniblock]
-			var all uint64
+			mini := (*[deltaMiniblock]T)(deltas[m:])
+			var all T
 			for k := range mini {
-				if m+k < len(block) {
-					mini[k] -= least
-				}
-				all |= uint64(mini[k])
+				mini[k] -= least
+				all |= mini[k]
 			}
-			width := uint(bits.Len64(all & mask))
+			width := uint(bits.Len64(uint64(all) & mask))
 			dst[widths+m/deltaMiniblock] = byte(width)
 			dst = appendMiniblock(dst, mini, width, mask)
 		}
@@ -171,7 +190,7 @@ func appendDelta[T number](dst []byte, values []T) []byte {
 }
 
 // widthMask has a bit set for each of the type's own.
-func widthMask[T number]() uint64 {
+func widthMask[T int32 | int64]() uint64 {
 	var zero T
 	if unsafe.Sizeof(zero) == 4 {
 		return math.MaxUint32
@@ -180,13 +199,53 @@ func widthMask[T number]() uint64 {
 }
 
 // appendMiniblock packs 32 values of up to 64 bits.
-func appendMiniblock[T number](dst []byte, values []T, width uint, mask uint64) []byte {
+func appendMiniblock[T int32 | int64](dst []byte, values *[deltaMiniblock]T, width uint, mask uint64) []byte {
 	if width == 0 {
 		return dst
 	}
 	at, size := len(dst), deltaMiniblock*int(width)/8
-	dst = append(dst, make([]byte, size)...)
+	dst = slices.Grow(dst, size+8)[:at+size+8]
 	out := dst[at:]
+	if width <= 16 {
+		// Four values at a time fit a word.
+		var word uint64
+		var used uint
+		for k := 0; k < deltaMiniblock; k += 4 {
+			four := uint64(values[k]) | uint64(values[k+1])<<width | (uint64(values[k+2])|uint64(values[k+3])<<width)<<(2*width)
+			word |= four << used
+			if used += 4 * width; used >= 64 {
+				binary.LittleEndian.PutUint64(out, word)
+				out = out[8:]
+				used -= 64
+				word = four >> (4*width - used)
+			}
+		}
+		binary.LittleEndian.PutUint64(out, word)
+		return dst[:at+size]
+	}
+	if width <= 32 {
+		for k := 0; k < deltaMiniblock; k += 8 {
+			// Eight values are width bytes; each pair is a word at most.
+			var word uint64
+			var used uint
+			place := out
+			for j := k; j < k+8; j += 2 {
+				two := uint64(values[j])&mask | (uint64(values[j+1])&mask)<<width
+				word |= two << used
+				if used += 2 * width; used >= 64 {
+					binary.LittleEndian.PutUint64(place, word)
+					place = place[8:]
+					used -= 64
+					word = two >> (2*width - used)
+				}
+			}
+			if used > 0 {
+				binary.LittleEndian.PutUint64(place, word)
+			}
+			out = out[width:]
+		}
+		return dst[:at+size]
+	}
 	var word uint64
 	var used uint
 	place := 0
@@ -205,25 +264,22 @@ func appendMiniblock[T number](dst []byte, values []T, width uint, mask uint64) 
 			used += width
 		}
 	}
-	for ; used > 0 && place < size; place++ {
-		out[place] = byte(word)
-		word >>= 8
-	}
-	return dst
+	binary.LittleEndian.PutUint64(out[place:], word)
+	return dst[:at+size]
 }
 
 // deltaBits estimates how many bits a value takes as a delta, from up to eight
 // blocks.
-func deltaBits[T number](values []T) int {
+func deltaBits[T int32 | int64, S stored](values []S) int {
 	const samples = 8
 	step := max(len(values)/samples, deltaMiniblock+1)
 	total, blocks := 0, 0
 	for at := 0; at+deltaMiniblock < len(values) && blocks < samples; at += step {
-		before := values[at]
-		least, most := values[at+1]-before, values[at+1]-before
+		before := T(values[at])
+		least, most := T(values[at+1])-before, T(values[at+1])-before
 		for _, v := range values[at+1 : at+1+deltaMiniblock] {
-			d := v - before
-			before = v
+			d := T(v) - before
+			before = T(v)
 			least, most = min(least, d), max(most, d)
 		}
 		total += bits.Len64(uint64(most-least) & widthMask[T]())
@@ -278,8 +334,8 @@ func appendDeltaStrings(dst, text []byte, lengths []int32, prefixScratch, suffix
 		prefixes[i], suffixes[i] = int32(shared), n-int32(shared)
 		before = v
 	}
-	dst = appendDelta(dst, prefixes)
-	dst = appendDelta(dst, suffixes)
+	dst = appendDelta[int32](dst, prefixes)
+	dst = appendDelta[int32](dst, suffixes)
 	for i, n := range lengths {
 		dst = append(dst, text[prefixes[i]:n]...)
 		text = text[n:]

@@ -5,8 +5,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"unsafe"
 
-	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/parquet"
 	"github.com/apache/arrow-go/v18/parquet/compress"
 	"github.com/apache/arrow-go/v18/parquet/metadata"
@@ -40,13 +40,15 @@ type Encoder struct {
 	page    []byte // of one page, uncompressed
 	packed  []byte // … and compressed
 	header  []byte
-	codes   []int32
+	codes   []uint16
 	text    []byte // of the strings that codes stand for
-	lengths []byte // of strings
+	lengths []byte // of strings, as they lie in buffers
+	sizes   []int32
 	// How much strings share with the one before them, and what is left.
 	prefixes, suffixes []int32
 	numbers            *numberIndex
-	local              []int32 // by code of a Dictionary: code in the chunk + 1
+	direct             []uint16 // by number of up to 16 bits: code in the chunk + 1; zero between pages
+	local              []uint32 // by code of a Dictionary: code in the chunk + 1; zero between pages
 	// stored counts down, by column, the chunks that are stored uncompressed
 	// before compression is tried again.
 	stored []int
@@ -65,7 +67,8 @@ func NewEncoder(s *Schema, pool *Pool, options Options) (*Encoder, error) {
 		return nil, err
 	}
 	return &Encoder{
-		schema: s, options: options, codec: c, pool: pool, numbers: newNumberIndex(), stored: make([]int, len(s.columns)),
+		schema: s, options: options, codec: c, pool: pool, numbers: newNumberIndex(),
+		direct: make([]uint16, 1<<16), stored: make([]int, len(s.columns)),
 		props: parquet.NewWriterProperties(parquet.WithCompression(c.parquet()), parquet.WithCreatedBy(options.CreatedBy)),
 	}, nil
 }
@@ -200,16 +203,17 @@ func (e *Encoder) encode(c *chunk, b *buffer, column, rows int) error {
 		page, encoding = e.encodeStrings(c, b, page)
 	} else {
 		data := b.data.bytes(&e.data)
-		c.bounds.addValues(data, l, e.schema.widths[column], col.Type)
-		switch l {
-		case layoutBool:
+		switch {
+		case l == layoutBool:
+			c.bounds.addBools(data)
 			page = appendBools(page, data)
-		case layout32:
-			page, encoding = encodeNumbers(e, c, arrow.Int32Traits.CastFromBytes(data), data, page, col.Type)
-		case layout64:
-			page, encoding = encodeNumbers(e, c, arrow.Int64Traits.CastFromBytes(data), data, page, col.Type)
-		default:
+		case l == layoutFixed:
+			c.bounds.addFixed(data, e.schema.widths[column])
 			page = append(page, data...)
+		case l == layout32 && len(data) > 0:
+			page, encoding = encodeIntegers[int32](e, c, data, b.width, page, col.Type)
+		case len(data) > 0:
+			page, encoding = encodeIntegers[int64](e, c, data, b.width, page, col.Type)
 		}
 	}
 	e.page = page
@@ -282,60 +286,131 @@ func (e *Encoder) addPage(c *chunk, kind, values, encoding, size int, packed []b
 	c.pages.append(e.pool, packed)
 }
 
+// encodeIntegers encodes numbers of Parquet's type T, each of which has width
+// bytes.
+func encodeIntegers[T int32 | int64](e *Encoder, c *chunk, data []byte, width int, page []byte, t Type) ([]byte, int) {
+	switch width {
+	case 1:
+		return encodeNumbers[T](e, c, viewAs[int8](data), page, t)
+	case 2:
+		return encodeNumbers[T](e, c, viewAs[int16](data), page, t)
+	case 4:
+		return encodeNumbers[T](e, c, viewAs[int32](data), page, t)
+	}
+	return encodeNumbers[T](e, c, viewAs[int64](data), page, t)
+}
+
 // encodeNumbers chooses between a dictionary, differences and plain values. A
-// dictionary has to prove itself with the first page.
-func encodeNumbers[T number](e *Encoder, c *chunk, values []T, data, page []byte, t Type) ([]byte, int) {
-	if !c.plain && len(values) > 0 {
+// dictionary has to prove itself with the first page. What is in it gets its
+// bounds when the chunk is closed.
+func encodeNumbers[T int32 | int64, S stored](e *Encoder, c *chunk, values []S, page []byte, t Type) ([]byte, int) {
+	if !c.plain {
 		if codes := numberCodes(e, c, values); codes != nil {
 			return appendCodes(page, codes, len(c.numbers)), encodingDictionary
 		}
 		c.plain = true
 	}
-	plainBits := 8 * len(data) / max(len(values), 1)
-	if t != Float && t != Double && deltaBits(values)*10 <= plainBits*8 {
-		return appendDelta(page, values), encodingDelta
+	if t == Float || t == Double {
+		addFloatBits(&c.bounds, values, t)
+	} else {
+		least, most := extremes(values)
+		c.bounds.addInts(int64(least), int64(most))
+		var zero T
+		if deltaBits[T](values)*10 <= 8*int(unsafe.Sizeof(zero))*8 {
+			return appendDelta[T](page, values), encodingDelta
+		}
 	}
-	return append(page, data...), encodingPlain
+	return appendPlain[T](page, values), encodingPlain
 }
 
 // numberCodes looks the values up in the chunk's dictionary, which grows; nil
 // when too few of them repeat.
-func numberCodes[T number](e *Encoder, c *chunk, values []T) []int32 {
+func numberCodes[S stored](e *Encoder, c *chunk, values []S) []uint16 {
+	most := maxNumbers
+	first := len(c.numbers) == 0
+	if first {
+		if !repeats(e, values) {
+			return nil
+		}
+		most = min(most, len(values)/2)
+	}
+	known := len(c.numbers)
+	var zero S
+	codes, ok := resize(&e.codes, len(values)), false
+	if unsafe.Sizeof(zero) <= 2 {
+		ok = directCodes(e.direct, c, values, codes, most)
+	} else {
+		ok = hashedCodes(e.numbers, c, values, codes, most)
+	}
+	if !ok {
+		c.numbers = c.numbers[:known]
+		return nil
+	}
+	return codes
+}
+
+// repeats reports whether a sample of the values has few enough distinct ones.
+func repeats[S stored](e *Encoder, values []S) bool {
+	const sample = 512
+	if len(values) <= 2*sample {
+		return true
+	}
 	x := e.numbers
+	x.reset()
+	step := len(values) / sample
+	for i := 0; i < len(values); i += step {
+		x.code(int64(values[i]))
+	}
+	return len(x.used) <= sample*2/3
+}
+
+// directCodes finds codes of numbers of up to 16 bits; false when the dictionary
+// would become too large.
+func directCodes[S stored](table []uint16, c *chunk, values []S, codes []uint16, most int) (ok bool) {
+	table = table[:1<<16]
+	for i, v := range c.numbers {
+		if v == int64(int16(v)) {
+			table[uint16(v)] = uint16(i + 1)
+		}
+	}
+	ok = true
+	for i, v := range values {
+		code := table[uint16(int16(v))]
+		if code == 0 {
+			if len(c.numbers) >= most {
+				ok = false
+				break
+			}
+			c.numbers = append(c.numbers, int64(v))
+			code = uint16(len(c.numbers))
+			table[uint16(int16(v))] = code
+		}
+		codes[i] = code - 1
+	}
+	for _, v := range c.numbers {
+		table[uint16(v)] = 0
+	}
+	return ok
+}
+
+// hashedCodes finds codes of numbers; false when the dictionary would become too
+// large.
+func hashedCodes[S stored](x *numberIndex, c *chunk, values []S, codes []uint16, most int) (ok bool) {
 	x.reset()
 	for _, v := range c.numbers {
 		x.code(v)
 	}
-	first := len(c.numbers) == 0
-	const sample = 512
-	if first && len(values) > 2*sample {
-		step := len(values) / sample
-		for i := 0; i < len(values); i += step {
-			x.code(int64(values[i]))
-		}
-		if len(x.used) > sample*2/3 {
-			return nil
-		}
-		x.reset()
-	}
-	most := maxNumbers
-	if first {
-		most = min(most, len(values)/2)
-	}
-	known := len(c.numbers)
-	codes := resize(&e.codes, len(values))
 	for i, v := range values {
 		code, added := x.code(int64(v))
 		if added {
 			if len(c.numbers) >= most {
-				c.numbers = c.numbers[:known]
-				return nil
+				return false
 			}
 			c.numbers = append(c.numbers, int64(v))
 		}
-		codes[i] = code
+		codes[i] = uint16(code)
 	}
-	return codes
+	return true
 }
 
 // encodeStrings writes codes of the lane's dictionary as codes of the chunk's,
@@ -343,27 +418,56 @@ func numberCodes[T number](e *Encoder, c *chunk, values []T) []int32 {
 func (e *Encoder) encodeStrings(c *chunk, b *buffer, page []byte) ([]byte, int) {
 	data := b.data.bytes(&e.data)
 	if b.dict == nil {
-		lengths := arrow.Int32Traits.CastFromBytes(b.lengths.bytes(&e.lengths))
-		return e.appendStrings(c, page, data, lengths)
+		return e.appendStrings(c, page, data, e.lengthsOf(b))
 	}
-	values := arrow.Int32Traits.CastFromBytes(data)
 	if c.dict == nil && !c.plain {
 		c.dict = b.dict
 	}
 	if c.dict == b.dict && !c.plain {
-		if codes := e.stringCodes(c, values); codes != nil {
+		var codes []uint16
+		switch b.width {
+		case 1:
+			codes = stringCodes(e, c, viewAs[int8](data))
+		case 2:
+			codes = stringCodes(e, c, viewAs[int16](data))
+		default:
+			codes = stringCodes(e, c, viewAs[int32](data))
+		}
+		if codes != nil {
 			return appendCodes(page, codes, len(c.codes)), encodingDictionary
 		}
 		c.plain = true
 	}
-	text, lengths := e.text[:0], resize(&e.codes, len(values))
-	for i, code := range values {
-		v := b.dict.value(code)
+	n := 0
+	if b.width > 0 {
+		n = len(data) / b.width
+	}
+	text, lengths := e.text[:0], resize(&e.sizes, n)
+	for i := range lengths {
+		v := b.dict.value(int32(intAt(data[i*b.width:], b.width)))
 		lengths[i] = int32(len(v))
 		text = append(text, v...)
 	}
 	e.text = text
 	return e.appendStrings(c, page, text, lengths)
+}
+
+// lengthsOf is the lengths of a buffer's strings.
+func (e *Encoder) lengthsOf(b *buffer) []int32 {
+	data := b.lengths.bytes(&e.lengths)
+	switch {
+	case b.lengths.n == 0:
+		return nil
+	case b.lengthWidth == 1:
+		lengths := resize(&e.sizes, len(data))
+		shrink(lengths, viewAs[int8](data))
+		return lengths
+	case b.lengthWidth == 2:
+		lengths := resize(&e.sizes, len(data)/2)
+		shrink(lengths, viewAs[int16](data))
+		return lengths
+	}
+	return viewAs[int32](data)
 }
 
 // appendStrings appends strings that lie one after the other: their lengths and
@@ -374,16 +478,18 @@ func (e *Encoder) appendStrings(c *chunk, page, text []byte, lengths []int32) ([
 	if sharesPrefixes(text, lengths) {
 		return appendDeltaStrings(page, text, lengths, &e.prefixes, &e.suffixes), encodingDeltaStrings
 	}
-	return append(appendDelta(page, lengths), text...), encodingDeltaLength
+	return append(appendDelta[int32](page, lengths), text...), encodingDeltaLength
 }
 
-func (e *Encoder) stringCodes(c *chunk, values []int32) []int32 {
+// stringCodes looks codes of the lane's dictionary up in the chunk's, which
+// grows; nil when too few of them repeat.
+func stringCodes[S stored](e *Encoder, c *chunk, values []S) []uint16 {
 	if len(e.local) < c.dict.Len() {
-		e.local = make([]int32, max(c.dict.Len(), 2*len(e.local)))
+		e.local = make([]uint32, max(c.dict.Len(), 2*len(e.local)))
 	}
 	local := e.local
 	for i, code := range c.codes {
-		local[code] = int32(i + 1)
+		local[code] = uint32(i + 1)
 	}
 	known := len(c.codes)
 	most := known + len(values)
@@ -398,11 +504,11 @@ func (e *Encoder) stringCodes(c *chunk, values []int32) []int32 {
 				ok = false
 				break
 			}
-			c.codes = append(c.codes, code)
-			at = int32(len(c.codes))
+			c.codes = append(c.codes, int32(code))
+			at = uint32(len(c.codes))
 			local[code] = at
 		}
-		codes[i] = at - 1
+		codes[i] = uint16(at - 1)
 	}
 	for _, code := range c.codes {
 		local[code] = 0
@@ -464,7 +570,7 @@ func (f *File) closeChunk(ctx context.Context, column int) (chunkInfo, error) {
 	if info.hasDictionary {
 		pages := c.pages
 		c.pages = blocks{}
-		values, data := e.dictionaryPage(c, l)
+		values, data := e.dictionaryPage(c, l, col.Type)
 		err := e.appendPage(c, pageDictionary, values, encodingPlain, data)
 		if err == nil {
 			info.dictionaryAt = start
@@ -492,10 +598,18 @@ func (f *File) closeChunk(ctx context.Context, column int) (chunkInfo, error) {
 	return info, nil
 }
 
-// dictionaryPage is the chunk's dictionary in plain encoding. Strings get their
-// bounds here, once per distinct value.
-func (e *Encoder) dictionaryPage(c *chunk, l layout) (values int, data []byte) {
+// dictionaryPage is the chunk's dictionary in plain encoding. Its values get
+// their bounds here, once each.
+func (e *Encoder) dictionaryPage(c *chunk, l layout, t Type) (values int, data []byte) {
 	data = e.page[:0]
+	switch {
+	case l == layoutBytes || len(c.numbers) == 0:
+	case t == Float || t == Double:
+		addFloatBits(&c.bounds, c.numbers, t)
+	default:
+		least, most := extremes(c.numbers)
+		c.bounds.addInts(least, most)
+	}
 	switch l {
 	case layoutBytes:
 		for _, code := range c.codes {
@@ -506,14 +620,10 @@ func (e *Encoder) dictionaryPage(c *chunk, l layout) (values int, data []byte) {
 		}
 		values = len(c.codes)
 	case layout32:
-		for _, v := range c.numbers {
-			data = binary.LittleEndian.AppendUint32(data, uint32(int32(v)))
-		}
+		data = appendPlain[int32](data, c.numbers)
 		values = len(c.numbers)
 	default:
-		for _, v := range c.numbers {
-			data = binary.LittleEndian.AppendUint64(data, uint64(v))
-		}
+		data = appendPlain[int64](data, c.numbers)
 		values = len(c.numbers)
 	}
 	e.page = data

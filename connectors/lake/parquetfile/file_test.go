@@ -494,6 +494,80 @@ func TestFile_Encodings(t *testing.T) {
 	f("random", "PLAIN", func(i int) int64 { return wild[i] })
 }
 
+// TestFile_Widths writes numbers of every size, after smaller and before larger
+// ones, so that they are packed by every count of bits and widened in buffers.
+func TestFile_Widths(t *testing.T) {
+	columns := []parquetfile.Column{
+		{Name: "long", ID: 1, Type: parquetfile.Long}, {Name: "int", ID: 2, Type: parquetfile.Int},
+		{Name: "decimal", ID: 3, Type: parquetfile.Decimal, Precision: 18, Scale: 0}, {Name: "unsigned", ID: 4, Type: parquetfile.Long},
+		{Name: "small", ID: 5, Type: parquetfile.Long}, {Name: "code", ID: 6, Type: parquetfile.String},
+	}
+	schema, err := parquetfile.NewSchema(columns)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := rand.New(rand.NewPCG(9, 9))
+	appender := parquetfile.NewAppender(schema)
+	pool := &parquetfile.Pool{Most: 1 << 20}
+	encoder, err := parquetfile.NewEncoder(schema, pool, parquetfile.Options{Compression: parquetfile.None})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for size := range 64 {
+		rows := parquetfile.NewRows(schema, pool)
+		var out sink
+		w := encoder.NewFile(&out)
+		want := make([][]string, len(columns))
+		add := func(size, n int) {
+			long, whole := array.NewInt64Builder(memory.DefaultAllocator), array.NewInt32Builder(memory.DefaultAllocator)
+			decimal := array.NewDecimal128Builder(memory.DefaultAllocator, &arrow.Decimal128Type{Precision: 18})
+			unsigned, small, code := array.NewUint32Builder(memory.DefaultAllocator), array.NewInt16Builder(memory.DefaultAllocator), array.NewStringBuilder(memory.DefaultAllocator)
+			for range n {
+				v := int64(r.Uint64()) >> (63 - size) // of size bits and a sign
+				long.Append(v)
+				whole.Append(int32(v))
+				decimal.Append(decimal128.FromI64(v % 1_000_000_000_000_000_000))
+				unsigned.Append(uint32(v))
+				small.Append(int16(v))
+				code.Append(fmt.Sprint(uint16(v) & 0x3ff))
+			}
+			batch := []arrow.Array{long.NewArray(), whole.NewArray(), decimal.NewArray(), unsigned.NewArray(), small.NewArray(), code.NewArray()}
+			if err := appender.Bind(batch); err != nil {
+				t.Fatal(err)
+			}
+			var chosen []int32
+			for row := range n {
+				if row%7 > 0 {
+					chosen = append(chosen, int32(row))
+				}
+			}
+			appender.Append(rows, chosen)
+			for i, a := range batch {
+				for _, row := range chosen {
+					want[i] = append(want[i], a.ValueStr(int(row)))
+				}
+			}
+		}
+		for page := range 4 {
+			add(size/2, 100)
+			add(size, 100+page*300)
+			add(min(size+page*8, 63), 20)
+			add(size/3, 50)
+			if err := w.WriteRows(t.Context(), rows); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := w.Finish(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for i, got := range readBack(t, out.Bytes()) {
+			if !slices.Equal(got, want[i]) {
+				t.Errorf("size %d: column %s differs", size, columns[i].Name)
+			}
+		}
+	}
+}
+
 func TestAppender_Refuses(t *testing.T) {
 	f := func(typ parquetfile.Type, required bool, arr arrow.Array, want string) {
 		t.Helper()

@@ -25,7 +25,8 @@ type Pool struct {
 	size    int64               // of all arenas
 	used    int64               // in blocks that are handed out
 
-	rows []int32 // scratch of appends
+	rows, lengths []int32 // scratch of appends
+	wide          []byte  // scratch of Rows.widen
 }
 
 const (

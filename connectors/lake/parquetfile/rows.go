@@ -1,11 +1,6 @@
 package parquetfile
 
-import (
-	"encoding/binary"
-	"fmt"
-
-	"github.com/apache/arrow-go/v18/arrow"
-)
+import "fmt"
 
 // Rows holds rows that are not yet encoded, column by column, numbers in
 // Parquet's plain layout.
@@ -19,13 +14,16 @@ type Rows struct {
 
 // buffer is a column of Rows.
 type buffer struct {
-	// data holds the values that are not NULL: little-endian numbers, big-endian
-	// fixed bytes, a byte per boolean, the bytes of strings one after the other.
-	// With dict set it holds int32 codes of it instead.
-	data blocks
-	// lengths are the strings' in bytes, an int32 each; none with dict set.
-	lengths blocks
-	dict    *Dictionary
+	// data holds the values that are not NULL: little-endian numbers of width
+	// bytes, big-endian fixed bytes, a byte per boolean, the bytes of strings one
+	// after the other. With dict set it holds codes of it instead, of width bytes.
+	data  blocks
+	width int
+	// lengths are the strings' in bytes, numbers of lengthWidth bytes; none with
+	// dict set.
+	lengths     blocks
+	lengthWidth int
+	dict        *Dictionary
 	// valid has a bit per row, set for values that are not NULL; it is empty
 	// while nulls is 0.
 	valid []byte
@@ -43,11 +41,24 @@ func (r *Rows) Len() int { return r.n }
 // Held is the memory in bytes, used or not.
 func (r *Rows) Held() int64 { return r.held }
 
-// Bytes is how many bytes the values take.
+// Bytes is how many bytes the values have in Parquet's plain encoding, codes of
+// strings being four.
 func (r *Rows) Bytes() int64 {
 	n := 0
 	for i := range r.columns {
-		n += r.columns[i].data.n + r.columns[i].lengths.n
+		b := &r.columns[i]
+		switch width := r.schema.widths[i]; {
+		case b.dict != nil:
+			n += b.data.n / b.width * 4
+		case r.schema.layouts[i] == layout32 || r.schema.layouts[i] == layout64:
+			if b.data.n > 0 {
+				n += b.data.n / b.width * width
+			}
+		case b.lengths.n > 0:
+			n += b.data.n + b.lengths.n/b.lengthWidth*4
+		default:
+			n += b.data.n
+		}
 	}
 	return int64(n)
 }
@@ -81,8 +92,28 @@ func (r *Rows) put(b *blocks, v []byte) {
 
 // putString appends a string to a column.
 func (r *Rows) putString(b *buffer, v []byte) {
-	binary.LittleEndian.PutUint32(r.room(&b.lengths, 4), uint32(len(v)))
+	r.makeWide(&b.lengths, &b.lengthWidth, widthOf(uint64(len(v))))
+	putInt(r.room(&b.lengths, b.lengthWidth), b.lengthWidth, int64(len(v)))
 	r.put(&b.data, v)
+}
+
+// appendLengths adds lengths of strings, none of which needs more than width
+// bytes.
+func (r *Rows) appendLengths(b *buffer, lengths []int32, width int) {
+	r.makeWide(&b.lengths, &b.lengthWidth, width)
+	for len(lengths) > 0 {
+		place := r.room(&b.lengths, b.lengthWidth*len(lengths))
+		n := len(place) / b.lengthWidth
+		switch b.lengthWidth {
+		case 1:
+			shrink(viewAs[int8](place), lengths[:n])
+		case 2:
+			shrink(viewAs[int16](place), lengths[:n])
+		default:
+			copy(viewAs[int32](place), lengths)
+		}
+		lengths = lengths[n:]
+	}
 }
 
 // markValid records n more rows that are not NULL. before is how many rows the
@@ -128,14 +159,11 @@ func (r *Rows) AppendNull(column int) { r.markNull(&r.columns[column], r.n) }
 // AppendInt adds a number, date or time to a column of an integer type.
 func (r *Rows) AppendInt(column int, v int64) {
 	b := &r.columns[column]
-	switch r.schema.layouts[column] {
-	case layout32:
-		binary.LittleEndian.PutUint32(r.room(&b.data, 4), uint32(int32(v)))
-	case layout64:
-		binary.LittleEndian.PutUint64(r.room(&b.data, 8), uint64(v))
-	default:
+	if l := r.schema.layouts[column]; l != layout32 && l != layout64 {
 		panic(fmt.Sprintf("parquetfile: column %s takes no integers", r.schema.columns[column].Name))
 	}
+	r.makeWide(&b.data, &b.width, widthOf(bitsOf(v)))
+	putInt(r.room(&b.data, b.width), b.width, v)
 	r.markValid(b, r.n, 1)
 }
 
@@ -154,11 +182,11 @@ func (r *Rows) EndRow() { r.n++ }
 
 // materialize turns a column of codes into strings.
 func (r *Rows) materialize(b *buffer) {
-	codes, dict := arrow.Int32Traits.CastFromBytes(b.data.appendTo(nil)), b.dict
+	codes, dict := b.data.appendTo(nil), b.dict
 	r.held -= int64(b.data.held)
 	b.data.release(r.pool)
 	b.dict = nil
-	for _, code := range codes {
-		r.putString(b, dict.value(code))
+	for ; len(codes) > 0; codes = codes[b.width:] {
+		r.putString(b, dict.value(int32(intAt(codes, b.width))))
 	}
 }

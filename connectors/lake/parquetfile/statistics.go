@@ -6,7 +6,6 @@ import (
 	"math"
 	"unicode/utf8"
 
-	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/parquet/metadata"
 )
 
@@ -137,35 +136,53 @@ func (b *bounds) merge(o *bounds, l layout, t Type) {
 	}
 }
 
-// addValues takes the values of a page, which are no strings, into account.
-func (b *bounds) addValues(data []byte, l layout, width int, t Type) {
-	if len(data) == 0 || b.unknown {
+// addBools takes booleans of a byte each into account.
+func (b *bounds) addBools(data []byte) {
+	const ones = 0x0101010101010101
+	all, some, n := uint64(ones), uint64(0), 0
+	for ; n+8 <= len(data); n += 8 {
+		w := binary.LittleEndian.Uint64(data[n:])
+		all &= w
+		some |= w
+	}
+	for _, v := range data[n:] {
+		all &= ^uint64(0xff) | uint64(v)
+		some |= uint64(v)
+	}
+	if len(data) == 0 {
 		return
 	}
-	switch l {
-	case layoutBool:
-		for _, v := range data {
-			b.addInts(int64(v), int64(v))
-		}
-	case layout32:
-		if t == Float {
-			b.addFloats(floatExtremes(arrow.Float32Traits.CastFromBytes(data)))
-			return
-		}
-		least, most := extremes(arrow.Int32Traits.CastFromBytes(data))
-		b.addInts(int64(least), int64(most))
-	case layout64:
-		if t == Double {
-			b.addFloats(floatExtremes(arrow.Float64Traits.CastFromBytes(data)))
-			return
-		}
-		least, most := extremes(arrow.Int64Traits.CastFromBytes(data))
-		b.addInts(least, most)
-	case layoutFixed:
-		for i := 0; i < len(data); i += width {
-			b.addBytes(data[i : i+width])
-		}
+	least, most := int64(0), int64(0)
+	if all == ones {
+		least = 1
 	}
+	if some != 0 {
+		most = 1
+	}
+	b.addInts(least, most)
+}
+
+// addFixed takes big-endian numbers of width bytes into account.
+func (b *bounds) addFixed(data []byte, width int) {
+	for i := 0; i < len(data) && !b.unknown; i += width {
+		b.addBytes(data[i : i+width])
+	}
+}
+
+// addFloatBits takes floats of type t, which are not none, into account.
+func addFloatBits[S stored](b *bounds, values []S, t Type) {
+	if b.unknown {
+		return
+	}
+	least, most := math.Inf(1), math.Inf(-1)
+	for _, v := range values {
+		f := math.Float64frombits(uint64(v))
+		if t == Float {
+			f = float64(math.Float32frombits(uint32(v)))
+		}
+		least, most = min(least, f), max(most, f)
+	}
+	b.addFloats(least, most)
 }
 
 // encoded is the statistics of a column chunk. Parquet wants zeros of both
@@ -294,19 +311,10 @@ func raiseBinary(s []byte) []byte {
 }
 
 // extremes are the least and greatest of values, which are not none.
-func extremes[T int32 | int64](values []T) (least, most T) {
+func extremes[S stored](values []S) (least, most S) {
 	least, most = values[0], values[0]
 	for _, v := range values {
 		least, most = min(least, v), max(most, v)
 	}
 	return least, most
-}
-
-// floatExtremes is NaN if any value is: min and max pass it on.
-func floatExtremes[T float32 | float64](values []T) (least, most float64) {
-	l, m := values[0], values[0]
-	for _, v := range values {
-		l, m = min(l, v), max(m, v)
-	}
-	return float64(l), float64(m)
 }
