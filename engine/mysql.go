@@ -49,6 +49,7 @@ func (db *DB) openMySQL(ctx context.Context) error {
 		AddPreAnalyzeRule(warningsRule, orderWarnings).
 		Build()
 	db.mysql = sqle.New(a, &sqle.Config{})
+	a.Catalog.RegisterFunction(gms.NewContext(ctx), planner.Functions()...)
 	users := a.Catalog.MySQLDb
 	data, err := db.store.LoadUsers(ctx)
 	if err != nil {

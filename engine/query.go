@@ -219,6 +219,9 @@ func (db *DB) lowerAdhoc(ctx *gms.Context, _ *analyzer.Analyzer, n gms.Node, sco
 		}
 		_, err = adhoc.Spell(db.withPeeks(lowered, nil), adhocSession(ctx, nil))
 	}
+	if e := sqlerror.As(err); e != nil && e.Code == sqlerror.CodeUnsupported {
+		return nil, transform.SameTree, edgeError(ctx, err) // the MySQL engine would give something wrong
+	}
 	if err != nil {
 		db.cfg.Logger.Debug("query goes row by row", "reason", err)
 		return n, transform.SameTree, nil

@@ -301,7 +301,7 @@ func (l *lowerer) project(n *plan.Project, outer *scope) (logical.Node, *scope, 
 		return nil, nil, err
 	}
 	p := &logical.Project{Input: child}
-	s := &scope{outer: outer, computed: in.computed}
+	s := &scope{outer: outer, computed: in.computed, grouping: in.grouping}
 	taken := map[logical.ColumnID]bool{}
 	schema := n.Schema(l.ctx)
 	for i, e := range n.Projections {
@@ -333,6 +333,12 @@ func (l *lowerer) project(n *plan.Project, outer *scope) (logical.Node, *scope, 
 			p.Exprs = append(p.Exprs, logical.NamedExpr{Column: c, Expr: c.Ref()})
 		}
 	}
+	for _, key := range slices.Sorted(maps.Keys(in.grouping)) {
+		if c := in.grouping[key]; !taken[c.ID] {
+			taken[c.ID] = true
+			p.Exprs = append(p.Exprs, logical.NamedExpr{Column: c, Expr: c.Ref()})
+		}
+	}
 	return p, s, nil
 }
 
@@ -360,7 +366,7 @@ func (l *lowerer) filter(cond gms.Expression, n gms.Node, outer *scope) (logical
 
 // within is the scope seen from a node that can also see outer.
 func (s *scope) within(outer *scope) *scope {
-	return &scope{cols: s.cols, outer: outer, computed: s.computed}
+	return &scope{cols: s.cols, outer: outer, computed: s.computed, grouping: s.grouping}
 }
 
 func (l *lowerer) join(n *plan.JoinNode, outer *scope) (logical.Node, *scope, error) {

@@ -12,6 +12,8 @@ import (
 	"github.com/dolthub/go-mysql-server/sql/plan"
 
 	"github.com/leatdb/leat/planner/logical"
+	"github.com/leatdb/leat/sql"
+	"github.com/leatdb/leat/sql/sqlerror"
 	"github.com/leatdb/leat/sql/types"
 )
 
@@ -28,6 +30,10 @@ func (l *lowerer) groupBy(n *plan.GroupBy, outer *scope) (logical.Node, *scope, 
 	s := &scope{outer: outer, computed: map[string]logical.OutputColumn{}}
 	grouped := map[logical.ColumnID]bool{}
 	for _, e := range n.GroupByExprs {
+		if isRollup(e) {
+			agg.Rollup = true
+			continue
+		}
 		lowered, err := l.expr(e, in)
 		if err != nil {
 			return nil, nil, err
@@ -55,7 +61,84 @@ func (l *lowerer) groupBy(n *plan.GroupBy, outer *scope) (logical.Node, *scope, 
 		}
 		s.cols = append(s.cols, b)
 	}
-	return agg, s, nil
+	if !agg.Rollup {
+		return agg, s, nil
+	}
+	return l.rollup(agg, s), s, nil
+}
+
+func isRollup(e gms.Expression) bool {
+	if a, ok := e.(*expression.Alias); ok {
+		e = a.Child
+	}
+	m, ok := e.(*groupingMark)
+	return ok && m.name == sql.RollupMark
+}
+
+// rollup completes GROUP BY … WITH ROLLUP: keys may be NULL, GROUPING finds its
+// columns, and the rows come as MySQL gives them, each total behind what it
+// sums up.
+func (l *lowerer) rollup(agg *logical.Aggregate, s *scope) logical.Node {
+	s.grouping = map[logical.ColumnID]logical.OutputColumn{}
+	// The keys are computed below, so that they are columns where they are named.
+	below := &logical.Project{Input: agg.Input}
+	taken := map[logical.ColumnID]bool{}
+	for _, c := range agg.Input.Output() {
+		taken[c.ID] = true
+		below.Exprs = append(below.Exprs, logical.NamedExpr{Column: c, Expr: c.Ref()})
+	}
+	var keys []logical.SortKey
+	for i, g := range agg.GroupBy {
+		key := g.Column
+		if !taken[key.ID] {
+			below.Exprs = append(below.Exprs, g)
+			agg.Input = below
+		}
+		agg.GroupBy[i].Expr = key.Ref()
+		key.NotNull = false
+		agg.GroupBy[i].Column = key
+		is := logical.AggregateExpr{Name: "grouping", Args: []logical.Expr{agg.GroupBy[i].Expr}}
+		is.Column = l.newColumn("grouping", types.TypeInt64, true)
+		agg.Aggs = append(agg.Aggs, is)
+		s.grouping[key.ID] = is.Column
+		keys = append(keys, logical.SortKey{Expr: is.Column.Ref()}, logical.SortKey{Expr: key.Ref()})
+	}
+	for text, c := range s.computed {
+		c.NotNull = false
+		s.computed[text] = c
+	}
+	for i, c := range s.cols {
+		if _, ok := s.grouping[c.col.ID]; ok {
+			s.cols[i].col.NotNull = false
+		}
+	}
+	return &logical.Sort{Input: agg, Keys: keys}
+}
+
+// groupingOf lowers GROUPING(a, b), a number with one bit for each key.
+func (l *lowerer) groupingOf(e *groupingMark, s *scope) (logical.Expr, error) {
+	var bits logical.Expr = intLiteral(0)
+	for _, o := range e.operands {
+		key, err := l.expr(o, s)
+		if err != nil {
+			return nil, err
+		}
+		c, ok := key.(*logical.Column)
+		var is logical.OutputColumn
+		for in := s; in != nil && ok && is.ID == 0; in = in.outer {
+			is = in.grouping[c.ID]
+		}
+		if is.ID == 0 {
+			return nil, sqlerror.Userf(sqlerror.CodeSyntax, "the argument of GROUPING(%s) is no key of a GROUP BY … WITH ROLLUP", o)
+		}
+		if bits, err = bindCall([]logical.Expr{bits, intLiteral(2)}, "*"); err != nil {
+			return nil, err
+		}
+		if bits, err = bindCall([]logical.Expr{bits, is.Ref()}, "+"); err != nil {
+			return nil, err
+		}
+	}
+	return bits, nil
 }
 
 func (l *lowerer) groupOutput(e gms.Expression, in *scope, agg *logical.Aggregate, grouped map[logical.ColumnID]bool) (boundColumn, error) {
@@ -178,8 +261,8 @@ func aggregateType(name string, args []logical.Expr) (types.Type, error) {
 		switch {
 		case !exact:
 			return types.TypeFloat64, nil
-		case name == "sum":
-			return capDecimal(precision+22, scale), nil
+		case name == "sum": // what does not fit in front of the point is an error
+			return types.NewDecimal(min(precision+22, types.MaxDecimalPrecision), scale), nil
 		}
 		return capDecimal(precision+4, min(scale+4, 30)), nil
 	case "min", "max", "any_value", "first", "last":
@@ -360,10 +443,62 @@ func (l *lowerer) windowFunction(e gms.WindowAdaptableExpression, in *scope) (lo
 		return x, err
 	}
 	if def.Frame != nil {
-		x.Frame = strings.ToUpper(def.Frame.String())
+		if x.Frame, err = frameOf(def.Frame); err != nil {
+			return x, err
+		}
 	}
 	x.Column = l.newColumn(x.String(), t, notNull)
 	return x, nil
+}
+
+// frameOf spells a window frame. (The engine's own text is wrong where one end is
+// unbounded.)
+func frameOf(f gms.WindowFrame) (string, error) {
+	unit := "ROWS"
+	if strings.HasPrefix(f.String(), "RANGE") {
+		unit = "RANGE"
+	}
+	var failed error
+	bound := func(e gms.Expression, direction string) string {
+		interval := ""
+		if i, ok := e.(*expression.Interval); ok {
+			e, interval = i.Child, strings.ToUpper(i.Unit)
+		}
+		lit, ok := e.(*expression.Literal)
+		n, err := int64(0), error(nil)
+		if ok {
+			n, err = strconv.ParseInt(fmt.Sprint(lit.Value()), 10, 64)
+		}
+		if !ok || err != nil || n < 0 {
+			failed = sqlerror.Userf(sqlerror.CodeUnsupported, "the window frame %s is not supported", f).WithHint("write whole numbers, as in INTERVAL 7 DAY PRECEDING")
+			return ""
+		}
+		if n == unboundedFrame {
+			return "UNBOUNDED " + direction
+		}
+		if interval != "" {
+			return fmt.Sprintf("INTERVAL %d %s %s", n, interval, direction)
+		}
+		return fmt.Sprint(n, " ", direction)
+	}
+	from, to := "CURRENT ROW", "CURRENT ROW"
+	switch {
+	case f.UnboundedPreceding():
+		from = "UNBOUNDED PRECEDING"
+	case f.StartNPreceding() != nil:
+		from = bound(f.StartNPreceding(), "PRECEDING")
+	case f.StartNFollowing() != nil:
+		from = bound(f.StartNFollowing(), "FOLLOWING")
+	}
+	switch {
+	case f.UnboundedFollowing():
+		to = "UNBOUNDED FOLLOWING"
+	case f.EndNPreceding() != nil:
+		to = bound(f.EndNPreceding(), "PRECEDING")
+	case f.EndNFollowing() != nil:
+		to = bound(f.EndNFollowing(), "FOLLOWING")
+	}
+	return unit + " BETWEEN " + from + " AND " + to, failed
 }
 
 // operandsOf are the operands of a pure window function, which the engine lists

@@ -65,6 +65,8 @@ func (l *lowerer) expr(e gms.Expression, s *scope) (logical.Expr, error) {
 		return l.inSubquery(e, s)
 	case *expression.UserVar, *expression.SystemVar:
 		return l.variable(e)
+	case *groupingMark:
+		return l.groupingOf(e, s)
 	case *expression.BindVar:
 		return nil, &Unsupported{What: "a placeholder", Near: "?"}
 	case gms.WindowAdaptableExpression:

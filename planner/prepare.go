@@ -19,6 +19,9 @@ import (
 // there already; and a DECIMAL literal keeps its digits, which the engine rounds
 // to the scale of the column that it is compared with.
 //
+// Named windows are written where they are used, and a query with window
+// functions over groups becomes two, one in the other.
+//
 // Statements that hold no SELECT are left as they are.
 func PrepareSelect(stmt sqlparser.Statement, lookup Lookup) error {
 	p := preparer{lookup}
@@ -75,6 +78,9 @@ func (p preparer) query(q sqlparser.SelectStatement, visible ctes) error {
 		if err != nil {
 			return err
 		}
+		inlineWindows(q)
+		markFrames(q)
+		splitWindows(q)
 		q.From = p.wrapJoined(q.From, visible)
 		q.SelectExprs = p.expandStars(q.SelectExprs, q.From, visible)
 		return p.walk(visible, q.SelectExprs, q.From, q.Where, q.GroupBy, q.Having, q.Window, q.OrderBy, q.Limit)
@@ -111,6 +117,11 @@ func (p preparer) walk(visible ctes, nodes ...sqlparser.SQLNode) error {
 			return false, p.query(n.Select, visible)
 		case *sqlparser.ConvertExpr:
 			keepCast(n)
+		case *sqlparser.UnaryExpr:
+			if n.Operator == sqlparser.TildaStr {
+				n.Operator = sqlparser.UPlusStr
+				n.Expr = &sqlparser.FuncExpr{Name: sqlparser.NewColIdent(bitNot), Exprs: sqlparser.SelectExprs{&sqlparser.AliasedExpr{Expr: n.Expr}}}
+			}
 		case *sqlparser.ComparisonExpr:
 			n.Left, n.Right = keepDigits(n.Left), keepDigits(n.Right)
 		}

@@ -115,6 +115,9 @@ func filterBelow(p logical.Expr, n logical.Node) logical.Node {
 }
 
 func pushBelowGroups(p logical.Expr, n *logical.Aggregate) (logical.Node, bool) {
+	if n.Rollup { // its keys are NULL in some rows
+		return nil, false
+	}
 	by := map[logical.ColumnID]logical.Expr{}
 	for _, g := range n.GroupBy {
 		by[g.Column.ID] = g.Expr

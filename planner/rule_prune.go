@@ -160,7 +160,7 @@ func pruneAggregate(n *logical.Aggregate, needed columnSet) logical.Node {
 	}
 	out := n
 	if len(keep) < len(n.Aggs) {
-		out = &logical.Aggregate{Input: n.Input, GroupBy: n.GroupBy, Aggs: keep}
+		out = &logical.Aggregate{Input: n.Input, GroupBy: n.GroupBy, Aggs: keep, Rollup: n.Rollup}
 	}
 	return pruneInput(out, n.Input, columnSet{}.plus(logical.Exprs(out)...))
 }

@@ -21,6 +21,9 @@ type scope struct {
 	// computed are expressions that an aggregation below has grouped by, by
 	// their text in the bound tree.
 	computed map[string]logical.OutputColumn
+	// grouping are the columns that say of the keys of a WITH ROLLUP below
+	// whether they are left out, by the key.
+	grouping map[logical.ColumnID]logical.OutputColumn
 }
 
 // boundColumn is a column of the bound tree with the one of ours that it became.

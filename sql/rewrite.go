@@ -22,7 +22,8 @@ import (
 //     a//b, which it takes for comments; \% and \_ in strings, whose backslash
 //     it drops; names with $ or letters beyond ASCII, some words that are no
 //     keywords (shared, plan), and compound units (HOUR_MINUTE), which it wants
-//     in backquotes.
+//     in backquotes. IS UNKNOWN is IS NULL, and GROUP BY … WITH ROLLUP groups by
+//     RollupMark too.
 //
 // Everything else, comments too, stays as it is. Windows (TUMBLE, HOP, SESSION)
 // are refused with CodeUnsupported. Positions, of errors too, count from
@@ -47,7 +48,12 @@ type rewriter struct {
 	copied int // the text is written up to here
 	frames []rewriteFrame
 	before Token // the last token
+	second Token // the one before that
 }
+
+// RollupMark is the function, as the last element of GROUP BY, that stands for
+// WITH ROLLUP.
+const RollupMark = "leat_rollup"
 
 // rewriteFrame is what is known of an open bracket, or of the text itself.
 type rewriteFrame struct {
@@ -73,7 +79,7 @@ func (r *rewriter) run() error {
 		if err := r.token(t); err != nil {
 			return err
 		}
-		r.before = t
+		r.second, r.before = r.before, t
 	}
 }
 
@@ -157,6 +163,20 @@ func (r *rewriter) word(t Token, frame *rewriteFrame, table bool) error {
 		if table && isCall(r.lex) {
 			return sqlerror.Userf(sqlerror.CodeUnsupported, "windows are not available yet in continuous queries").At(t.Pos).About(word)
 		}
+	}
+	switch {
+	case word == "ROLLUP" && r.before.IsWord("WITH"):
+		r.copy(r.before.Offset)
+		r.insert(", "+RollupMark+"()", r.before.Offset)
+		r.copied = t.End()
+		return nil
+	case word == "UNKNOWN" && (r.before.IsWord("IS") || r.before.IsWord("NOT") && r.second.IsWord("IS")):
+		r.copy(t.Offset)
+		r.insert("NULL", t.Offset)
+		r.copied = t.End()
+		return nil
+	case compoundUnits[word] && r.before.IsOperator("(") && r.second.IsWord("EXTRACT"):
+		return nil
 	}
 	if frame.selects && misreserved[word] && !isCall(r.lex) || compoundUnits[word] {
 		r.inBackquotes(t)

@@ -46,6 +46,9 @@ func (s *speller) aggregate(n *logical.Aggregate) (*selection, error) {
 	if len(q.items) == 0 {
 		return nil, unsupported("it groups by nothing")
 	}
+	if n.Rollup {
+		q.groupBy = []string{"ROLLUP (" + strings.Join(q.groupBy, ", ") + ")"}
+	}
 	q.computed = true
 	return q, nil
 }
@@ -67,6 +70,15 @@ func (a *aggregateCall) of(function, arg string) string {
 		arg = "DISTINCT " + arg
 	}
 	return function + "(" + arg + ")" + a.over
+}
+
+// double is a result of type DOUBLE. Over a window it is not written several
+// times, and a sum beyond 1.8e308 is infinite.
+func (a *aggregateCall) double(sql string) string {
+	if a.over != "" {
+		return a.as(sql)
+	}
+	return function.Finite(a.as(sql))
 }
 
 // as spells a conversion to the declared type of the result.
@@ -107,6 +119,12 @@ func (s *speller) aggregateCall(a *aggregateCall) (string, error) {
 			return "", err
 		}
 		return a.of(a.name, sql), nil
+	case "grouping":
+		sql, err := s.expr(arg)
+		if err != nil {
+			return "", err
+		}
+		return a.as("grouping(" + sql + ")"), nil
 	case "any_value":
 		sql, err := s.typed(arg, a.out)
 		if err != nil {
@@ -118,7 +136,7 @@ func (s *speller) aggregateCall(a *aggregateCall) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		return function.Finite(a.as(a.of(aggregateNames[a.name], sql))), nil
+		return a.double(a.of(aggregateNames[a.name], sql)), nil
 	case "bit_and", "bit_or", "bit_xor":
 		sql, err := s.typed(arg, types.TypeUint64)
 		if err != nil {
@@ -168,7 +186,7 @@ func (s *speller) sum(a *aggregateCall, arg logical.Expr) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		return function.Finite(a.as(a.of(a.name, sql))), nil
+		return a.double(a.of(a.name, sql)), nil
 	}
 	if t.Kind == types.Bool {
 		t = types.Type{Kind: types.Int32}

@@ -81,6 +81,10 @@ func explain(ctx context.Context, err error) error {
 			return sqlerror.Userf(sqlerror.CodeOutOfRange, "%s value is out of range in '(%s)'", numberNames.Replace(m[1]), m[2])
 		}
 		return &sqlerror.Error{Code: sqlerror.CodeOutOfRange, Kind: sqlerror.User, Message: "a value is out of range", Err: e}
+	case e.kind == "Conversion" && strings.Contains(e.message, "out of range for the destination type INT64"):
+		return sqlerror.Userf(sqlerror.CodeOutOfRange, "BIGINT value is out of range")
+	case e.kind == "Conversion" && strings.Contains(e.message, "out of range for the destination type UINT64"):
+		return sqlerror.Userf(sqlerror.CodeOutOfRange, "BIGINT UNSIGNED value is out of range")
 	case e.kind == "Conversion":
 		return &sqlerror.Error{Code: sqlerror.CodeType, Kind: sqlerror.User, Message: "a value does not fit its type", Err: e}
 	case e.kind == "Out of Memory":

@@ -199,10 +199,6 @@ func TestSpell_Unsupported(t *testing.T) {
 	f("json_arrayagg", func(p *plans, s *logical.Scan) logical.Node {
 		return p.aggregate(s, nil, agg("json_arrayagg", "JSON", ref(s, "id")))
 	})
-	f("range frame", func(p *plans, s *logical.Scan) logical.Node {
-		return &logical.Window{Input: s, Exprs: []logical.WindowExpr{{Column: p.column("w", types.TypeFloat64), Name: "sum", Args: []logical.Expr{ref(s, "w")},
-			OrderBy: []logical.SortKey{asc(ref(s, "id"))}, Frame: "RANGE BETWEEN 1 PRECEDING AND CURRENT ROW"}}}
-	})
 	f("IN over types", func(p *plans, s *logical.Scan) logical.Node {
 		sub := p.scan(trips())
 		return p.project(s, &logical.Subquery{Op: logical.SubqueryIn, Arg: ref(s, "id"), Plan: p.project(sub, ref(sub, "os")), T: types.TypeBool})

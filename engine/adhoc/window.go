@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/leatdb/leat/planner/logical"
+	"github.com/leatdb/leat/sql/sqlerror"
 	"github.com/leatdb/leat/sql/types"
 )
 
@@ -28,11 +29,47 @@ func (s *speller) window(n *logical.Window) (*selection, error) {
 }
 
 // rowFrame matches the frames that mean the same in DuckDB: those that count
-// rows, or peers from one end to the other or to the current row.
-var rowFrame = regexp.MustCompile(`^(?:ROWS (?:UNBOUNDED PRECEDING|CURRENT ROW|\d+ PRECEDING)` +
-	`|ROWS BETWEEN (?:UNBOUNDED PRECEDING|CURRENT ROW|\d+ (?:PRECEDING|FOLLOWING)) AND (?:UNBOUNDED FOLLOWING|CURRENT ROW|\d+ (?:PRECEDING|FOLLOWING))` +
-	`|RANGE (?:UNBOUNDED PRECEDING|CURRENT ROW)` +
-	`|RANGE BETWEEN (?:UNBOUNDED PRECEDING|CURRENT ROW) AND (?:UNBOUNDED FOLLOWING|CURRENT ROW))$`)
+// rows, or peers from one end to the other or to the current row; distantFrame
+// those by the distance of the one key that the rows are sorted by.
+var (
+	rowFrame = regexp.MustCompile(`^(?:ROWS BETWEEN (?:UNBOUNDED PRECEDING|CURRENT ROW|\d+ (?:PRECEDING|FOLLOWING)) AND (?:UNBOUNDED FOLLOWING|CURRENT ROW|\d+ (?:PRECEDING|FOLLOWING))` +
+		`|RANGE BETWEEN (?:UNBOUNDED PRECEDING|CURRENT ROW) AND (?:UNBOUNDED FOLLOWING|CURRENT ROW))$`)
+	distantFrame = regexp.MustCompile(`^RANGE BETWEEN (?:UNBOUNDED PRECEDING|CURRENT ROW|(?:INTERVAL )?\d+ (?:(\w+) )?(?:PRECEDING|FOLLOWING)) AND ` +
+		`(?:UNBOUNDED FOLLOWING|CURRENT ROW|(?:INTERVAL )?\d+ (?:(\w+) )?(?:PRECEDING|FOLLOWING))$`)
+)
+
+// frame spells a window frame.
+func frame(e logical.WindowExpr) (string, error) {
+	text := strings.ToUpper(strings.Join(strings.Fields(e.Frame), " "))
+	if text == "" || rowFrame.MatchString(text) {
+		return text, nil
+	}
+	refused := sqlerror.Userf(sqlerror.CodeUnsupported, "the window frame %s is not supported here", text)
+	units := distantFrame.FindStringSubmatch(text)
+	if units == nil || len(e.OrderBy) != 1 {
+		return "", refused
+	}
+	t := e.OrderBy[0].Expr.Type()
+	for _, unit := range units[1:] {
+		switch unit {
+		case "":
+			if strings.Contains(text, "INTERVAL") && !t.Kind.IsTemporal() || !strings.Contains(text, "INTERVAL") && !t.Kind.IsNumeric() {
+				return "", refused
+			}
+		case "MICROSECOND", "SECOND", "MINUTE", "HOUR":
+			if t.Kind != types.Date && t.Kind != types.DateTime && t.Kind != types.Timestamp {
+				return "", refused
+			}
+		case "DAY", "WEEK", "MONTH", "QUARTER", "YEAR":
+			if t.Kind != types.Date && t.Kind != types.DateTime {
+				return "", refused
+			}
+		default:
+			return "", refused
+		}
+	}
+	return text, nil
+}
 
 func (s *speller) windowCall(e logical.WindowExpr) (string, error) {
 	var clauses []string
@@ -63,11 +100,12 @@ func (s *speller) windowCall(e logical.WindowExpr) (string, error) {
 	if len(keys) > 0 {
 		clauses = append(clauses, "ORDER BY "+strings.Join(keys, ", "))
 	}
-	if frame := strings.ToUpper(strings.Join(strings.Fields(e.Frame), " ")); frame != "" {
-		if !rowFrame.MatchString(frame) {
-			return "", unsupported("the window frame is %s", e.Frame)
-		}
-		clauses = append(clauses, frame)
+	text, err := frame(e)
+	if err != nil {
+		return "", err
+	}
+	if text != "" {
+		clauses = append(clauses, text)
 	}
 	over := " OVER (" + strings.Join(clauses, " ") + ")"
 	a := &aggregateCall{name: strings.ToLower(e.Name), args: e.Args, distinct: e.Distinct, out: e.Column.Type, over: over}

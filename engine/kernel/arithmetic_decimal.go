@@ -176,15 +176,20 @@ func DivisionScale(dividend, divisor int) int {
 func divideDecimals(f *frame, args []Vector) error {
 	x, y := decimalsOf(args[0]), decimalsOf(args[1])
 	out := fixedOut[decimalValue](f)
-	digits := max(f.out.Scale, min(DivisionScale(x.scale, y.scale), types.MaxDecimalPrecision-(f.out.Precision-f.out.Scale)))
-	shift := digits - x.scale + y.scale
+	all := max(f.out.Scale, DivisionScale(x.scale, y.scale))
+	fewer := max(f.out.Scale, min(all, types.MaxDecimalPrecision-(f.out.Precision-f.out.Scale)))
 	for i := range f.live {
 		b := y.at(i)
 		if b.LowBits() == 0 && b.HighBits() == 0 {
 			f.failOrNull(i, errDivision)
 			continue
 		}
-		r, ok := divideDecimal(x.at(i), b, shift)
+		digits := all
+		r, ok := divideDecimal(x.at(i), b, digits-x.scale+y.scale)
+		if !ok && fewer < all {
+			digits = fewer
+			r, ok = divideDecimal(x.at(i), b, digits-x.scale+y.scale)
+		}
 		if ok {
 			r, ok = rescale(r, digits, f.out.Scale, f.out.Precision)
 		}

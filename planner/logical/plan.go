@@ -142,6 +142,10 @@ type Aggregate struct {
 	Input   Node
 	GroupBy []NamedExpr
 	Aggs    []AggregateExpr
+	// Rollup adds the groups of all but the last key, and so on to one group of
+	// everything, with NULL for the keys left out. The aggregate "grouping" of
+	// keys has a bit set for each that is left out, the first key's the highest.
+	Rollup bool
 }
 
 // AggregateExpr is one aggregate function.
@@ -346,6 +350,9 @@ func (n *Aggregate) String() string {
 	}
 	if len(n.GroupBy) > 0 {
 		s += " by " + formatNamed(n.GroupBy)
+	}
+	if n.Rollup {
+		s += " with rollup"
 	}
 	return s
 }

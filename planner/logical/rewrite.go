@@ -48,7 +48,7 @@ func MapExprs(n Node, f func(Expr) Expr) Node {
 		c.Data = apply(n.Data)
 		mapped = &c
 	case *Aggregate:
-		c := &Aggregate{Input: n.Input, GroupBy: named(n.GroupBy)}
+		c := &Aggregate{Input: n.Input, GroupBy: named(n.GroupBy), Rollup: n.Rollup}
 		for _, a := range n.Aggs {
 			a.Args, a.OrderBy = exprs(a.Args), keys(a.OrderBy)
 			c.Aggs = append(c.Aggs, a)

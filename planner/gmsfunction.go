@@ -1,0 +1,184 @@
+package planner
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/apache/arrow-go/v18/arrow/memory"
+	gms "github.com/dolthub/go-mysql-server/sql"
+	gmstypes "github.com/dolthub/go-mysql-server/sql/types"
+
+	"github.com/leatdb/leat/engine/kernel"
+	"github.com/leatdb/leat/planner/function"
+	"github.com/leatdb/leat/sql"
+)
+
+// Functions are what the MySQL engine has to be told of before it can bind
+// MySQL's queries: functions of the registry that it has not, and the marks
+// that RewriteQuery and PrepareSelect leave.
+func Functions() []gms.Function {
+	var list []gms.Function
+	for _, name := range []string{"makedate", "maketime", "sec_to_time", "to_seconds", bitNot} {
+		f, ok := function.Lookup(name)
+		if !ok {
+			panic("planner: no function " + name)
+		}
+		list = append(list, gms.FunctionN{Name: name, Fn: func(_ *gms.Context, args ...gms.Expression) (gms.Expression, error) {
+			if len(args) < f.MinArgs || len(args) > f.MaxArgs {
+				return nil, gms.ErrInvalidArgumentNumber.New(f.Name, f.MinArgs, len(args))
+			}
+			return &registryCall{operands: args, f: f}, nil
+		}})
+	}
+	return append(list,
+		gms.FunctionN{Name: sql.RollupMark, Fn: func(_ *gms.Context, args ...gms.Expression) (gms.Expression, error) {
+			return &groupingMark{operands: args, name: sql.RollupMark}, nil
+		}},
+		gms.FunctionN{Name: "grouping", Fn: func(_ *gms.Context, args ...gms.Expression) (gms.Expression, error) {
+			if len(args) == 0 {
+				return nil, gms.ErrInvalidArgumentNumber.New("GROUPING", "1 or more", 0)
+			}
+			return &groupingMark{operands: args, name: "grouping"}, nil
+		}},
+	)
+}
+
+// bitNot is the operator ~, which the engine cannot bind.
+const bitNot = "~"
+
+// operands are what expressions of the engine have in common.
+type operands []gms.Expression
+
+// Children implements gms.Expression.
+func (o operands) Children() []gms.Expression { return o }
+
+// Resolved implements gms.Expression.
+func (o operands) Resolved() bool {
+	for _, e := range o {
+		if !e.Resolved() {
+			return false
+		}
+	}
+	return true
+}
+
+// IsNullable implements gms.Expression.
+func (o operands) IsNullable(*gms.Context) bool { return true }
+
+func (o operands) format(name string) string {
+	args := make([]string, len(o))
+	for i, e := range o {
+		args[i] = e.String()
+	}
+	return name + "(" + strings.Join(args, ", ") + ")"
+}
+
+// registryCall is a call of a function of the registry. Plans replace it by its
+// kernel; where the engine evaluates it, the kernel is given one row.
+type registryCall struct {
+	operands
+	f *function.Function
+}
+
+// FunctionName implements gms.FunctionExpression.
+func (c *registryCall) FunctionName() string { return c.f.Name }
+
+// Description implements gms.FunctionExpression.
+func (c *registryCall) Description() string { return c.f.Doc }
+
+// String implements gms.Expression.
+func (c *registryCall) String() string { return c.format(c.f.Name) }
+
+// WithChildren implements gms.Expression.
+func (c *registryCall) WithChildren(_ *gms.Context, children ...gms.Expression) (gms.Expression, error) {
+	return &registryCall{operands: children, f: c.f}, nil
+}
+
+// Type implements gms.Expression.
+func (c *registryCall) Type(ctx *gms.Context) gms.Type {
+	args := make([]function.Arg, len(c.operands))
+	for i, e := range c.operands {
+		t, err := FromGMSType(e.Type(ctx))
+		if err != nil {
+			return gmstypes.LongText
+		}
+		args[i] = function.Arg{Type: t, Nullable: true}
+	}
+	b, err := c.f.Resolve(args)
+	if err != nil {
+		return gmstypes.LongText
+	}
+	t, err := GMSType(b.Result)
+	if err != nil {
+		return gmstypes.LongText
+	}
+	return t
+}
+
+// Eval implements gms.Expression.
+func (c *registryCall) Eval(ctx *gms.Context, row gms.Row) (any, error) {
+	args := make([]kernel.Expr, len(c.operands))
+	for i, e := range c.operands {
+		v, err := e.Eval(ctx, row)
+		if err != nil {
+			return nil, err
+		}
+		t, err := FromGMSType(e.Type(ctx))
+		if err != nil {
+			return nil, err
+		}
+		value, err := FromGMSValue(ctx, v, t, nil)
+		if err != nil {
+			return nil, err
+		}
+		if args[i], err = kernel.Constant(value, t); err != nil {
+			return nil, err
+		}
+	}
+	call, err := function.Call(c.f.Name, args...)
+	if err != nil {
+		return nil, err
+	}
+	kctx := &kernel.Context{Alloc: memory.NewGoAllocator(), Now: ctx.QueryTime(), Warn: func(err error) { ctx.Warn(1292, "%s", err) }}
+	v, err := call.Eval(kctx, &kernel.Batch{Rows: 1})
+	if err != nil {
+		return nil, fmt.Errorf("evaluate %s: %w", c, err)
+	}
+	defer v.Release()
+	if err := v.Errors.Row(0); err != nil {
+		return nil, err
+	}
+	return GMSValue(kernel.Value(v.Array, 0), call.Type(), nil)
+}
+
+// groupingMark is WITH ROLLUP, as an element of GROUP BY, or a call of GROUPING.
+type groupingMark struct {
+	operands
+	name string
+}
+
+// FunctionName implements gms.FunctionExpression.
+func (m *groupingMark) FunctionName() string { return m.name }
+
+// Description implements gms.FunctionExpression.
+func (m *groupingMark) Description() string { return "tells the rows of WITH ROLLUP apart" }
+
+// String implements gms.Expression.
+func (m *groupingMark) String() string { return m.format(m.name) }
+
+// WithChildren implements gms.Expression.
+func (m *groupingMark) WithChildren(_ *gms.Context, children ...gms.Expression) (gms.Expression, error) {
+	return &groupingMark{operands: children, name: m.name}, nil
+}
+
+// Type implements gms.Expression.
+func (m *groupingMark) Type(*gms.Context) gms.Type { return gmstypes.Int64 }
+
+// Eval implements gms.Expression: the engine has no WITH ROLLUP.
+func (m *groupingMark) Eval(*gms.Context, gms.Row) (any, error) {
+	if m.name == sql.RollupMark {
+		return nil, errors.New("GROUP BY … WITH ROLLUP is not supported in this query")
+	}
+	return nil, errors.New("GROUPING is for queries with GROUP BY … WITH ROLLUP")
+}
