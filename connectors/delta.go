@@ -21,6 +21,10 @@ type Delta struct {
 	// from, as an index into Decoded.Values: rows of one value land together or
 	// not at all. Nil means row i is of value i.
 	Values []int32
+	// Position appends the place of a value, by its number in Values, within the
+	// source: split@offset or the like, as a dead letter of it has it, and the same
+	// whenever the source is read again. Nil where nobody knows.
+	Position func(dst []byte, value int32) []byte
 }
 
 // Rows is how many rows the delta has.

@@ -33,6 +33,9 @@ const (
 	OptionSize
 	// OptionList is a comma-separated list.
 	OptionList
+	// OptionExpression is an SQL expression over the columns that a stream's query
+	// selects, then its source's; StreamSpec.Exprs says where its values are.
+	OptionExpression
 )
 
 // OptionSpec describes one option of a WITH (…) clause.

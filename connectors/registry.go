@@ -47,6 +47,9 @@ type SinkConfig struct {
 	DataDir string // Leat's data directory, where catalog = 'local' lives
 	Options Options
 	Logger  Logger
+	// Ledger opens the ledger at a path, a folder or s3://bucket/prefix, or the
+	// embedded lake's where path is empty. It is nil where there is none.
+	Ledger func(ctx context.Context, path string) (Ledger, error)
 }
 
 var registry struct {

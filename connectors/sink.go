@@ -3,6 +3,7 @@ package connectors
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -45,6 +46,9 @@ func (c Counters) Reconciled() bool {
 // State is what a stream's table remembers of it: the checkpoint. It is
 // committed in one act with the rows that it accounts for.
 type State struct {
+	// Life names this life of the stream, from its first start until it is
+	// dropped.
+	Life       string
 	Generation int64 // which start of the stream wrote it; 0 is "never started"
 	Epoch      int64 // the last committed epoch, counted from 1 over all generations
 	// Positions by source name, then by split.
@@ -110,11 +114,20 @@ type StreamSpec struct {
 	Table     string // the table within the sink
 	Schema    types.Schema
 	Partition []PartitionField
-	Options   Options // the stream's own commit options over the sink's
-	Lanes     int
+	// Selected is how many columns of Schema, the first, the query has selected;
+	// those behind hold what PARTITIONED BY and Exprs need beside them.
+	Selected int
+	// Exprs has, by the name of an option of kind OptionExpression that the stream
+	// gives, the column of Schema that holds its values.
+	Exprs   map[string]int
+	Options Options // the stream's own commit options over the sink's
+	Lanes   int
 	// Adopt registers metadata found at the table's location that the catalog
 	// does not know.
 	Adopt bool
+	// Dropping says that the stream is dropped: nothing is made for it, and its
+	// target may be gone.
+	Dropping bool
 	// MemoryBytes bounds what all lanes hold in open files.
 	MemoryBytes int64
 	// Retrying as in SourceConfig.
@@ -150,6 +163,17 @@ type RowCheck interface {
 	// cannot be landed. The columns are those of StreamSpec.Schema.
 	Check(columns []arrow.Array, n int, sel []int32, reject func(row int32, err error))
 }
+
+// RejectError is what RowCheck.Check rejects a row with where the dead letter's
+// class is not ClassPartition.
+type RejectError struct {
+	Class ErrorClass
+	Err   error
+}
+
+func (e *RejectError) Error() string { return e.Err.Error() }
+
+func (e *RejectError) Unwrap() error { return e.Err }
 
 // StreamSink commits the epochs of one stream. Methods are called by one
 // goroutine, the writers' methods by their lanes.
@@ -229,6 +253,42 @@ type LaneWriter interface {
 	// drives commits by size.
 	Written() int64
 }
+
+// Ordered is a StreamSink whose rows have an order: those of a split are to be
+// written in the order in which the source has handed them out, whichever lanes
+// compute them.
+type Ordered interface {
+	Ordered() bool
+}
+
+// Ledger keeps for streams into sinks that are no tables what these have no place
+// for: dead letters, and where the sink cannot commit it together with rows, the
+// streams' state. The engine gives sinks one that is a lake
+// (SinkConfig.Ledger).
+type Ledger interface {
+	// Keep is the part of a StreamSink that has no rows: its writers take dead
+	// letters only. It is a Replayer. Its state is in store, or with nil in a log of the ledger.
+	Keep(ctx context.Context, spec StreamSpec, store StateStore) (StreamSink, error)
+}
+
+// StateStore holds the state of one stream as a text in a system that can commit
+// it in one act with the stream's rows.
+type StateStore interface {
+	// Load is the text that the newest commit of whatever instance has left, empty
+	// if there is none. It does not return before the outcome of every commit that
+	// was sent before is known.
+	Load(ctx context.Context) (string, error)
+	// Commit makes the text, and all rows written since the last Commit, durable
+	// and visible in one act; an empty text removes the state. After an error it is
+	// unknown whether it has happened: Load tells. If it has not, it cannot be
+	// repeated, since the rows are gone: Commit then fails with ErrBeginAgain
+	// until the sink has begun anew.
+	Commit(ctx context.Context, text string) error
+}
+
+// ErrBeginAgain says that a StateStore's commit is not to be repeated: the stream
+// has to begin again from the state that was committed last.
+var ErrBeginAgain = errors.New("the stream has to begin again from its last commit")
 
 // Adviser is a Sink that knows what to change about the system it writes to,
 // which is fit for use otherwise. What it cannot find out it leaves out.

@@ -4,6 +4,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -123,22 +124,24 @@ func (db *DB) dropState(ctx context.Context, s *stream) error {
 	if sink == nil {
 		return nil
 	}
+	spec := connectors.StreamSpec{Options: sink.options}
 	lake, err := sink.lake(ctx)
-	if err != nil {
+	if err == nil {
+		var table catalog.Table
+		if table, err = lake.Table(ctx, s.table); sqlerror.HasCode(err, sqlerror.CodeUnknownObject) {
+			return nil
+		}
+		if err == nil {
+			spec.Schema = table.Schema()
+		}
+	}
+	if err != nil && !errors.Is(err, errNoTables) {
 		return err
 	}
-	table, err := lake.Table(ctx, s.table)
-	if sqlerror.HasCode(err, sqlerror.CodeUnknownObject) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	spec := connectors.StreamSpec{Schema: table.Schema(), Options: sink.options}
 	if p, err := db.planStream(ctx, s.definition()); err == nil {
 		spec = db.streamSpec(s, p, nil)
 	}
-	spec.Stream, spec.Table, spec.Lanes = s.name, s.table, 1
+	spec.Stream, spec.Table, spec.Lanes, spec.Dropping = s.name, s.table, 1, true
 	spec.Retrying, spec.Now, spec.Logger = func(error) {}, db.scheduler.Now, db.cfg.Logger
 	handle, err := sink.open(ctx)
 	if err != nil {

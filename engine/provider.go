@@ -3,6 +3,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -71,6 +72,9 @@ func (d *lakeDB) Name() string { return d.sink.name }
 // GetTableNames implements gms.Database.
 func (d *lakeDB) GetTableNames(ctx *gms.Context) ([]string, error) {
 	lake, err := d.sink.lake(ctx)
+	if errors.Is(err, errNoTables) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, edgeError(ctx, err)
 	}
@@ -99,7 +103,7 @@ func (d *lakeDB) GetTableInsensitive(ctx *gms.Context, name string) (gms.Table, 
 	if s := d.db.source(name); s != nil {
 		return newSourceTable(d.db, d.sink.name, s)
 	}
-	if sqlerror.HasCode(err, sqlerror.CodeUnknownObject) {
+	if sqlerror.HasCode(err, sqlerror.CodeUnknownObject) || errors.Is(err, errNoTables) {
 		return nil, false, nil
 	}
 	return nil, false, edgeError(ctx, fmt.Errorf("load table %s.%s: %w", d.sink.name, name, err))

@@ -4,6 +4,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/leatdb/leat/catalog"
 	"github.com/leatdb/leat/connectors"
+	"github.com/leatdb/leat/connectors/lake"
 	"github.com/leatdb/leat/sql"
 	"github.com/leatdb/leat/sql/sqlerror"
 )
@@ -81,7 +83,7 @@ func (s *sink) open(ctx context.Context) (connectors.Sink, error) {
 	if s.handle != nil {
 		return s.handle, nil
 	}
-	handle, err := s.connector.Open(ctx, connectors.SinkConfig{Name: s.name, DataDir: s.db.dir, Options: s.options, Logger: s.db.cfg.Logger})
+	handle, err := s.connector.Open(ctx, connectors.SinkConfig{Name: s.name, DataDir: s.db.dir, Options: s.options, Logger: s.db.cfg.Logger, Ledger: s.ledger})
 	if err != nil {
 		return nil, fmt.Errorf("open sink %s: %w", s.name, err)
 	}
@@ -97,9 +99,33 @@ func (s *sink) lake(ctx context.Context) (catalog.Lake, error) {
 	}
 	tables, ok := handle.(interface{ Lake() catalog.Lake })
 	if !ok {
-		return nil, sqlerror.Userf(sqlerror.CodeUnsupported, "sink %s holds no tables that can be read", s.name)
+		return nil, sqlerror.Userf(sqlerror.CodeUnsupported, "sink %s: %w", s.name, errNoTables)
 	}
 	return tables.Lake(), nil
+}
+
+// errNoTables says that a sink is no lake.
+var errNoTables = errors.New("it holds no tables that can be read")
+
+// ledger is what a sink that is no lake keeps dead letters and state in: the
+// embedded lake, or another one at path.
+func (s *sink) ledger(ctx context.Context, path string) (connectors.Ledger, error) {
+	if path != "" {
+		l, err := lake.OpenLedger(ctx, path, s.options, s.db.dir, s.db.cfg.Logger)
+		if err != nil {
+			return nil, fmt.Errorf("open state_path: %w", err)
+		}
+		return l, nil
+	}
+	handle, err := s.db.sink(sql.DefaultSink).open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	l, ok := handle.(connectors.Ledger)
+	if !ok {
+		return nil, fmt.Errorf("sink %s is no ledger: it is a %T", sql.DefaultSink, handle)
+	}
+	return l, nil
 }
 
 func (s *sink) close() error {

@@ -153,7 +153,7 @@ func (db *DB) planStream(ctx context.Context, def *sql.CreateStream) (*planned, 
 	gctx := session.context(ctx, def.Query, def.QueryPos)
 	plan, err := planner.BindStream(gctx, db.mysql.Analyzer.Catalog, planner.StreamInput{
 		Stream: def, Strict: own.String("sql_mode") != "", Location: loc,
-		TableFormat: sink.options.String("table_format"), Names: db.names(sql.KindSource),
+		TableFormat: sink.options.String("table_format"), Exprs: optionExprs(sink.connector.StreamSpec, def.Options), Names: db.names(sql.KindSource),
 	})
 	if err != nil {
 		return nil, err
@@ -163,6 +163,17 @@ func (db *DB) planStream(ctx context.Context, def *sql.CreateStream) (*planned, 
 		return nil, fmt.Errorf("plan %s: source %s has handle %T", about, plan.Source.Name, plan.Source.Handle)
 	}
 	return &planned{plan: plan, source: source, sink: sink, options: sink.options.Over(own), location: loc}, nil
+}
+
+// optionExprs are the options whose values are expressions.
+func optionExprs(spec connectors.Spec, options []sql.Option) []planner.OptionExpr {
+	var exprs []planner.OptionExpr
+	for _, o := range options {
+		if s := spec.Find(o.Name); s != nil && s.Kind == connectors.OptionExpression {
+			exprs = append(exprs, planner.OptionExpr{Option: s.Name, Text: o.Value, Pos: o.Pos})
+		}
+	}
+	return exprs
 }
 
 // newStream makes a stream that does not run yet.
@@ -182,7 +193,7 @@ func (p *planned) lanes(db *DB) int {
 // streamSpec is what the sink has to know.
 func (db *DB) streamSpec(s *stream, p *planned, retrying func(error)) connectors.StreamSpec {
 	return connectors.StreamSpec{
-		Stream: s.name, Table: s.table, Schema: p.plan.Output, Partition: p.plan.Partition,
+		Stream: s.name, Table: s.table, Schema: p.plan.Output, Selected: p.plan.Selected, Partition: p.plan.Partition, Exprs: p.plan.Exprs,
 		Options: p.options, Lanes: p.lanes(db), Adopt: p.options.Bool("adopt"),
 		MemoryBytes: db.cfg.StreamMemory, Retrying: retrying, Now: db.scheduler.Now, Logger: db.cfg.Logger,
 	}

@@ -4,6 +4,7 @@ package engine
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -259,6 +260,9 @@ func (db *DB) eachTable(ctx *gms.Context, f func(database string, t catalog.Tabl
 		var names []string
 		if err == nil {
 			names, err = lake.Tables(ctx)
+		}
+		if errors.Is(err, errNoTables) {
+			continue
 		}
 		if err != nil {
 			ctx.Warn(1105, "sink %s is left out: %v", s.name, err)

@@ -18,13 +18,14 @@ import (
 	"github.com/leatdb/leat/sql/types"
 )
 
-// partition binds PARTITIONED BY. It returns the plan and the output columns
-// with what partitioning stores beside the query's own.
-func (b *streamBinder) partition(root logical.Node, scan *logical.Scan, output types.Schema) (logical.Node, types.Schema, []connectors.PartitionField, error) {
-	if len(b.in.Stream.PartitionedBy) == 0 {
-		return root, output, nil, nil
+// partition binds PARTITIONED BY and the expressions of options. It returns the
+// plan and the output columns with what these store beside the query's own, and
+// the columns of the options.
+func (b *streamBinder) partition(root logical.Node, scan *logical.Scan, output types.Schema) (logical.Node, types.Schema, []connectors.PartitionField, map[string]int, error) {
+	if len(b.in.Stream.PartitionedBy) == 0 && len(b.in.Exprs) == 0 {
+		return root, output, nil, nil, nil
 	}
-	p := &partitionBinder{b: b, scan: scan, output: output, top: &logical.Project{}, carry: map[logical.ColumnID]bool{}}
+	p := &partitionBinder{b: b, scan: scan, output: output, top: &logical.Project{}, carry: map[logical.ColumnID]bool{}, clause: "PARTITIONED BY"}
 	for i, c := range root.Output() {
 		p.columns = append(p.columns, c)
 		p.top.Exprs = append(p.top.Exprs, logical.NamedExpr{Column: c, Expr: c.Ref()})
@@ -37,18 +38,48 @@ func (b *streamBinder) partition(root logical.Node, scan *logical.Scan, output t
 	}
 	for _, e := range b.in.Stream.PartitionedBy {
 		if err := p.bind(e); err != nil {
-			var u *Unsupported
-			if errors.As(err, &u) {
-				err = sqlerror.Userf(sqlerror.CodeUnsupported, "PARTITIONED BY cannot use %s", u.What)
-			}
-			if rich := sqlerror.As(err); rich != nil {
-				return nil, nil, nil, rich.At(e.Pos)
-			}
-			return nil, nil, nil, fmt.Errorf("bind partition %s: %w", e.ExprText, err)
+			return nil, nil, nil, nil, p.refuse(err, e)
 		}
 	}
+	var exprs map[string]int
+	for _, o := range b.in.Exprs {
+		e := sql.PartitionExpr{ExprText: o.Text, Pos: o.Pos, Name: "_" + o.Option, NamePos: o.Pos}
+		p.clause = "option " + o.Option
+		column, err := p.option(e)
+		if err != nil {
+			return nil, nil, nil, nil, p.refuse(err, e)
+		}
+		if exprs == nil {
+			exprs = map[string]int{}
+		}
+		exprs[o.Option] = column
+	}
 	p.top.Input = carry(root, scan, p.carry)
-	return p.top, p.output, p.fields, nil
+	return p.top, p.output, p.fields, exprs, nil
+}
+
+// refuse is the error about an expression.
+func (p *partitionBinder) refuse(err error, e sql.PartitionExpr) error {
+	var u *Unsupported
+	if errors.As(err, &u) {
+		err = sqlerror.Userf(sqlerror.CodeUnsupported, "%s cannot use %s", p.clause, u.What)
+	}
+	if rich := sqlerror.As(err); rich != nil {
+		return rich.At(e.Pos)
+	}
+	return fmt.Errorf("bind expression %s: %w", e.ExprText, err)
+}
+
+// option is the column with the values of an option's expression.
+func (p *partitionBinder) option(e sql.PartitionExpr) (int, error) {
+	expr, err := parsePartition(e)
+	if err != nil {
+		return 0, err
+	}
+	if c, ok := expr.(*sqlparser.ColName); ok {
+		return p.stored(c, e)
+	}
+	return p.value(expr, e)
 }
 
 type partitionBinder struct {
@@ -62,6 +93,8 @@ type partitionBinder struct {
 	fields  []connectors.PartitionField
 	// carry holds source columns that have to be passed up to the top.
 	carry map[logical.ColumnID]bool
+	// clause is what is being bound, for messages.
+	clause string
 }
 
 func (p *partitionBinder) bind(e sql.PartitionExpr) error {
@@ -138,7 +171,7 @@ func (p *partitionBinder) stored(name *sqlparser.ColName, e sql.PartitionExpr) (
 	for i, c := range p.columns {
 		names[i] = c.Name
 	}
-	err := sqlerror.Userf(sqlerror.CodeUnknownObject, "unknown column %s in PARTITIONED BY", want)
+	err := sqlerror.Userf(sqlerror.CodeUnknownObject, "unknown column %s in %s", want, p.clause)
 	if near := sqlerror.Nearest(want, names); near != "" {
 		err = err.WithHint("did you mean %s?", near)
 	}
@@ -265,12 +298,21 @@ func (p *partitionBinder) expression(expr sqlparser.Expr, e sql.PartitionExpr) e
 		return sqlerror.Userf(sqlerror.CodeExists, "the partition column %s has the name of a column of the query", e.Name).
 			At(e.NamePos).WithHint("partition by the column itself, or take another name")
 	}
-	lowered, err := p.lower(expr, e)
+	column, err := p.value(expr, e)
 	if err != nil {
 		return err
 	}
+	return p.add(connectors.PartitionField{Name: e.Name, Column: column, Transform: "identity"}, e)
+}
+
+// value stores the values of an expression and returns their column.
+func (p *partitionBinder) value(expr sqlparser.Expr, e sql.PartitionExpr) (int, error) {
+	lowered, err := p.lower(expr, e)
+	if err != nil {
+		return 0, err
+	}
 	if lowered.Type().Kind == types.Null {
-		return sqlerror.Userf(sqlerror.CodeType, "the partition expression %s is always NULL", e.ExprText)
+		return 0, sqlerror.Userf(sqlerror.CodeType, "the expression %s is always NULL", e.ExprText)
 	}
 	refs := references(lowered)
 	for _, c := range p.scan.Columns {
@@ -280,7 +322,7 @@ func (p *partitionBinder) expression(expr sqlparser.Expr, e sql.PartitionExpr) e
 	}
 	c := p.b.lowerer.newColumn(e.Name, lowered.Type(), !lowered.Nullable())
 	p.store(c, lowered, false)
-	return p.add(connectors.PartitionField{Name: e.Name, Column: len(p.output) - 1, Transform: "identity"}, e)
+	return len(p.output) - 1, nil
 }
 
 // lower binds an expression as SELECT expr FROM (a row of the named columns).

@@ -24,8 +24,17 @@ type StreamInput struct {
 	// TableFormat of the sink, "iceberg" or "hive": Hive folders know no
 	// transforms.
 	TableFormat string
+	// Exprs are expressions over the row that options of the stream give.
+	Exprs []OptionExpr
 	// Names are the sources that exist, for hints.
 	Names []string
+}
+
+// OptionExpr is an expression that is the value of an option.
+type OptionExpr struct {
+	Option string
+	Text   string
+	Pos    sqlerror.Position // of the text
 }
 
 // StreamPlan is the plan of a continuous query: what the source's decoder
@@ -34,11 +43,15 @@ type StreamPlan struct {
 	Name    string
 	Logical logical.Node
 	Source  StreamSource
-	// Output is what lands, in order: the query's columns, then the partition
-	// columns that are stored beside them and the source columns carried along
-	// for partitioning.
+	// Output is what lands, in order: the query's columns, of which there are
+	// Selected, then the partition columns that are stored beside them and the
+	// source columns carried along for partitioning, then what expressions of
+	// options need.
 	Output    types.Schema
+	Selected  int
 	Partition []connectors.PartitionField
+	// Exprs has the column of Output with an option's expression, by the option.
+	Exprs map[string]int
 	// RowFuncs are the functions that are evaluated row by row for want of a
 	// kernel, each once.
 	RowFuncs []string
@@ -76,14 +89,15 @@ func BindStream(ctx *gms.Context, cat gms.Catalog, in StreamInput) (*StreamPlan,
 	if err != nil {
 		return nil, err
 	}
-	root, output, partition, err := b.partition(root, scan, output)
+	selected := len(output)
+	root, output, partition, exprs, err := b.partition(root, scan, output)
 	if err != nil {
 		return nil, err
 	}
 	if root, err = Optimize(root, in.Location); err != nil {
 		return nil, err
 	}
-	plan := &StreamPlan{Name: in.Stream.Name.Name, Output: output, Partition: partition}
+	plan := &StreamPlan{Name: in.Stream.Name.Name, Output: output, Selected: selected, Partition: partition, Exprs: exprs}
 	plan.setSource(root, b.lowerer.relations[0])
 	plan.RowFuncs = rowFuncs(plan.Logical)
 	for _, f := range plan.RowFuncs {

@@ -77,6 +77,16 @@ These are left out below.
 			}
 			fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", o.Name, kind(o), standard(o), mark, doc(o))
 		}
+		var own connectors.Spec
+		for _, o := range c.StreamSpec {
+			if c.Spec.Find(o.Name) == nil {
+				own = append(own, o)
+			}
+		}
+		if len(own) > 0 {
+			b.WriteString("\nOf the stream only:\n\n")
+			table(&b, own, nil)
+		}
 	}
 	return b.String()
 }
@@ -110,6 +120,8 @@ func kind(o connectors.OptionSpec) string {
 		return "size"
 	case connectors.OptionList:
 		return "list"
+	case connectors.OptionExpression:
+		return "expression"
 	}
 	if len(o.Choices) > 0 {
 		return "`" + strings.Join(o.Choices, "` `") + "`"

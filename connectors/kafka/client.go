@@ -18,22 +18,26 @@ import (
 	"github.com/leatdb/leat/sql/sqlerror"
 )
 
-// clientOptions are the options of every client, of the source's and of Check's.
+// clientOptions are the options of every client of a source.
 func clientOptions(cfg connectors.SourceConfig) ([]kgo.Opt, error) {
-	o := cfg.Options
+	if cfg.Options.String("topic") == "" {
+		return nil, sqlerror.Userf(sqlerror.CodeBadOption, "option %q is empty", "topic").About("source " + cfg.Name)
+	}
+	return connectionOptions("source "+cfg.Name, cfg.Stream, cfg.Options)
+}
+
+// connectionOptions are the options of every client.
+func connectionOptions(about, stream string, o connectors.Options) ([]kgo.Opt, error) {
 	fail := func(format string, args ...any) ([]kgo.Opt, error) {
-		return nil, sqlerror.Userf(sqlerror.CodeBadOption, format, args...).About("source " + cfg.Name)
+		return nil, sqlerror.Userf(sqlerror.CodeBadOption, format, args...).About(about)
 	}
 	brokers := o.List("brokers")
 	if len(brokers) == 0 {
 		return fail("option %q names no broker", "brokers")
 	}
-	if o.String("topic") == "" {
-		return fail("option %q is empty", "topic")
-	}
 	id := o.String("client_id")
 	if id == "" {
-		id = strings.TrimSuffix("leat-"+cfg.Stream, "-")
+		id = strings.TrimSuffix("leat-"+stream, "-")
 	}
 	opts := []kgo.Opt{
 		kgo.SeedBrokers(brokers...),

@@ -20,11 +20,16 @@ import (
 // retryable: what a cluster answers now it may not answer later, and a stream
 // that runs is not ended by it.
 func explain(cfg connectors.SourceConfig, act string, err error) error {
+	return explainTo("source "+cfg.Name, cfg.Options, cfg.Options.String("topic"), "READ", act, err)
+}
+
+// explainTo is explain for a topic that somebody wants to READ or to WRITE.
+func explainTo(about string, o connectors.Options, topic, right, act string, err error) error {
 	if err == nil || errors.Is(err, context.Canceled) || sqlerror.As(err) != nil {
 		return err
 	}
-	brokers, topic := strings.Join(cfg.Options.List("brokers"), ", "), cfg.Options.String("topic")
-	e := sqlerror.Externalf(sqlerror.CodeExternal, "%s: %w", act, err).About("source " + cfg.Name)
+	brokers := strings.Join(o.List("brokers"), ", ")
+	e := sqlerror.Externalf(sqlerror.CodeExternal, "%s: %w", act, err).About(about)
 	auth := func(format string, args ...any) error {
 		e.Code = sqlerror.CodeAuth
 		return e.WithHint(format, args...)
@@ -37,16 +42,18 @@ func explain(cfg connectors.SourceConfig, act string, err error) error {
 	var firstRead *kgo.ErrFirstReadEOF
 	var dns *net.DNSError
 	var dial *net.OpError
-	text, protocol := err.Error(), cfg.Options.String("security_protocol")
+	text, protocol := err.Error(), o.String("security_protocol")
 	switch {
 	case errors.Is(err, kerr.SaslAuthenticationFailed):
 		return auth("check sasl_username, sasl_password and sasl_mechanism")
 	case errors.Is(err, kerr.UnsupportedSaslMechanism):
-		return auth("the brokers do not offer %s; set another sasl_mechanism", cfg.Options.String("sasl_mechanism"))
+		return auth("the brokers do not offer %s; set another sasl_mechanism", o.String("sasl_mechanism"))
 	case errors.Is(err, kerr.IllegalSaslState):
 		return auth("the brokers expect no login on this port; check security_protocol and the port")
 	case errors.Is(err, kerr.TopicAuthorizationFailed):
-		return auth("the user needs READ and DESCRIBE on topic %s", topic)
+		return auth("the user needs %s and DESCRIBE on topic %s", right, topic)
+	case errors.Is(err, kerr.TransactionalIDAuthorizationFailed):
+		return auth("the user needs WRITE and DESCRIBE on the transactional id")
 	case errors.Is(err, kerr.ClusterAuthorizationFailed), errors.Is(err, kerr.GroupAuthorizationFailed):
 		return auth("the user is not allowed to do this on the cluster")
 	case errors.Is(err, kerr.UnknownTopicOrPartition):

@@ -16,6 +16,7 @@ type metadata struct {
 	rawID      [16]byte
 	brokers    int
 	partitions []int32
+	leaders    []int32 // of partitions
 }
 
 // fetchMetadata asks past the client's cache, which may know of another topic
@@ -41,6 +42,7 @@ func fetchMetadata(ctx context.Context, cl *kgo.Client, topic string) (metadata,
 		m.id, m.rawID = topicID(t.TopicID), t.TopicID
 		for j := range t.Partitions {
 			m.partitions = append(m.partitions, t.Partitions[j].Partition)
+			m.leaders = append(m.leaders, t.Partitions[j].Leader)
 		}
 		return m, nil
 	}

@@ -72,22 +72,11 @@ func (s *source) emptyUpTo(ctx context.Context, m metadata, number int32, next i
 		return next, err
 	}
 	isolation := kgo.ReadUncommitted()
-	req := kmsg.NewPtrFetchRequest()
-	req.ReplicaID = -1
-	req.MaxWaitMillis = 0
-	req.MinBytes = 0
-	req.MaxBytes = probeBytes
-	req.SessionEpoch = -1
+	req := fetchRequest(s.topic, m, number, next)
 	if s.committed {
 		isolation = kgo.ReadCommitted()
 		req.IsolationLevel = 1
 	}
-	t := kmsg.NewFetchRequestTopic()
-	t.Topic, t.TopicID = s.topic, m.rawID
-	fp := kmsg.NewFetchRequestTopicPartition()
-	fp.Partition, fp.FetchOffset, fp.PartitionMaxBytes = number, next, probeBytes
-	t.Partitions = append(t.Partitions, fp)
-	req.Topics = append(req.Topics, t)
 	answer, err := s.client.Broker(int(leader)).Request(ctx, req)
 	if err != nil {
 		return next, err

@@ -140,6 +140,9 @@ func (w *laneWriter) Write(ctx context.Context, d connectors.Delta) error {
 	if w.uploads == nil {
 		return errNotBegun
 	}
+	if w.stream.kept {
+		return errNoRows
+	}
 	n := int(d.Batch.NumRows())
 	if n == 0 || d.Rows() == 0 {
 		return nil

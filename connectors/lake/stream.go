@@ -47,6 +47,10 @@ type streamSink struct {
 	// marker writes the marks of replays; it is a lane behind the others, nil
 	// before the first replay.
 	marker *laneWriter
+	// kept says that there are no rows: another sink has them (ledger.go).
+	kept bool
+	// taken are the instances in whose name the stream was begun here.
+	taken []string
 
 	uploads *uploads // nil before Begin
 	base    protocol.Record
@@ -153,6 +157,9 @@ func (s *streamSink) update(ctx context.Context, t *catalog.Target, fresh bool, 
 			}
 			return v, nil
 		}
+		if errors.Is(err, connectors.ErrBeginAgain) {
+			return v, fmt.Errorf("stream %s: %w", s.spec.Stream, err)
+		}
 		if ctx.Err() != nil {
 			return v, fmt.Errorf("stream %s: %w", s.spec.Stream, err)
 		}
@@ -200,6 +207,9 @@ func (s *streamSink) Begin(ctx context.Context, initial func(context.Context) (m
 		resumed      bool
 		removed      bool
 	)
+	if s.kept {
+		s.taken = append(s.taken, instance)
+	}
 	v, err := s.update(ctx, s.target, true, func(v catalog.Version) (*catalog.Change, error) {
 		found, err := s.record(v)
 		if err != nil {
@@ -207,6 +217,11 @@ func (s *streamSink) Begin(ctx context.Context, initial func(context.Context) (m
 		}
 		if next.Instance != "" && s.sink.rules.DecideStart(next, found) == protocol.Done {
 			return nil, nil
+		}
+		if s.kept && s.base.ID != "" && found != nil && !slices.Contains(s.taken, found.Instance) {
+			// A store fences who commits by whoever begins: one that was fenced so finds
+			// out here, and does not take the stream back.
+			return nil, protocol.Fenced.Err(s.spec.Stream, found)
 		}
 		next = s.sink.rules.Start(found, id, instance, s.columnIDs())
 		if resumed = found != nil; !resumed {
@@ -285,7 +300,7 @@ func (s *streamSink) columnIDs() []int {
 func (s *streamSink) change(ctx context.Context, next *protocol.Record, sealed []*sealed, info connectors.CommitInfo, dead int64) (*catalog.Change, error) {
 	stored := *next
 	var positions []byte
-	if !s.sink.hive {
+	if !s.sink.hive && !s.kept {
 		// An entry of a log may be long.
 		var err error
 		if positions, err = protocol.SplitPositions(&stored); err != nil {

@@ -40,10 +40,16 @@ type lane struct {
 	letters []connectors.DeadLetter
 	kept    []byte // hidden columns of letters
 	replay  replayed
+	decoded *connectors.Decoded // of the batch at hand
+	// positions is position, made once.
+	positions func(dst []byte, value int32) []byte
+	turn      *turn // of the chunk's split; nil where order means nothing
+	ticket    int64 // when it is the chunk's turn
 }
 
 func newLane(s *Stream, index int) (*lane, error) {
 	l := &lane{s: s, index: index, writer: s.sink.Writer(index)}
+	l.positions = l.position
 	var err error
 	if l.decoder, err = s.cfg.NewDecoder(); err != nil {
 		return nil, err
@@ -104,8 +110,11 @@ func (l *lane) ready(ctx context.Context) (context.Context, error) {
 			s.m.Wait()
 		case s.cfg.Scheduler.Now().Before(l.retryAt):
 			s.m.WaitUntil(l.retryAt)
+		case s.turns != nil && s.polling:
+			s.m.Wait()
 		default:
 			l.eof = false
+			s.polling = true
 			return s.pollCtx, nil
 		}
 	}
@@ -120,9 +129,12 @@ func (l *lane) poll(ctx, pollCtx context.Context) error {
 	s.m.Unlock()
 	if replaying && l.index == 0 {
 		// One lane reads letters again, so that the others keep up with the source.
+		l.takeTicket(false)
 		return l.pollReplay(ctx, replay)
 	}
 	err := s.source.Poll(pollCtx, l.index, &l.chunk)
+	l.takeTicket(err == nil)
+	defer l.endTurn()
 	switch {
 	case err == nil:
 	case errors.Is(err, io.EOF):
@@ -260,6 +272,11 @@ func (l *lane) step(ctx context.Context, d *connectors.Decoded) (c connectors.Co
 		c.RowsExploded = int64(out.Exploded)
 		c.RowsLanded = int64(out.Delta.Rows())
 		if c.RowsLanded > 0 {
+			if err := l.awaitTurn(ctx); err != nil {
+				return c, "", err
+			}
+			l.decoded = d
+			out.Delta.Position = l.positions
 			if err := l.writer.Write(ctx, out.Delta); err != nil {
 				return c, "", fmt.Errorf("write rows: %w", err)
 			}
@@ -292,28 +309,123 @@ func (l *lane) letter(d *connectors.Decoded, v connectors.Value, class connector
 		l.kept = appendHidden(l.kept, l.s.cfg.HiddenNames, c.Hidden, int(v.Record))
 		letter.Hidden = l.kept[start:len(l.kept):len(l.kept)]
 	}
-	offset, within := c.Base+int64(v.Start), int32(0)
-	arrived := int64(0)
 	if d.Locate != nil {
-		letter.Raw, offset, within = d.Locate(v)
+		letter.Raw, _, _ = d.Locate(v)
 	} else {
 		letter.Raw = c.Data[v.Start:v.End]
 	}
-	if len(c.Records) > 0 {
-		r := &c.Records[v.Record]
-		offset, within, arrived = r.Offset, v.Start-r.Start, r.Arrived
-	}
-	at := strconv.FormatInt(offset, 10)
-	if len(c.Names) > 0 {
-		at = string(c.Names[v.Record])
-	}
-	letter.Position = c.Split + "@" + at
-	if within > 0 {
-		letter.Position += "+" + strconv.Itoa(int(within))
-	}
+	letter.Position = string(appendPosition(nil, c, d, v))
 	letter.Arrived = l.pipeline.Context().Now
-	if arrived != 0 {
-		letter.Arrived = time.UnixMicro(arrived).UTC()
+	if len(c.Records) > 0 {
+		if arrived := c.Records[v.Record].Arrived; arrived != 0 {
+			letter.Arrived = time.UnixMicro(arrived).UTC()
+		}
 	}
 	return letter
+}
+
+// appendPosition appends the place of a value, as split@offset, or split@name
+// where records have names, followed by +byte for a value that is not the first
+// of its record. It is the same whenever the source is read again.
+func appendPosition(dst []byte, c *connectors.Chunk, d *connectors.Decoded, v connectors.Value) []byte {
+	offset, within := c.Base+int64(v.Start), int32(0)
+	if d.Locate != nil {
+		_, offset, within = d.Locate(v)
+	}
+	if len(c.Records) > 0 {
+		r := &c.Records[v.Record]
+		offset, within = r.Offset, v.Start-r.Start
+	}
+	dst = append(append(dst, c.Split...), '@')
+	if len(c.Names) > 0 {
+		dst = append(dst, c.Names[v.Record]...)
+	} else {
+		dst = strconv.AppendInt(dst, offset, 10)
+	}
+	if within > 0 {
+		dst = strconv.AppendInt(append(dst, '+'), int64(within), 10)
+	}
+	return dst
+}
+
+// position is connectors.Delta.Position for the batch at hand. A value that was a
+// dead letter has the place that it had at first.
+func (l *lane) position(dst []byte, value int32) []byte {
+	v := l.decoded.Values[value]
+	if l.now != &l.replay.chunk {
+		return appendPosition(dst, l.now, l.decoded, v)
+	}
+	dst = append(dst, l.replay.some[v.Record].Position...)
+	if within := v.Start - l.now.Records[v.Record].Start; within > 0 {
+		dst = strconv.AppendInt(append(dst, '+'), int64(within), 10)
+	}
+	return dst
+}
+
+// turn lets the chunks of one split be written in the order in which they were
+// polled. The stream's monitor guards it.
+type turn struct {
+	polled  int64 // chunks
+	written int64 // chunks, all before the one that is being written
+}
+
+// takeTicket ends a lane's polling. Where the sink keeps order one lane polls at a
+// time, and takes the number of its chunk before the next one does.
+func (l *lane) takeTicket(polled bool) {
+	s := l.s
+	if s.turns == nil {
+		return
+	}
+	s.m.Lock()
+	defer s.m.Unlock()
+	s.polling = false
+	s.m.Broadcast()
+	if !polled {
+		return
+	}
+	t := s.turns[l.chunk.Split]
+	if t == nil {
+		t = &turn{}
+		s.turns[l.chunk.Split] = t
+	}
+	l.turn, l.ticket = t, t.polled
+	t.polled++
+}
+
+// awaitTurn waits until the chunks of the split that were polled before are
+// written.
+func (l *lane) awaitTurn(ctx context.Context) error {
+	if l.turn == nil {
+		return nil
+	}
+	s := l.s
+	s.m.Lock()
+	defer s.m.Unlock()
+	for l.turn.written < l.ticket {
+		if ctx.Err() != nil || s.quit || s.laneErr != nil {
+			return errTurn
+		}
+		s.m.Wait()
+	}
+	return nil
+}
+
+// errTurn is what a lane ends with whose turn does not come, since another one has
+// failed.
+var errTurn = sqlerror.Externalf(sqlerror.CodeState, "another lane has failed")
+
+// endTurn lets the next chunk of the split be written, once those before are.
+func (l *lane) endTurn() {
+	if l.turn == nil {
+		return
+	}
+	s := l.s
+	s.m.Lock()
+	defer s.m.Unlock()
+	for l.turn.written < l.ticket && s.laneErr == nil && !s.quit {
+		s.m.Wait()
+	}
+	l.turn.written = max(l.turn.written, l.ticket+1)
+	l.turn = nil
+	s.m.Broadcast()
 }

@@ -98,7 +98,9 @@ type Stream struct {
 	parked      int   // lanes that have sealed it
 	quit        bool  // lanes shall end
 	laneErr     error
-	eofEpoch    int64 // counts discoveries, so that lanes at the end look again
+	polling     bool             // a lane polls, where turns are kept
+	turns       map[string]*turn // by split; nil unless the sink keeps order
+	eofEpoch    int64            // counts discoveries, so that lanes at the end look again
 
 	committed   connectors.State
 	inFlight    connectors.Counters // of steps since the last seal
@@ -470,6 +472,10 @@ func (s *Stream) startLanes(ctx context.Context) error {
 	s.m.Lock()
 	s.lanes, s.alive = lanes, len(lanes)
 	s.quit, s.laneErr, s.commitErr, s.sealEpoch, s.parked = false, nil, nil, 0, 0
+	s.polling, s.turns = false, nil
+	if o, ok := s.sink.(connectors.Ordered); ok && o.Ordered() && len(lanes) > 1 {
+		s.turns = map[string]*turn{}
+	}
 	s.inFlight, s.uncommitted, s.chunks = connectors.Counters{}, connectors.Counters{}, 0
 	s.replays = slices.Clone(s.committed.Replays)
 	s.tooMany, s.deadCount, s.deadFirst = nil, 0, nil

@@ -1,6 +1,8 @@
 package operator
 
 import (
+	"errors"
+
 	"github.com/leatdb/leat/connectors"
 	"github.com/leatdb/leat/engine/kernel"
 )
@@ -12,7 +14,11 @@ type Check struct{ Rows connectors.RowCheck }
 // Apply implements Operator.
 func (c *Check) Apply(_ *kernel.Context, r *rows) error {
 	c.Rows.Check(r.Columns, r.Rows, r.Sel, func(row int32, err error) {
-		r.failures = append(r.failures, Failure{r.value(row), connectors.ClassPartition, err})
+		class := connectors.ClassPartition
+		if e, ok := errors.AsType[*connectors.RejectError](err); ok {
+			class = e.Class
+		}
+		r.failures = append(r.failures, Failure{r.value(row), class, err})
 	})
 	return nil
 }

@@ -151,7 +151,7 @@ func (r Record) Encode() (string, error) {
 // State is what the engine sees of a record whose positions are complete.
 func (r Record) State() connectors.State {
 	return connectors.State{
-		Generation: r.Generation, Epoch: r.Epoch, Positions: r.Positions, Counters: r.Counters, Operators: r.Operators, Replays: r.Replays,
+		Life: r.ID, Generation: r.Generation, Epoch: r.Epoch, Positions: r.Positions, Counters: r.Counters, Operators: r.Operators, Replays: r.Replays,
 	}
 }
 

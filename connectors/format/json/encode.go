@@ -1,0 +1,465 @@
+package json
+
+import (
+	"encoding/base64"
+	"fmt"
+	"math"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/decimal128"
+
+	"github.com/leatdb/leat/sql/types"
+)
+
+// Encoder writes rows as JSON objects, and single values as text. It belongs to
+// one lane.
+//
+// Numbers are numbers, also wide ones, which a reader may have to take as text:
+// DecimalText writes DECIMAL as strings instead. Times are ISO 8601: an instant
+// in UTC with a Z, a wall clock without zone, both with as many digits of seconds
+// as are declared. Bytes are in base64. JSON columns are embedded as they are,
+// NULL is null.
+type Encoder struct {
+	columns []outColumn
+	options EncoderOptions
+}
+
+// EncoderOptions say how values are written.
+type EncoderOptions struct {
+	DecimalText bool // DECIMAL as strings
+}
+
+// outColumn is a column of the bound batch.
+type outColumn struct {
+	key   []byte // ,"name":
+	kind  types.Kind
+	fsp   int
+	scale int
+
+	form    form
+	nulls   arrow.Array // nil when no value is NULL
+	i8      []int8
+	i16     []int16
+	i32     []int32
+	i64     []int64
+	u8      []uint8
+	u16     []uint16
+	u32     []uint32
+	u64     []uint64
+	f32     []float32
+	f64     []float64
+	decimal []decimal128.Num
+	boolean *array.Boolean
+	// Value i of text lies at bytes[offsets[i]:offsets[i+1]]; indices lead to
+	// them where the array has a dictionary.
+	offsets []int32
+	bytes   []byte
+	dict    *array.Dictionary
+}
+
+// form is how a bound array holds its values.
+type form uint8
+
+const (
+	formNull form = iota
+	formBool
+	formI8
+	formI16
+	formI32
+	formI64
+	formU8
+	formU16
+	formU32
+	formU64
+	formF32
+	formF64
+	formDecimal
+	formBytes
+)
+
+// NewEncoder makes an encoder for rows of a schema.
+func NewEncoder(schema types.Schema, options EncoderOptions) *Encoder {
+	e := &Encoder{columns: make([]outColumn, len(schema)), options: options}
+	for i, c := range schema {
+		key := appendString([]byte{','}, []byte(c.Name))
+		e.columns[i] = outColumn{key: append(key, ':'), kind: c.Type.Kind, fsp: c.Type.Fsp, scale: c.Type.Scale}
+	}
+	return e
+}
+
+// Bind makes arrays the source of what follows, one per column of the schema.
+// They are lent until the next Bind.
+func (e *Encoder) Bind(columns []arrow.Array) error {
+	if len(columns) != len(e.columns) {
+		return fmt.Errorf("encode rows: %d columns of %d", len(columns), len(e.columns))
+	}
+	for i, a := range columns {
+		if err := e.columns[i].bind(a); err != nil {
+			return fmt.Errorf("encode column %s: %w", e.columns[i].key, err)
+		}
+	}
+	return nil
+}
+
+func (c *outColumn) bind(a arrow.Array) error {
+	c.nulls, c.dict = nil, nil
+	if a.NullN() > 0 {
+		c.nulls = a
+	}
+	switch a := a.(type) {
+	case *array.Null:
+		c.form = formNull
+	case *array.Boolean:
+		c.form, c.boolean = formBool, a
+	case *array.Int8:
+		c.form, c.i8 = formI8, a.Int8Values()
+	case *array.Int16:
+		c.form, c.i16 = formI16, a.Int16Values()
+	case *array.Int32:
+		c.form, c.i32 = formI32, a.Int32Values()
+	case *array.Int64:
+		c.form, c.i64 = formI64, a.Int64Values()
+	case *array.Uint8:
+		c.form, c.u8 = formU8, a.Uint8Values()
+	case *array.Uint16:
+		c.form, c.u16 = formU16, a.Uint16Values()
+	case *array.Uint32:
+		c.form, c.u32 = formU32, a.Uint32Values()
+	case *array.Uint64:
+		c.form, c.u64 = formU64, a.Uint64Values()
+	case *array.Float32:
+		c.form, c.f32 = formF32, a.Float32Values()
+	case *array.Float64:
+		c.form, c.f64 = formF64, a.Float64Values()
+	case *array.Decimal128:
+		c.form, c.decimal = formDecimal, a.Values()
+	case *array.Date32:
+		c.form, c.i32 = formI32, arrow.Int32Traits.CastFromBytes(arrow.Date32Traits.CastToBytes(a.Date32Values()))
+	case *array.Time64:
+		c.form, c.i64 = formI64, arrow.Int64Traits.CastFromBytes(arrow.Time64Traits.CastToBytes(a.Time64Values()))
+	case *array.Timestamp:
+		c.form, c.i64 = formI64, arrow.Int64Traits.CastFromBytes(arrow.TimestampTraits.CastToBytes(a.TimestampValues()))
+	case *array.String:
+		c.form, c.offsets, c.bytes = formBytes, a.ValueOffsets(), bytesOf(a.Data())
+	case *array.Binary:
+		c.form, c.offsets, c.bytes = formBytes, a.ValueOffsets(), bytesOf(a.Data())
+	case *array.Dictionary:
+		words, ok := a.Dictionary().(*array.String)
+		if !ok {
+			return fmt.Errorf("a dictionary of %s", a.Dictionary().DataType())
+		}
+		c.form, c.dict, c.offsets, c.bytes = formBytes, a, words.ValueOffsets(), bytesOf(words.Data())
+	default:
+		return fmt.Errorf("an array of %s", a.DataType())
+	}
+	return nil
+}
+
+// bytesOf are the bytes that the offsets of an array point into.
+func bytesOf(d arrow.ArrayData) []byte {
+	if b := d.Buffers()[2]; b != nil {
+		return b.Bytes()
+	}
+	return nil
+}
+
+func (c *outColumn) text(row int) []byte {
+	if c.dict != nil {
+		row = c.dict.GetValueIndex(row)
+	}
+	return c.bytes[c.offsets[row]:c.offsets[row+1]]
+}
+
+func (c *outColumn) isNull(row int) bool {
+	return c.form == formNull || c.nulls != nil && c.nulls.IsNull(row)
+}
+
+// AppendRow appends a row of the bound batch as an object with the columns in
+// their order.
+func (e *Encoder) AppendRow(dst []byte, row int) []byte {
+	dst = append(dst, '{')
+	for i := range e.columns {
+		dst = e.AppendMember(dst, i, row)
+	}
+	return append(dst, '}')
+}
+
+// AppendMember appends a column of a row as a member of an object that has begun,
+// separated from what stands there by a comma unless that is its opening brace.
+func (e *Encoder) AppendMember(dst []byte, column, row int) []byte {
+	c := &e.columns[column]
+	key := c.key
+	if len(dst) > 0 && dst[len(dst)-1] == '{' {
+		key = key[1:]
+	}
+	dst = append(dst, key...)
+	if c.isNull(row) {
+		return append(dst, "null"...)
+	}
+	return e.appendValue(dst, c, row)
+}
+
+func (e *Encoder) appendValue(dst []byte, c *outColumn, row int) []byte {
+	switch c.kind {
+	case types.String:
+		return appendString(dst, c.text(row))
+	case types.JSON:
+		// A line break can only stand between the tokens of a value.
+		for _, ch := range c.text(row) {
+			if ch == '\n' || ch == '\r' {
+				ch = ' '
+			}
+			dst = append(dst, ch)
+		}
+		return dst
+	case types.Binary:
+		dst = append(dst, '"')
+		dst = base64.StdEncoding.AppendEncode(dst, c.text(row))
+		return append(dst, '"')
+	case types.Decimal:
+		if !e.options.DecimalText {
+			return c.appendText(dst, row)
+		}
+		return append(c.appendText(append(dst, '"'), row), '"')
+	case types.Date, types.Time, types.DateTime, types.Timestamp:
+		return append(c.appendText(append(dst, '"'), row), '"')
+	case types.Float32, types.Float64:
+		if f := c.float(row); math.IsNaN(f) || math.IsInf(f, 0) {
+			return append(dst, "null"...)
+		}
+	}
+	return c.appendText(dst, row)
+}
+
+// AppendText appends the value of a column as plain text: strings and bytes as
+// they are. null reports that it is NULL.
+func (e *Encoder) AppendText(dst []byte, column, row int) (text []byte, null bool) {
+	c := &e.columns[column]
+	if c.isNull(row) {
+		return dst, true
+	}
+	return c.appendText(dst, row), false
+}
+
+func (c *outColumn) integer(row int) int64 {
+	switch c.form {
+	case formI8:
+		return int64(c.i8[row])
+	case formI16:
+		return int64(c.i16[row])
+	case formI32:
+		return int64(c.i32[row])
+	case formU8:
+		return int64(c.u8[row])
+	case formU16:
+		return int64(c.u16[row])
+	case formU32:
+		return int64(c.u32[row])
+	}
+	return c.i64[row]
+}
+
+func (c *outColumn) float(row int) float64 {
+	if c.form == formF32 {
+		return float64(c.f32[row])
+	}
+	return c.f64[row]
+}
+
+func (c *outColumn) appendText(dst []byte, row int) []byte {
+	switch c.form {
+	case formBool:
+		return strconv.AppendBool(dst, c.boolean.Value(row))
+	case formU64:
+		return strconv.AppendUint(dst, c.u64[row], 10)
+	case formF32:
+		return appendFloat(dst, float64(c.f32[row]), 32)
+	case formF64:
+		return appendFloat(dst, c.f64[row], 64)
+	case formDecimal:
+		return appendDecimal(dst, c.decimal[row], c.scale)
+	case formBytes:
+		return append(dst, c.text(row)...)
+	}
+	n := c.integer(row)
+	switch c.kind {
+	case types.Bool:
+		return strconv.AppendBool(dst, n != 0)
+	case types.Date:
+		return appendDate(dst, n)
+	case types.Time:
+		return appendClock(dst, n, c.fsp)
+	case types.DateTime, types.Timestamp:
+		day := n / dayMicros
+		rest := n % dayMicros
+		if rest < 0 {
+			day, rest = day-1, rest+dayMicros
+		}
+		dst = appendClock(append(appendDate(dst, day), 'T'), rest, c.fsp)
+		if c.kind == types.Timestamp {
+			dst = append(dst, 'Z')
+		}
+		return dst
+	case types.Decimal: // narrower numbers
+		return appendDecimal(dst, decimal128.FromI64(n), c.scale)
+	}
+	return strconv.AppendInt(dst, n, 10)
+}
+
+const dayMicros = 86_400_000_000
+
+// appendFloat writes the shortest text that reads back as f, as ECMAScript does.
+func appendFloat(dst []byte, f float64, bits int) []byte {
+	if a := math.Abs(f); a != 0 && (a < 1e-6 || a >= 1e21) {
+		return strconv.AppendFloat(dst, f, 'e', -1, bits)
+	}
+	return strconv.AppendFloat(dst, f, 'f', -1, bits)
+}
+
+func appendDecimal(dst []byte, d decimal128.Num, scale int) []byte {
+	if hi := d.HighBits(); hi != int64(d.LowBits())>>63 {
+		return append(dst, d.ToString(int32(scale))...)
+	}
+	n := int64(d.LowBits())
+	u := uint64(n)
+	if n < 0 {
+		dst, u = append(dst, '-'), -u
+	}
+	var digits [48]byte
+	i := len(digits)
+	for written := 0; u > 0 || written <= scale; written++ {
+		if written == scale && scale > 0 {
+			i--
+			digits[i] = '.'
+		}
+		i--
+		digits[i] = byte('0' + u%10)
+		u /= 10
+	}
+	return append(dst, digits[i:]...)
+}
+
+func appendTwo(dst []byte, n int64) []byte { return append(dst, byte('0'+n/10), byte('0'+n%10)) }
+
+// appendDate writes a day since 1970 in the Gregorian calendar, by Howard
+// Hinnant's days-to-civil algorithm.
+func appendDate(dst []byte, days int64) []byte {
+	z := days + 719468
+	era := z / 146097
+	if z < 0 {
+		era = (z - 146096) / 146097
+	}
+	doe := z - era*146097
+	yoe := (doe - doe/1460 + doe/36524 - doe/146096) / 365
+	doy := doe - (365*yoe + yoe/4 - yoe/100)
+	mp := (5*doy + 2) / 153
+	day := doy - (153*mp+2)/5 + 1
+	month := mp + 3
+	if month > 12 {
+		month -= 12
+	}
+	year := yoe + era*400
+	if month <= 2 {
+		year++
+	}
+	if year < 0 {
+		dst, year = append(dst, '-'), -year
+	}
+	dst = appendTwo(appendTwo(dst, year/100%100), year%100)
+	return appendTwo(append(appendTwo(append(dst, '-'), month), '-'), day)
+}
+
+// appendClock writes microseconds of a day.
+func appendClock(dst []byte, micros int64, fsp int) []byte {
+	if micros < 0 {
+		dst, micros = append(dst, '-'), -micros
+	}
+	seconds := micros / 1_000_000
+	dst = appendTwo(dst, seconds/3600)
+	dst = appendTwo(append(dst, ':'), seconds/60%60)
+	dst = appendTwo(append(dst, ':'), seconds%60)
+	if fsp <= 0 {
+		return dst
+	}
+	dst = append(dst, '.')
+	rest := micros % 1_000_000
+	for scale := int64(100_000); fsp > 0; fsp, scale = fsp-1, scale/10 {
+		dst = append(dst, byte('0'+rest/scale%10))
+	}
+	return dst
+}
+
+const hexDigits = "0123456789abcdef"
+
+// appendString quotes text; bytes that are no UTF-8 become U+FFFD.
+func appendString(dst, s []byte) []byte {
+	dst = append(dst, '"')
+	plain := 0 // from where on nothing was appended
+	for i := 0; i < len(s); {
+		c := s[i]
+		if c >= 0x20 && c < utf8.RuneSelf && c != '"' && c != '\\' {
+			i++
+			continue
+		}
+		if c >= utf8.RuneSelf {
+			r, n := utf8.DecodeRune(s[i:])
+			if r != utf8.RuneError || n > 1 {
+				i += n
+				continue
+			}
+			dst = utf8.AppendRune(append(dst, s[plain:i]...), utf8.RuneError)
+			i++
+			plain = i
+			continue
+		}
+		dst = append(dst, s[plain:i]...)
+		switch c {
+		case '"', '\\':
+			dst = append(dst, '\\', c)
+		case '\n':
+			dst = append(dst, '\\', 'n')
+		case '\t':
+			dst = append(dst, '\\', 't')
+		case '\r':
+			dst = append(dst, '\\', 'r')
+		default:
+			dst = append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
+		}
+		i++
+		plain = i
+	}
+	return append(append(dst, s[plain:]...), '"')
+}
+
+// Fixed is the most bytes that a row takes beside the text of its strings, bytes
+// and JSON.
+func (e *Encoder) Fixed() int {
+	n := 2
+	for i := range e.columns {
+		n += len(e.columns[i].key) + 48
+	}
+	return n
+}
+
+// AddText adds to each of sizes, one per row, an upper bound of what the text of
+// the row's strings, bytes and JSON takes.
+func (e *Encoder) AddText(sizes []int) {
+	for i := range e.columns {
+		c := &e.columns[i]
+		if c.form != formBytes {
+			continue
+		}
+		factor := 6 // \u0000
+		if c.kind != types.String {
+			factor = 2
+		}
+		for row := range sizes {
+			if !c.isNull(row) {
+				sizes[row] += factor * len(c.text(row))
+			}
+		}
+	}
+}
