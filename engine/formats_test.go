@@ -91,3 +91,29 @@ func TestFormats_AvroFiles(t *testing.T) {
 	equal(t, "rows", query(t, db, `SELECT f, COUNT(*), SUM(n), MAX(s) FROM a GROUP BY f ORDER BY f`), "0.avro|500|374750|s999", "1.avro|999|1498266|s999", "2.avro|1000|2499500|s999")
 	equal(t, "dead letters", query(t, db, `SELECT error_class, RIGHT(raw, 4), source_position LIKE '1.avro@%' FROM leat.dead_letters`), "evaluation|s234|true")
 }
+
+// Protobuf messages of a registry, and delimited ones in files.
+func TestFormats_Protobuf(t *testing.T) {
+	registry := registrytest.Start(t)
+	c := kafkaCluster(t, kfake.SeedTopics(1, "orders"))
+	addr := c.ListenAddrs()[0]
+	const schema = `syntax = "proto3"; import "google/protobuf/timestamp.proto";
+		message Order { int64 id = 1; google.protobuf.Timestamp at = 2; repeated Line items = 3; message Line { string sku = 1; uint32 n = 2; } }`
+	id := registry.Add("orders-value", schemaregistry.Schema{Type: "PROTOBUF", Text: schema})
+	order := "\x08\x07\x12\x06\x08\x80\x92\xfd\xa7\x06\x1a\x05\x0a\x01a\x10\x02\x1a\x03\x0a\x01b"
+	produce(t, addr, "orders", string(schemaregistry.AppendIndexes(schemaregistry.AppendHeader(nil, id), 0))+order, "\x00\x00\x00\x00\x63\x00")
+	dir := t.TempDir()
+	writeFile(t, filepath.Join(dir, "orders.bin"), string(rune(len(order)))+order+string(rune(len(order)))+order)
+	db := open(t, filepath.Join(dir, "data"))
+	mustExec(t, db, fmt.Sprintf(`CREATE SOURCE orders WITH (connector = 'kafka', brokers = '%s', topic = 'orders', format = 'protobuf', schema_registry = '%s', stop = 'latest');
+		CREATE STREAM k AS SELECT o.id, o.at, l.sku, l.n FROM orders o, UNNEST(o.items) AS l(sku TEXT, n INT);
+		CREATE SOURCE files (id BIGINT, at TIMESTAMP, items JSON) WITH (connector = 'files', path = '%s', format = 'protobuf', schema = '%s');
+		CREATE STREAM f AS SELECT id, at, items->>'$[1].sku' AS sku, items FROM files`, addr, registry.URL, filepath.Join(dir, "orders.bin"), schema))
+	finished := func(st engine.StreamStatus) bool { return st.State == "FINISHED" }
+	await(t, db, "k", finished)
+	await(t, db, "f", finished)
+	equal(t, "messages", query(t, db, `SELECT id, at, sku, n FROM k ORDER BY sku`), "7|1694451968000000|a|2", "7|1694451968000000|b|0")
+	equal(t, "dead letters", query(t, db, `SELECT error_class, HEX(raw) FROM leat.dead_letters`), "decode|000000006300")
+	const row = `7|1694451968000000|b|[{"sku":"a","n":2},{"sku":"b","n":0}]`
+	equal(t, "files", query(t, db, `SELECT * FROM f`), row, row)
+}

@@ -12,6 +12,7 @@ import (
 	_ "github.com/leatdb/leat/connectors/format/cloudwatchlogs"
 	_ "github.com/leatdb/leat/connectors/format/csv"
 	_ "github.com/leatdb/leat/connectors/format/json"
+	_ "github.com/leatdb/leat/connectors/format/protobuf"
 	_ "github.com/leatdb/leat/connectors/format/raw"
 	_ "github.com/leatdb/leat/connectors/format/regex"
 	_ "github.com/leatdb/leat/connectors/kafka"
