@@ -206,7 +206,8 @@ func (v *tableVersion) completionTimes(ctx context.Context, history []*entry) (m
 				last = modified.UTC()
 			}
 		}
-		if all {
+		// Whether partitions are registered only those know who did so.
+		if all && len(e.Register) == 0 {
 			times[e.N] = last
 		}
 	}

@@ -124,6 +124,9 @@ func (c *Committer) build(e *entry, change *catalog.Change) (*entry, error) {
 		}
 		next.Files = append(next.Files, decided{Upload: *f.Upload, Rows: f.Rows})
 	}
+	if c.lake.opts.Registry != nil {
+		next.Register = c.unregistered(next)
+	}
 	for key, value := range change.Set {
 		next.State[key] = value
 	}

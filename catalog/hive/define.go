@@ -117,10 +117,16 @@ func (l *Lake) Define(ctx context.Context, d catalog.Definition) (*catalog.Targe
 		return nil, err
 	}
 	c := &Committer{lake: l, name: d.Name, stream: d.Stream, state: l.shared(d.Name)}
+	if err := l.checkRegistry(ctx, d); err != nil {
+		return nil, err
+	}
 	// Others may make or change the table at the same time.
 	for attempt := 0; ; attempt++ {
 		e, err := c.define(ctx, d)
 		if err == nil {
+			if err := c.registerTable(ctx, e); err != nil {
+				return nil, err
+			}
 			return c.target(e, d)
 		}
 		if attempt == 10 || !IsConflict(err) {

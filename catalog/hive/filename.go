@@ -80,11 +80,6 @@ func cutExtension(name string) (stem string, extension int, ok bool) {
 // isData reports whether a key below a table's folder is one of a data file:
 // Hive leaves out what begins with "_" or ".".
 func isData(rel string) bool {
-	for segment := range strings.SplitSeq(rel, "/") {
-		if segment == "" || segment[0] == '_' || segment[0] == '.' {
-			return false
-		}
-	}
 	_, _, ok := cutExtension(rel)
-	return ok
+	return ok && !hidden(rel)
 }

@@ -37,6 +37,8 @@ type Options struct {
 	// KeepEntries is how many entries of a table's log are kept, 1,000 when it is
 	// 0. A process that sleeps while so many are written finds out when it wakes.
 	KeepEntries int64
+	// Registry is told of tables and partitions; nil for none.
+	Registry catalog.Registry
 }
 
 // Lake is the tables of one folder. It is safe for concurrent use.
@@ -57,6 +59,8 @@ type shared struct {
 	completedAt int64 // ms since 1970
 	// settled are the keys of files behind that number that exist.
 	settled map[string]bool
+	// registered are the partitions, by their values, that the registry knows.
+	registered map[string]bool
 	// entries are those that were read for Commits, by number.
 	entries map[int64]*entry
 }
@@ -86,7 +90,7 @@ func (l *Lake) shared(name string) *shared {
 	defer l.mu.Unlock()
 	s := l.tables[name]
 	if s == nil {
-		s = &shared{m: l.opts.Scheduler.NewMonitor(), entries: map[int64]*entry{}, settled: map[string]bool{}}
+		s = &shared{m: l.opts.Scheduler.NewMonitor(), entries: map[int64]*entry{}, settled: map[string]bool{}, registered: map[string]bool{}}
 		l.tables[name] = s
 	}
 	return s
@@ -201,12 +205,26 @@ func (l *Lake) DropTable(ctx context.Context, name string) error {
 	for attempt := 0; ; attempt++ {
 		last, err := c.drop(ctx)
 		if err == nil {
-			return l.deleteTable(ctx, name, last)
+			return l.forget(ctx, name, last)
 		}
 		if !IsConflict(err) || attempt == 10 {
 			return fmt.Errorf("drop table %s.%s: %w", l.opts.Namespace, name, err)
 		}
 	}
+}
+
+// forget takes a dropped table out of the registry and deletes it.
+func (l *Lake) forget(ctx context.Context, name string, last *entry) error {
+	if r := l.opts.Registry; r != nil {
+		if err := r.DropTable(ctx, name, l.opts.Store.URI(name)); err != nil {
+			return err
+		}
+		s := l.shared(name)
+		s.m.Lock()
+		clear(s.registered)
+		s.m.Unlock()
+	}
+	return l.deleteTable(ctx, name, last)
 }
 
 // deleteTable deletes all of a table but the last entry of its log.

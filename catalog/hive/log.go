@@ -48,6 +48,9 @@ type entry struct {
 	Summary map[string]string `json:"summary,omitempty"`
 	// Files are decided by this entry.
 	Files []decided `json:"files,omitempty"`
+	// Register are the partitions of these files that the registry was not known
+	// to have when the entry was written: the commit is completed when it has.
+	Register []partition `json:"register,omitempty"`
 
 	many bool // Files were left out of the copy that is kept for Commits
 }
@@ -56,6 +59,12 @@ type entry struct {
 type decided struct {
 	objectstore.Upload
 	Rows int64 `json:"rows"`
+}
+
+// partition is one that has to be registered.
+type partition struct {
+	Values []string `json:"values"` // texts, "" for NULL
+	Folder string   `json:"folder"` // below the table's, without a slash at its end
 }
 
 // logKey is the key of an entry. The log's names have no extension, so that no

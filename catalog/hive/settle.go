@@ -78,6 +78,9 @@ func (c *Committer) settle(ctx context.Context, e *entry) ([]lostFiles, error) {
 		if err != nil {
 			return nil, fmt.Errorf("complete files of table %s: %w", c.name, err)
 		}
+		if err := c.register(ctx, e, one); err != nil {
+			return nil, err
+		}
 		if len(files) > 0 {
 			lost = append(lost, lostFiles{one, files})
 		} else if len(lost) == 0 {

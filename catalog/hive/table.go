@@ -195,28 +195,35 @@ func (v *tableVersion) file(info objectstore.Info, name string, texts []string, 
 		Path: v.lake.opts.Store.URI(info.Key), Format: extensions[extension].format, Compression: extensions[extension].compression,
 		Bytes: info.Size, Options: v.entry.Table.Options,
 	}
+	match, err := place(&f, v.schema, v.partitions, texts, where)
+	return f, match, err
+}
+
+// place gives a file the values of its partition, by their texts, and says
+// whether it may have rows for which all predicates are true.
+func place(f *catalog.DataFile, schema types.Schema, partitions []int, texts []string, where []catalog.Predicate) (bool, error) {
 	if len(texts) == 0 {
-		return f, true, nil
+		return true, nil
 	}
 	f.Partition, f.Constants = make(map[string]any, len(texts)), make(map[int]any, len(texts))
 	for i, text := range texts {
-		column := v.partitions[i]
-		value, err := parseValue(text, v.schema[column].Type)
+		column := partitions[i]
+		value, err := parseValue(text, schema[column].Type)
 		if err != nil {
-			return f, false, fmt.Errorf("column %s: %w", v.schema[column].Name, err)
+			return false, fmt.Errorf("column %s: %w", schema[column].Name, err)
 		}
 		f.Constants[column] = value
-		f.Partition[v.schema[column].Name] = nil
+		f.Partition[schema[column].Name] = nil
 		if value != nil {
-			f.Partition[v.schema[column].Name] = text
+			f.Partition[schema[column].Name] = text
 		}
 		for _, p := range where {
-			if p.Column == column && !mayHold(p, value, v.schema[column].Type) {
-				return f, false, nil
+			if p.Column == column && !mayHold(p, value, schema[column].Type) {
+				return false, nil
 			}
 		}
 	}
-	return f, true, nil
+	return true, nil
 }
 
 // Partitions implements catalog.Table.

@@ -346,7 +346,7 @@ func (l *Lake) evolve(ctx context.Context, t *table.Table, d Definition) (*table
 	if err != nil {
 		return nil, catalogError("change the columns of table "+d.Name, err)
 	}
-	if s := l.shared(d.Name); s.acquire(ctx) == nil {
+	if s := l.shared(t.Identifier()[1]); s.acquire(ctx) == nil {
 		s.newest = nil
 		s.release()
 	}

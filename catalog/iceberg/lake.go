@@ -21,7 +21,11 @@ import (
 	icebergcatalog "github.com/apache/iceberg-go/catalog"
 	"github.com/apache/iceberg-go/table"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/smithy-go"
+
 	"github.com/leatdb/leat/catalog"
+	"github.com/leatdb/leat/catalog/glue"
 	"github.com/leatdb/leat/internal/objectstore"
 	"github.com/leatdb/leat/internal/sched"
 	"github.com/leatdb/leat/sql/sqlerror"
@@ -41,6 +45,9 @@ type Options struct {
 	CatalogName string
 	// REST is a catalog service that is used instead of CatalogPath; nil for none.
 	REST *REST
+	// Glue is the AWS Glue Data Catalog that is used instead of CatalogPath; nil
+	// for not. Namespace is in lower case then.
+	Glue *aws.Config
 	// Wrap puts something between the lake and its catalog, such as a simulation
 	// that loses answers; nil for nothing.
 	Wrap func(icebergcatalog.Catalog) icebergcatalog.Catalog
@@ -72,8 +79,10 @@ type backend struct {
 	// remote says that the metadata files are written by the catalog's server, to
 	// a place of its choice.
 	remote bool
-	check  func(ctx context.Context) error
-	close  func() error
+	// folds says that the catalog keeps names in lower case.
+	folds bool
+	check func(ctx context.Context) error
+	close func() error
 }
 
 // shared is what the committers of one table in this process share: only one
@@ -110,9 +119,12 @@ func Open(ctx context.Context, opts Options) (*Lake, error) {
 	id, release := registerStore(opts.Store, l.files)
 	var b *backend
 	var err error
-	if opts.REST != nil {
+	switch {
+	case opts.REST != nil:
 		b, err = openREST(ctx, opts)
-	} else {
+	case opts.Glue != nil:
+		b, err = openGlue(opts, id)
+	default:
 		b, err = openSQLite(ctx, opts, iceberg.Properties{storeProperty: id})
 	}
 	if err != nil {
@@ -157,7 +169,12 @@ func (l *Lake) createNamespace(ctx context.Context) error {
 	return nil
 }
 
-func (l *Lake) ident(name string) table.Identifier { return table.Identifier{l.opts.Namespace, name} }
+func (l *Lake) ident(name string) table.Identifier {
+	if l.backend.folds {
+		name = strings.ToLower(name)
+	}
+	return table.Identifier{l.opts.Namespace, name}
+}
 
 // Tables implements catalog.Lake.
 func (l *Lake) Tables(ctx context.Context) ([]string, error) {
@@ -317,6 +334,9 @@ func catalogError(op string, err error) error {
 	}
 	if e := restError(op, err); e != nil {
 		return e
+	}
+	if _, ok := errors.AsType[smithy.APIError](err); ok {
+		return glue.Error(op, err)
 	}
 	return sqliteError(op, err)
 }

@@ -31,6 +31,9 @@ type logEntry struct {
 		Size int64  `json:"size"`
 		Rows int64  `json:"rows"`
 	} `json:"files"`
+	Register []struct {
+		Values []string `json:"values"`
+	} `json:"register"`
 }
 
 // readLog reads the log of a table in a sink's folder.
@@ -138,6 +141,7 @@ func checkPlainReader(t testing.TB, dir string) {
 				ids[id] = true
 			}
 		}
+		checkRegistered(t, dir, table, entries, completed)
 		for _, e := range entries {
 			for _, f := range e.Files {
 				if e.N <= completed && !seen[f.Key] {

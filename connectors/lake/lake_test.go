@@ -21,8 +21,11 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/apache/arrow-go/v18/parquet/pqarrow"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"github.com/leatdb/leat/catalog"
+	"github.com/leatdb/leat/catalog/glue/gluetest"
 	"github.com/leatdb/leat/catalog/iceberg"
 	"github.com/leatdb/leat/catalog/iceberg/resttest"
 	"github.com/leatdb/leat/connectors"
@@ -61,11 +64,29 @@ func configIn(dir string, store objectstore.Store) lake.Config {
 	if server, ok := restServers.Load(dir); ok {
 		cfg.REST = &iceberg.REST{URI: "http://catalog", Transport: server.(*resttest.Server)}
 	}
+	if server, ok := glueServers.Load(dir); ok {
+		cfg.Glue = &aws.Config{
+			Region: "eu-central-1", HTTPClient: server.(*gluetest.Server),
+			Credentials: credentials.NewStaticCredentialsProvider("id", "key", ""),
+		}
+	}
 	return cfg
 }
 
 // restServers are the catalogs of folders whose tables are in a REST catalog.
 var restServers sync.Map
+
+// glueServers are the Glue Data Catalogs of folders.
+var glueServers sync.Map
+
+// serveGlue gives the sinks in a folder a Glue Data Catalog.
+func serveGlue(t testing.TB, dir string) *gluetest.Server {
+	t.Helper()
+	server := &gluetest.Server{}
+	glueServers.Store(dir, server)
+	t.Cleanup(func() { glueServers.Delete(dir) })
+	return server
+}
 
 // serveREST gives the sinks in a folder a REST catalog.
 func serveREST(t testing.TB, dir string) *resttest.Server {
@@ -94,11 +115,11 @@ func openFolder(ctx context.Context, dir string) (objectstore.Store, error) {
 	return objectstore.Open(ctx, cfg)
 }
 
-// eachFormat runs a test with Iceberg tables, in a local catalog and in a REST
-// catalog, and with Hive folders; newDir makes a folder in which openSink and
+// eachFormat runs a test with Iceberg tables, in a local catalog, a REST catalog
+// and Glue, and with Hive folders, without and with Glue; newDir makes a folder in which openSink and
 // openFaulty open a sink of that kind.
 func eachFormat(t *testing.T, f func(t *testing.T, newDir func() string)) {
-	for _, format := range []string{"iceberg", "rest", "hive"} {
+	for _, format := range []string{"iceberg", "rest", "glue", "hive", "glue-hive"} {
 		t.Run(format, func(t *testing.T) {
 			f(t, func() string {
 				dir := filepath.Join(t.TempDir(), format)
@@ -108,6 +129,9 @@ func eachFormat(t *testing.T, f func(t *testing.T, newDir func() string)) {
 				if format == "rest" {
 					serveREST(t, dir)
 				}
+				if strings.HasPrefix(format, "glue") {
+					serveGlue(t, dir)
+				}
 				return dir
 			})
 		})
@@ -116,7 +140,7 @@ func eachFormat(t *testing.T, f func(t *testing.T, newDir func() string)) {
 
 // formatOf is the table format of the sinks in a folder.
 func formatOf(dir string) string {
-	if filepath.Base(dir) == "hive" {
+	if strings.HasSuffix(dir, "hive") {
 		return "hive"
 	}
 	return "iceberg"

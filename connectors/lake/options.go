@@ -6,7 +6,6 @@ import (
 	"github.com/leatdb/leat/catalog/hive"
 	"github.com/leatdb/leat/connectors"
 	"github.com/leatdb/leat/connectors/lake/parquetfile"
-	"github.com/leatdb/leat/sql/sqlerror"
 )
 
 // streamSpec are the options of a sink that a stream may override.
@@ -35,10 +34,10 @@ var sinkSpec = connectors.Spec{
 	{Name: "sse", Choices: []string{"AES256", "aws:kms"}, Doc: "Server-side encryption of what is written."},
 	{Name: "kms_key", Doc: "Key of aws:kms; default is the account's own."},
 	{Name: "table_format", Default: "iceberg", Choices: []string{"iceberg", "hive"}, Doc: "How tables are kept: as Apache Iceberg tables or as plain folders."},
-	{Name: "catalog", Default: "local", Choices: []string{"local", "rest", "glue"}, Doc: "Who knows the tables: an SQLite file, or an Iceberg REST service; glue is not available yet."},
+	{Name: "catalog", Default: "local", Choices: []string{"local", "rest", "glue"}, Doc: "Who knows the tables: an SQLite file, an Iceberg REST service, or the AWS Glue Data Catalog. Hive folders know themselves; with glue they are registered there, too."},
 	{Name: "catalog_uri", Doc: "SQLite file of the local catalog: a path or sqlite:////path; default iceberg.db in the data directory. With rest the service's base URL, without /v1."},
 	{Name: "catalog_name", Default: "leat", Doc: "Name of the local catalog within its file."},
-}.With(restSpec, streamSpec)
+}.With(glueSpec, restSpec, streamSpec)
 
 // settings are a stream's options, read once.
 type settings struct {
@@ -61,13 +60,4 @@ func newSettings(o connectors.Options) settings {
 		retention:      o.Duration("snapshot_retention"),
 		extension:      hive.Extension(o.String("format"), o.String("compression")),
 	}
-}
-
-// checkAvailable refuses what is named and not there yet.
-func checkAvailable(o connectors.Options) error {
-	if v := o.String("catalog"); v != catalogLocal && v != catalogREST {
-		return sqlerror.Userf(sqlerror.CodeUnsupported, "catalog = '%s' is not available yet", v).
-			WithHint("leave it out, or write catalog = 'local' or catalog = 'rest'; catalog_uri puts the local catalog's file where others reach it")
-	}
-	return nil
 }

@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	catalogLocal = "local"
-	catalogREST  = "rest"
+	catalogREST = "rest"
+	catalogGlue = "glue"
 )
 
 // restSpec are the options of catalog = 'rest' alone.
@@ -30,6 +30,9 @@ var restSpec = connectors.Spec{
 // checkCatalog refuses options of one catalog that are given with another.
 func checkCatalog(o connectors.Options) error {
 	kind := o.String("catalog")
+	if err := checkGlue(o); err != nil {
+		return err
+	}
 	if kind != catalogREST {
 		for i := range restSpec {
 			if name := restSpec[i].Name; o.Has(name) {

@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	icebergcatalog "github.com/apache/iceberg-go/catalog"
+	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/leatdb/leat/catalog"
 	"github.com/leatdb/leat/catalog/iceberg"
@@ -47,6 +48,9 @@ type Config struct {
 	CatalogPath, CatalogName string
 	// REST is used instead of CatalogPath; nil for none.
 	REST *iceberg.REST
+	// Glue is the AWS Glue Data Catalog that is used instead of CatalogPath, or
+	// beside the logs of Hive folders; nil for none.
+	Glue *aws.Config
 	// WrapCatalog is iceberg.Options.Wrap.
 	WrapCatalog func(icebergcatalog.Catalog) icebergcatalog.Catalog
 	Logger      connectors.Logger
@@ -74,17 +78,17 @@ type Sink struct {
 
 func open(ctx context.Context, cfg connectors.SinkConfig) (connectors.Sink, error) {
 	o := cfg.Options
-	if err := checkAvailable(o); err != nil {
-		return nil, err
-	}
 	if err := checkCatalog(o); err != nil {
 		return nil, err
 	}
 	lakeConfig := Config{Name: cfg.Name, TableFormat: o.String("table_format"), CatalogName: o.String("catalog_name"), Logger: cfg.Logger}
 	var err error
-	if o.String("catalog") == catalogREST {
+	switch o.String("catalog") {
+	case catalogREST:
 		lakeConfig.REST, err = restCatalog(o)
-	} else {
+	case catalogGlue:
+		lakeConfig.Glue, err = glueCatalog(ctx, o)
+	default:
 		uri := o.String("catalog_uri")
 		if uri == "" {
 			uri = "iceberg.db"

@@ -24,6 +24,9 @@ type tables interface {
 }
 
 func openTables(ctx context.Context, cfg Config) (tables, error) {
+	if cfg.Glue != nil {
+		return openGlue(ctx, cfg)
+	}
 	if cfg.TableFormat != formatHive {
 		l, err := iceberg.Open(ctx, iceberg.Options{
 			Namespace: cfg.Name, Store: cfg.Store, CatalogPath: cfg.CatalogPath, CatalogName: cfg.CatalogName, REST: cfg.REST,

@@ -1,0 +1,183 @@
+package hive
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/leatdb/leat/catalog"
+	"github.com/leatdb/leat/internal/objectstore"
+	"github.com/leatdb/leat/sql/sqlerror"
+	"github.com/leatdb/leat/sql/types"
+)
+
+// Foreign is a table of plain folders that has no log: a catalog says where its
+// files lie. What is in the folders when it is read is its content. It
+// implements catalog.Table.
+type Foreign struct {
+	TableName   string
+	Columns     types.Schema
+	Partition   []int // indices in Columns
+	URI         string
+	VersionText string
+	Props       map[string]string
+	// Format of the files is "parquet", "json" or "csv", whatever their names end
+	// with; of JSON and CSV the end tells the compression.
+	Format  string
+	Options map[string]string
+	// Store opens places with the sink's credentials.
+	Store objectstore.Store
+	// Folders lists the folders of the partitions, or the one of a table that has
+	// none.
+	Folders func(ctx context.Context) ([]catalog.RegisteredPartition, error)
+}
+
+var _ catalog.Table = (*Foreign)(nil)
+
+// Name implements catalog.Table.
+func (f *Foreign) Name() string { return f.TableName }
+
+// Schema implements catalog.Table.
+func (f *Foreign) Schema() types.Schema { return f.Columns }
+
+// FieldIDs implements catalog.Table: columns are found by name.
+func (f *Foreign) FieldIDs() []int { return nil }
+
+// PartitionColumns implements catalog.Table.
+func (f *Foreign) PartitionColumns() []int { return f.Partition }
+
+// Location implements catalog.Table.
+func (f *Foreign) Location() string { return f.URI }
+
+// Version implements catalog.Table.
+func (f *Foreign) Version() string { return f.VersionText }
+
+// Properties implements catalog.Table.
+func (f *Foreign) Properties() map[string]string { return f.Props }
+
+// Commits implements catalog.Table: others keep no record of theirs.
+func (f *Foreign) Commits(context.Context) ([]catalog.Commit, error) { return nil, nil }
+
+// Plan implements catalog.Table.
+func (f *Foreign) Plan(ctx context.Context, where []catalog.Predicate) ([]catalog.DataFile, error) {
+	folders, err := f.Folders(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var files []catalog.DataFile
+	for _, folder := range folders {
+		if len(folder.Values) != len(f.Partition) {
+			return nil, sqlerror.Externalf(sqlerror.CodeExternal, "table %s: a partition has %d values, there are %d partition columns", f.TableName, len(folder.Values), len(f.Partition)).Final()
+		}
+		var placed catalog.DataFile
+		match, err := place(&placed, f.Columns, f.Partition, folder.Values, where)
+		if err != nil {
+			return nil, fmt.Errorf("table %s, %s: %w", f.TableName, folder.Location, err)
+		}
+		if !match {
+			continue
+		}
+		found, err := f.list(ctx, folder.Location)
+		if err != nil {
+			return nil, err
+		}
+		for _, one := range found {
+			one.Partition, one.Constants = placed.Partition, placed.Constants
+			files = append(files, one)
+		}
+	}
+	return files, nil
+}
+
+// list names the data files of a folder and of those below.
+func (f *Foreign) list(ctx context.Context, location string) ([]catalog.DataFile, error) {
+	store, err := f.Store.At(strings.TrimRight(location, "/"))
+	if err != nil {
+		return nil, fmt.Errorf("table %s: %w", f.TableName, err)
+	}
+	var files []catalog.DataFile
+	for after, more := "", true; more; {
+		var infos []objectstore.Info
+		if infos, more, err = store.List(ctx, "", after, 0); err != nil {
+			return nil, fmt.Errorf("list the files of table %s: %w", f.TableName, err)
+		}
+		for _, info := range infos {
+			after = info.Key
+			if hidden(info.Key) || info.Size == 0 {
+				continue
+			}
+			files = append(files, catalog.DataFile{
+				Path: store.URI(info.Key), Format: f.Format, Compression: f.compression(info.Key), Options: f.Options, Rows: -1, Bytes: info.Size,
+			})
+		}
+	}
+	return files, nil
+}
+
+func (f *Foreign) compression(key string) string {
+	switch {
+	case f.Format == "parquet":
+		return ""
+	case strings.HasSuffix(key, ".gz"):
+		return "gzip"
+	case strings.HasSuffix(key, ".zst"):
+		return "zstd"
+	}
+	return "none"
+}
+
+// hidden reports whether Hive leaves a key out.
+func hidden(rel string) bool {
+	for segment := range strings.SplitSeq(rel, "/") {
+		if segment == "" || segment[0] == '_' || segment[0] == '.' {
+			return true
+		}
+	}
+	return false
+}
+
+// Partitions implements catalog.Table.
+func (f *Foreign) Partitions(ctx context.Context) ([]catalog.PartitionInfo, error) {
+	files, err := f.Plan(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	byKey := map[string]*catalog.PartitionInfo{}
+	for _, file := range files {
+		key := ""
+		for _, c := range f.Partition {
+			if text, ok := file.Partition[f.Columns[c].Name].(string); ok {
+				key += strconv.Quote(text)
+			}
+			key += ","
+		}
+		p := byKey[key]
+		if p == nil {
+			p = &catalog.PartitionInfo{Values: file.Partition, Rows: -1}
+			byKey[key] = p
+		}
+		p.Files++
+		p.Bytes += file.Bytes
+	}
+	infos := make([]catalog.PartitionInfo, 0, len(byKey))
+	for _, key := range slices.Sorted(maps.Keys(byKey)) {
+		infos = append(infos, *byKey[key])
+	}
+	return infos, nil
+}
+
+// Open implements catalog.Table.
+func (f *Foreign) Open(ctx context.Context, name string) (catalog.File, error) {
+	i := strings.LastIndexByte(name, '/')
+	if i < 0 {
+		return nil, fmt.Errorf("file %s of table %s has no folder", name, f.TableName)
+	}
+	store, err := f.Store.At(name[:i])
+	if err != nil {
+		return nil, fmt.Errorf("table %s: %w", f.TableName, err)
+	}
+	return store.Open(ctx, name[i+1:])
+}
