@@ -115,11 +115,24 @@ func openFolder(ctx context.Context, dir string) (objectstore.Store, error) {
 	return objectstore.Open(ctx, cfg)
 }
 
-// eachFormat runs a test with Iceberg tables, in a local catalog, a REST catalog
-// and Glue, and with Hive folders, without and with Glue; newDir makes a folder in which openSink and
+// eachFormat runs a test with Iceberg tables, in a local catalog and in a REST
+// catalog, and with Hive folders; newDir makes a folder in which openSink and
 // openFaulty open a sink of that kind.
 func eachFormat(t *testing.T, f func(t *testing.T, newDir func() string)) {
-	for _, format := range []string{"iceberg", "rest", "glue", "hive", "glue-hive"} {
+	t.Helper()
+	inFormats(t, f, "iceberg", "rest", "hive")
+}
+
+// eachCatalog is eachFormat and both kinds of tables in Glue, for what depends
+// on the catalog.
+func eachCatalog(t *testing.T, f func(t *testing.T, newDir func() string)) {
+	t.Helper()
+	inFormats(t, f, "iceberg", "rest", "glue", "hive", "glue-hive")
+}
+
+func inFormats(t *testing.T, f func(t *testing.T, newDir func() string), formats ...string) {
+	t.Helper()
+	for _, format := range formats {
 		t.Run(format, func(t *testing.T) {
 			f(t, func() string {
 				dir := filepath.Join(t.TempDir(), format)
@@ -369,7 +382,7 @@ func code(err error) sqlerror.Code {
 	return ""
 }
 
-func TestStream_CommitsAndResumes(t *testing.T) { eachFormat(t, commitsAndResumesTest) }
+func TestStream_CommitsAndResumes(t *testing.T) { eachCatalog(t, commitsAndResumesTest) }
 
 func commitsAndResumesTest(t *testing.T, newDir func() string) {
 	dir := newDir()
@@ -518,7 +531,7 @@ func TestStream_RetractionsAreRefused(t *testing.T) {
 	}
 }
 
-func TestStream_Drop(t *testing.T) { eachFormat(t, dropTest) }
+func TestStream_Drop(t *testing.T) { eachCatalog(t, dropTest) }
 
 func dropTest(t *testing.T, newDir func() string) {
 	for _, begun := range []bool{true, false} {
@@ -566,7 +579,7 @@ func dropTest(t *testing.T, newDir func() string) {
 	}
 }
 
-func TestStream_Fencing(t *testing.T) { eachFormat(t, fencingTest) }
+func TestStream_Fencing(t *testing.T) { eachCatalog(t, fencingTest) }
 
 func fencingTest(t *testing.T, newDir func() string) {
 	dir := newDir()
@@ -603,7 +616,7 @@ func fencingTest(t *testing.T, newDir func() string) {
 	checkExactlyOnce(t, sinkB.Lake(), 40)
 }
 
-func TestStream_DroppedElsewhere(t *testing.T) { eachFormat(t, droppedElsewhereTest) }
+func TestStream_DroppedElsewhere(t *testing.T) { eachCatalog(t, droppedElsewhereTest) }
 
 func droppedElsewhereTest(t *testing.T, newDir func() string) {
 	dir := newDir()
@@ -624,7 +637,7 @@ func droppedElsewhereTest(t *testing.T, newDir func() string) {
 	}
 }
 
-func TestStream_StartsAtOnce(t *testing.T) { eachFormat(t, startsAtOnceTest) }
+func TestStream_StartsAtOnce(t *testing.T) { eachCatalog(t, startsAtOnceTest) }
 
 func startsAtOnceTest(t *testing.T, newDir func() string) {
 	dir := newDir()
@@ -673,7 +686,7 @@ func startsAtOnceTest(t *testing.T, newDir func() string) {
 
 // TestStream_TwoIntoOneTable lets two streams, of one process and of two,
 // commit to one table.
-func TestStream_TwoIntoOneTable(t *testing.T) { eachFormat(t, twoIntoOneTableTest) }
+func TestStream_TwoIntoOneTable(t *testing.T) { eachCatalog(t, twoIntoOneTableTest) }
 
 func twoIntoOneTableTest(t *testing.T, newDir func() string) {
 	for _, processes := range []int{1, 2} {
@@ -738,7 +751,7 @@ func twoIntoOneTableTest(t *testing.T, newDir func() string) {
 	}
 }
 
-func TestStream_DifferentSchemas(t *testing.T) { eachFormat(t, differentSchemasTest) }
+func TestStream_DifferentSchemas(t *testing.T) { eachCatalog(t, differentSchemasTest) }
 
 func differentSchemasTest(t *testing.T, newDir func() string) {
 	sink := openSink(t, newDir(), nil)
