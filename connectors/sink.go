@@ -297,9 +297,11 @@ type Adviser interface {
 }
 
 // Partitioned is a LaneWriter that tells how many partitions have rows in files
-// that are still open. It may be asked by any goroutine.
+// that are still open, and from how many on it closes some early. It may be
+// asked by any goroutine.
 type Partitioned interface {
 	OpenPartitions() int64
+	MaxOpenPartitions() int64
 }
 
 // DeadLetter is a value that could not be landed.

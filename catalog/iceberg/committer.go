@@ -102,6 +102,13 @@ func (c *Committer) newest(ctx context.Context, fresh bool) (*table.Table, error
 }
 
 func (c *Committer) commit(ctx context.Context, t *table.Table, change *Change) (*table.Table, error) {
+	last := lastTime(t.Metadata())
+	if behind(last) {
+		var err error
+		if t, err = c.atClock(t); err != nil {
+			return nil, fmt.Errorf("stage commit to %s: %w", c.name, err)
+		}
+	}
 	tx := t.NewTransaction()
 	// First of all, so that the library never replays this on another head.
 	if err := tx.AssertRefSnapshotID(""); err != nil {
@@ -126,6 +133,11 @@ func (c *Committer) commit(ctx context.Context, t *table.Table, change *Change) 
 		}
 		for _, key := range change.Remove {
 			tc.Requirements = append(tc.Requirements, newSameProperty(t, key))
+		}
+	}
+	for _, u := range tc.Updates {
+		if s := snapshotOf(u); s != nil {
+			mendSnapshot(s, last)
 		}
 	}
 	meta, location, err := c.lake.backend.CommitTable(ctx, tc.Identifier, tc.Requirements, tc.Updates)

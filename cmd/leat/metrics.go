@@ -65,6 +65,7 @@ var streamMetrics = []streamMetric{
 	ofStream("commits", "commits_total", counter, 1, "Commits since the stream was started in this process."),
 	ofStream("commit_seconds", "commit_seconds_total", counter, 1, "Time spent in commits, and in those that failed, since the stream was started in this process."),
 	ofStream("open_partitions", "open_partitions", gauge, 1, "Partitions that have rows in files that are still open."),
+	ofStream("max_open_partitions", "max_open_partitions", gauge, 1, "When more partitions are open, files are finished early (option max_open_partitions)."),
 	ofStream("bytes_buffered", "buffered_bytes", gauge, 1, "Bytes in files that are still open."),
 	ofStream("generation", "generation", gauge, 1, "How often the stream has been started; a higher one fences the lower."),
 	ofStream("epoch", "epoch", gauge, 1, "The last committed epoch."),

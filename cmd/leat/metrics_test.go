@@ -32,7 +32,7 @@ func TestMetrics(t *testing.T) {
 		`leat_stream_rows_in_total{stream="clicks"} 10`, `leat_stream_rows_landed_total{stream="clicks"} 10`,
 		`leat_stream_rows_dead_total{stream="clicks"} 0`,
 		`leat_stream_commits_total{stream="clicks"} `, `leat_stream_commit_seconds_total{stream="clicks"} `,
-		`leat_stream_open_partitions{stream="clicks"} 0`, `leat_stream_last_commit_timestamp_seconds{stream="clicks"} 1`,
+		`leat_stream_open_partitions{stream="clicks"} 0`, `# TYPE leat_stream_max_open_partitions gauge`, `leat_stream_last_commit_timestamp_seconds{stream="clicks"} 1`,
 		"# TYPE leat_mysql_connections gauge", "leat_mysql_statement_errors_total 1", "leat_mysql_statement_panics_total 0",
 		"go_goroutines ", "go_gc_cycles_total ", "process_start_time_seconds ",
 	)

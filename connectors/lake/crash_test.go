@@ -375,6 +375,27 @@ func contextEnds(t *testing.T, newDir func() string) {
 	}
 }
 
+// TestFault_ClockTurnedBack dies halfway and is started again with a clock that
+// is years behind.
+func TestFault_ClockTurnedBack(t *testing.T) { eachFormat(t, clockTurnedBack) }
+
+func clockTurnedBack(t *testing.T, newDir func() string) {
+	total, _, err := run(t.Context(), newDir(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := newDir()
+	if _, dead, _ := run(t.Context(), dir, faultstore.CrashAt(total/2, false)); !dead {
+		t.Fatal("the scenario ended before its middle")
+	}
+	synctest.Test(t, func(t *testing.T) { // the clock of a bubble begins with the year 2000
+		if _, _, err := run(t.Context(), dir, nil); err != nil {
+			t.Error(err)
+		}
+	})
+	checkRun(t, dir)
+}
+
 // TestFault_CatalogLocked holds the catalog's file, as another process might,
 // until the sink complains.
 func TestFault_CatalogLocked(t *testing.T) {

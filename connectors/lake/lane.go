@@ -1,6 +1,7 @@
 package lake
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -32,7 +33,8 @@ const (
 // laneWriter takes the rows of one lane. It implements connectors.LaneWriter.
 //
 // Memory is bounded in three steps: rows become pages early, then files are
-// finished before they have their size, then Write waits for uploads.
+// finished before they have their size, then Write waits for uploads. So is the
+// number of open partitions: the largest files are finished.
 type laneWriter struct {
 	stream  *streamSink
 	lane    int
@@ -314,6 +316,7 @@ func (w *laneWriter) finish(ctx context.Context, part int) error {
 	w.files = append(w.files, out)
 	w.bytes += footer.Bytes
 	w.uploads.finish(out, f.sink.writer, &w.inFlight)
+	w.inOpen.Store(w.held + w.letters.held)
 	return nil
 }
 
@@ -339,7 +342,35 @@ func (w *laneWriter) relieve(ctx context.Context) error {
 		}
 	}
 	w.inOpen.Store(w.held + w.letters.held)
+	return w.closeSome(ctx)
+}
+
+// closeSome finishes the largest files when too many partitions are open, some
+// more than needed, so that it need not be done again at once.
+func (w *laneWriter) closeSome(ctx context.Context) error {
+	most := w.MaxOpenPartitions()
+	if w.parted.Load() <= most {
+		return nil
+	}
+	parts := w.openParts()
+	slices.SortFunc(parts, func(a, b int) int { return cmp.Compare(w.open[b].held, w.open[a].held) })
+	for _, part := range parts[:int64(len(parts))-most*3/4] {
+		if err := w.finish(ctx, part); err != nil {
+			return err
+		}
+	}
 	return nil
+}
+
+// openParts lists the partitions that have an open file.
+func (w *laneWriter) openParts() []int {
+	parts := make([]int, 0, len(w.open))
+	for part, f := range w.open {
+		if f != nil {
+			parts = append(parts, part)
+		}
+	}
+	return parts
 }
 
 // shrink encodes the partitions with the most rows, and finishes the largest
@@ -349,12 +380,7 @@ func (w *laneWriter) shrink(ctx context.Context) error {
 	if w.held <= goal {
 		return nil
 	}
-	parts := make([]int, 0, len(w.open))
-	for part, f := range w.open {
-		if f != nil {
-			parts = append(parts, part)
-		}
-	}
+	parts := w.openParts()
 	slices.SortFunc(parts, func(a, b int) int { return int(w.open[b].rows.Held() - w.open[a].rows.Held()) })
 	for _, part := range parts {
 		if w.held <= goal {
@@ -418,6 +444,11 @@ func (w *laneWriter) Seal(ctx context.Context) (connectors.Sealed, error) {
 
 // OpenPartitions implements connectors.Partitioned.
 func (w *laneWriter) OpenPartitions() int64 { return w.parted.Load() }
+
+// MaxOpenPartitions implements connectors.Partitioned: this lane's share.
+func (w *laneWriter) MaxOpenPartitions() int64 {
+	return max(w.stream.settings.Load().maxOpen/int64(w.stream.spec.Lanes), 1)
+}
 
 // Buffered implements connectors.LaneWriter.
 func (w *laneWriter) Buffered() int64 { return w.inOpen.Load() + w.inFlight.Load() }

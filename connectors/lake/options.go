@@ -17,6 +17,7 @@ var streamSpec = connectors.Spec{
 	{Name: "commit_interval", Kind: connectors.OptionDuration, Default: "10s", Min: int64(10 * time.Millisecond), Max: int64(24 * time.Hour), Runtime: true, DefaultIf: &connectors.DefaultIf{Option: "table_format", Is: formatHive, Default: "60s"}, Doc: "How often rows become visible and durable; with hive, whose files nobody compacts, every 60 seconds."},
 	{Name: "commit_size", Kind: connectors.OptionSize, Default: "1GB", Min: 1e6, Max: 1 << 42, Runtime: true, Doc: "Commits earlier when so many bytes of files were written."},
 	{Name: "target_file_size", Kind: connectors.OptionSize, Default: "128MB", Min: 1e6, Max: 16 << 30, Runtime: true, Doc: "A file that reaches this size is finished within an epoch."},
+	{Name: "max_open_partitions", Kind: connectors.OptionInt, Default: "20000", Min: 1, Max: 1 << 30, Runtime: true, Doc: "How many partitions may have open files at a time, over all lanes of a stream; when there are more, the largest files are finished early. A batch of rows may go beyond it."},
 	{Name: "row_group_size", Kind: connectors.OptionSize, Default: "64MiB", Min: 1e6, Max: 1 << 30, Doc: "Bytes of a row group before compression."},
 	{Name: "snapshot_retention", Kind: connectors.OptionDuration, Default: "1h", Max: int64(3650 * 24 * time.Hour), Runtime: true, Doc: "How long old snapshots of the table can be read; 100 are always kept, 500 at most."},
 	{Name: "adopt", Kind: connectors.OptionBool, Default: "false", Doc: "Takes over table metadata that lies at the table's place and that the catalog does not know."},
@@ -44,6 +45,7 @@ type settings struct {
 	encoding       parquetfile.Options
 	targetFileSize int64
 	retention      time.Duration
+	maxOpen        int64 // partitions
 	// extension ends the names of files in Hive folders.
 	extension string
 }
@@ -58,6 +60,7 @@ func newSettings(o connectors.Options) settings {
 		},
 		targetFileSize: o.Size("target_file_size"),
 		retention:      o.Duration("snapshot_retention"),
+		maxOpen:        o.Int("max_open_partitions"),
 		extension:      hive.Extension(o.String("format"), o.String("compression")),
 	}
 }

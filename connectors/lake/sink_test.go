@@ -357,6 +357,70 @@ func manyPartitionsTest(t *testing.T, newDir func() string) {
 	}
 }
 
+// TestStream_MaxOpenPartitions writes to more partitions than may be open, and
+// allows more while it goes on.
+func TestStream_MaxOpenPartitions(t *testing.T) { eachFormat(t, maxOpenPartitionsTest) }
+
+func maxOpenPartitionsTest(t *testing.T, newDir func() string) {
+	sink := openSink(t, newDir(), nil)
+	c, err := connectors.LookupSink("s3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec := tripSpec("s1")
+	spec.Lanes, spec.Options = 2, c.StreamSpec.MustOptions("max_open_partitions", "16")
+	stream := openStream(t, sink, spec)
+	defer stream.Close()
+	state, _ := mustBegin(t, stream)
+	w := stream.Writer(0)
+	limits := w.(connectors.Partitioned)
+	rows := 0
+	write := func(wantMost int64) {
+		t.Helper()
+		if got := limits.MaxOpenPartitions(); got != wantMost {
+			t.Errorf("at most %d partitions may be open, want the lane's share %d", got, wantMost)
+		}
+		most := int64(0)
+		for batch := range 40 {
+			ids, cities := array.NewInt64Builder(memory.DefaultAllocator), array.NewStringBuilder(memory.DefaultAllocator)
+			for i := range 5 {
+				ids.Append(int64(rows))
+				cities.Append(strconv.Itoa((batch*3 + i) % 50))
+				rows++
+			}
+			d := connectors.Delta{Batch: array.NewRecordBatch(tripSchema().Arrow(), []arrow.Array{ids.NewArray(), cities.NewArray()}, 5)}
+			if err := w.Write(t.Context(), d); err != nil {
+				t.Fatal(err)
+			}
+			most = max(most, limits.OpenPartitions())
+		}
+		if most > wantMost || most < wantMost/2 {
+			t.Errorf("%d partitions were open, %d may be", most, wantMost)
+		}
+	}
+	write(8)
+	stream.(interface{ SetOptions(connectors.Options) }).SetOptions(c.StreamSpec.MustOptions("max_open_partitions", "40"))
+	write(20)
+	var sealed []connectors.Sealed
+	for lane := range spec.Lanes {
+		one, err := stream.Writer(lane).Seal(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		sealed = append(sealed, one)
+	}
+	if open, buffered := limits.OpenPartitions(), w.Buffered(); open != 0 || buffered < 0 {
+		t.Errorf("sealed, %d partitions are open, %d bytes buffered", open, buffered)
+	}
+	state.Epoch++
+	if _, err := stream.Commit(t.Context(), state, sealed, connectors.CommitInfo{}); err != nil {
+		t.Fatal(err)
+	}
+	if got := sortedInts(t, readColumn(t, sink.Lake(), "trips", 0)); len(got) != rows || got[rows-1] != int64(rows-1) || got[0] != 0 {
+		t.Errorf("%d rows landed, want %d", len(got), rows)
+	}
+}
+
 // TestStream_ManyCommits looks at the table's metadata over many commits, more
 // of them with LEAT_LONG set.
 func TestStream_ManyCommits(t *testing.T) { eachFormat(t, manyCommitsTest) }

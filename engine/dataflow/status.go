@@ -43,6 +43,7 @@ type Status struct {
 	RowsPerSecond, BytesPerSecond float64
 	Buffered                      int64 // bytes in open files
 	OpenPartitions                int64 // partitions of open files, over all lanes
+	MaxOpenPartitions             int64 // when there are more, some are closed early; 0 is unknown
 	Progress                      connectors.Progress
 	Positions                     connectors.Positions
 	SplitLag                      map[string]time.Duration // of the splits of which it is known
@@ -124,6 +125,7 @@ func (s *Stream) Status() Status {
 			st.Buffered += l.writer.Buffered()
 			if w, ok := l.writer.(connectors.Partitioned); ok {
 				st.OpenPartitions += w.OpenPartitions()
+				st.MaxOpenPartitions += w.MaxOpenPartitions()
 			}
 		}
 	}
