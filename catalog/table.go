@@ -52,6 +52,14 @@ type Table interface {
 	Open(ctx context.Context, path string) (File, error)
 }
 
+// Sized is implemented by tables that know their size without reading lists of
+// files.
+type Sized interface {
+	// Size is the number of rows and the bytes of data files; ok is false where
+	// the table does not say.
+	Size() (rows, bytes int64, ok bool)
+}
+
 // File is a readable object of known size.
 type File interface {
 	ReadAt(p []byte, off int64) (int, error)

@@ -283,6 +283,37 @@ func (t *lakeTable) PartitionRows(ctx *gms.Context, _ gms.Partition) (gms.RowIte
 	return newReaderIter(ctx, reader)
 }
 
+// RowCount implements gms.StatisticsTable, for information_schema.tables.
+func (t *lakeTable) RowCount(ctx *gms.Context) (uint64, bool, error) {
+	rows, _, err := t.size(ctx)
+	return rows, true, err
+}
+
+// DataLength implements gms.StatisticsTable, in bytes of data files.
+func (t *lakeTable) DataLength(ctx *gms.Context) (uint64, error) {
+	_, bytes, err := t.size(ctx)
+	return bytes, err
+}
+
+// size is what the table's metadata says; partitions whose rows nobody has
+// counted are left out.
+func (t *lakeTable) size(ctx *gms.Context) (rows, bytes uint64, err error) {
+	if s, ok := t.table.(catalog.Sized); ok {
+		if rows, bytes, ok := s.Size(); ok {
+			return uint64(max(rows, 0)), uint64(max(bytes, 0)), nil
+		}
+	}
+	partitions, err := t.table.Partitions(ctx)
+	if err != nil {
+		return 0, 0, edgeError(ctx, fmt.Errorf("size of table %s: %w", t.relation.Name, err))
+	}
+	for _, p := range partitions {
+		rows += uint64(max(p.Rows, 0))
+		bytes += uint64(max(p.Bytes, 0))
+	}
+	return rows, bytes, nil
+}
+
 // sourceTable is a source; reading it peeks at its records.
 type sourceTable struct {
 	relationTable
@@ -326,6 +357,7 @@ func (t *sourceTable) PartitionRows(ctx *gms.Context, _ gms.Partition) (gms.RowI
 var (
 	_ gms.ProjectedTable    = (*lakeTable)(nil)
 	_ gms.PrimaryKeyTable   = (*lakeTable)(nil)
+	_ gms.StatisticsTable   = (*lakeTable)(nil)
 	_ gms.ProjectedTable    = (*sourceTable)(nil)
 	_ planner.RelationTable = (*lakeTable)(nil)
 	_ planner.RelationTable = (*sourceTable)(nil)

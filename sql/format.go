@@ -42,12 +42,19 @@ func (p *printer) options(keyword string, list []Option) {
 			p.WriteByte(',')
 		}
 		value := QuoteString(o.Value)
-		if p.redact != nil && p.redact(o.Name) {
+		if p.redact != nil && p.redact(o.Name) && !isReference(o.Value) {
 			value = redacted
 		}
 		p.words("\n  ", optionName(o.Name), " = ", value)
 	}
 	p.WriteString("\n)")
+}
+
+// isReference reports whether an option's value is nothing but a reference to
+// what holds it, such as ${env:NAME} or ${file:/path}: that is no secret itself.
+func isReference(value string) bool {
+	inside, ok := strings.CutPrefix(value, "${")
+	return ok && strings.IndexByte(inside, '}') == len(inside)-1 && strings.Contains(inside, ":")
 }
 
 // optionName writes a name bare if the parser reads it back from there.

@@ -35,6 +35,9 @@ func TestFormat(t *testing.T) {
 	f("create stream s into lake partitioned by (a, month( ts )  as m) with (x=1) as\n select a -- the key\n   , ts from t ;",
 		"CREATE STREAM s INTO lake\nPARTITIONED BY (a, month( ts ) AS m)\nWITH (\n  x = '1'\n)\nAS select a -- the key\n   , ts from t")
 	f("create stream s into l.t as select 1", "CREATE STREAM s INTO l.t\nAS select 1")
+	f("create sink s with (password='${env:PASSWORD}', x=1)", "CREATE SINK s WITH (\n  password = '${env:PASSWORD}',\n  x = '1'\n)")
+	f("create sink s with (password='${file:/a}${env:B}')", "CREATE SINK s WITH (\n  password = '***'\n)")
+	f("create sink s with (password='${secret}')", "CREATE SINK s WITH (\n  password = '***'\n)")
 	f("alter stream s set (password='x')", "ALTER STREAM s SET (\n  password = '***'\n)")
 	f("explain analyze create stream s with (password='x') as select 1", "EXPLAIN ANALYZE CREATE STREAM s\nWITH (\n  password = '***'\n)\nAS select 1")
 }

@@ -20,7 +20,7 @@ type Statement interface {
 	Normal() string
 	// Format is the statement as readable SQL that Parse reads back, queries and
 	// expressions as the user wrote them, without OR REPLACE and IF NOT EXISTS. The
-	// values of options for which redact is true are shown as '***'; redact may
+	// values of options for which redact is true are shown as '***', but for references such as ${env:NAME}; redact may
 	// be nil.
 	Format(redact func(option string) bool) string
 }

@@ -64,6 +64,20 @@ func (v *tableVersion) Version() string {
 	return fmt.Sprintf("%d.%d", snapshot, v.table.Schema().ID)
 }
 
+// Size implements catalog.Sized, from the summary of the newest snapshot.
+func (v *tableVersion) Size() (rows, bytes int64, ok bool) {
+	s := v.table.CurrentSnapshot()
+	if s == nil {
+		return 0, 0, true
+	}
+	if s.Summary == nil {
+		return 0, 0, false
+	}
+	rows, errRows := strconv.ParseInt(s.Summary.Properties["total-records"], 10, 64)
+	bytes, errBytes := strconv.ParseInt(s.Summary.Properties["total-files-size"], 10, 64)
+	return rows, bytes, errRows == nil && errBytes == nil
+}
+
 func (v *tableVersion) Plan(ctx context.Context, where []catalog.Predicate) ([]catalog.DataFile, error) {
 	filter := v.filter(where)
 	tasks, err := v.table.Scan(table.WithRowFilter(filter), table.WithCaseSensitive(true)).PlanFiles(ctx)

@@ -57,13 +57,16 @@ const retryInterval = 20 * time.Millisecond
 const settleTime = 2 * time.Second
 
 // KillPoints are the indices of the steps before which a kill changes nothing of
-// what the script says: all but the first, and those that ask after the
-// statement before them.
+// what the script says: all but the first, and those that ask for what the
+// statement before them has left in the session.
 func (s *Script) KillPoints() []int {
 	var points []int
 	for i, step := range s.Steps {
-		bound := i > 0 && s.Steps[i-1].Verb == Bind
-		if i > 0 && step.Verb != Note && !bound {
+		if i == 0 || step.Verb == Note || step.SQL == "SHOW WARNINGS" {
+			continue
+		}
+		before := s.Steps[i-1]
+		if before.Verb != Bind && !strings.HasPrefix(before.SQL, "SET @") {
 			points = append(points, i)
 		}
 	}
