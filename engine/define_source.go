@@ -190,10 +190,12 @@ func (db *DB) sameColumns(_ context.Context, s *stream, p *planned) error {
 	for _, c := range old.Output {
 		i := p.plan.Output.Index(c.Name)
 		if i < 0 {
-			return sqlerror.Userf(sqlerror.CodeConflict, "column %s of table %s.%s would be gone", c.Name, s.sink, s.table).About("stream " + s.name)
+			return sqlerror.Userf(sqlerror.CodeConflict, "column %s of table %s.%s would be gone", c.Name, s.sink, s.table).About("stream "+s.name).
+				WithHint("CREATE OR REPLACE STREAM %s first, by a query that gives the column with the old source and with the new one", s.name)
 		}
 		if n := p.plan.Output[i]; !n.Type.Equal(c.Type) && n.Type.Kind != c.Type.Kind && !widens(c.Type, n.Type) {
-			return sqlerror.Userf(sqlerror.CodeConflict, "column %s of table %s.%s would change from %s to %s", c.Name, s.sink, s.table, c.Type, n.Type).About("stream " + s.name)
+			return sqlerror.Userf(sqlerror.CodeConflict, "column %s of table %s.%s would change from %s to %s", c.Name, s.sink, s.table, c.Type, n.Type).About("stream "+s.name).
+				WithHint("CREATE OR REPLACE STREAM %s first, by a query that casts the column to the table's type", s.name)
 		}
 	}
 	return nil
