@@ -42,6 +42,7 @@ type bucket struct {
 
 	mu       sync.Mutex
 	expected map[string]*ranges // opened ahead, by path
+	held     int64              // bytes of these
 	closed   bool
 }
 
@@ -179,7 +180,10 @@ func (b *bucket) stat(ctx context.Context, e entry) (entry, error) {
 func (b *bucket) open(_ context.Context, e entry) (object, error) {
 	b.mu.Lock()
 	r := b.expected[e.path]
-	delete(b.expected, e.path)
+	if r != nil {
+		delete(b.expected, e.path)
+		b.held -= min(r.entry.size, rangeBytes)
+	}
 	b.mu.Unlock()
 	if r != nil {
 		if r.entry == e {
@@ -193,34 +197,30 @@ func (b *bucket) open(_ context.Context, e entry) (object, error) {
 	return newRanges(b.ctx, b.objects, e, b.ahead, &b.buffers)
 }
 
-// maxExpected is how many objects are opened ahead.
-const maxExpected = 32
+// maxExpected is how many objects are opened ahead: enough that with requests of
+// 20 ms more than 10,000 small objects are read in a second.
+const maxExpected = 256
 
-// expect fetches the beginnings of the objects that come next, so that many
-// small ones are not read at the pace of one request after the other.
-func (b *bucket) expect(entries []entry) {
+// expect fetches the beginning of an object that comes soon, so that many small
+// ones are not read at the pace of one request after the other.
+func (b *bucket) expect(e entry) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	held := int64(0)
-	for _, r := range b.expected {
-		held += min(r.entry.size, rangeBytes)
+	bytes := min(e.size, rangeBytes)
+	if b.closed || len(b.expected) >= maxExpected || b.held+bytes > b.budget {
+		return false
 	}
-	for _, e := range entries {
-		held += min(e.size, rangeBytes)
-		if b.closed || len(b.expected) >= maxExpected || held > b.budget {
-			return
-		}
-		if b.expected[e.path] != nil {
-			held -= min(e.size, rangeBytes)
-			continue
-		}
-		r, err := newRanges(b.ctx, b.objects, e, 0, &b.buffers)
-		if err != nil {
-			return // it shows again when the object is opened
-		}
-		r.fetch(0)
-		b.expected[e.path] = r
+	if b.expected[e.path] != nil {
+		return true
 	}
+	r, err := newRanges(b.ctx, b.objects, e, 0, &b.buffers)
+	if err != nil {
+		return true // it shows again when the object is opened
+	}
+	r.fetch(0)
+	b.expected[e.path] = r
+	b.held += bytes
+	return true
 }
 
 func (b *bucket) close() error {

@@ -62,7 +62,7 @@ func checkPattern(text string, pattern []string) error {
 
 func (l *folder) path() (string, bool) { return l.name, l.pattern != nil }
 func (l *folder) immutable() bool      { return false }
-func (l *folder) expect([]entry)       {}
+func (l *folder) expect(entry) bool    { return false }
 func (l *folder) close() error         { return nil }
 
 func (l *folder) list(_ context.Context, _ string, visit func(entry) bool) error {

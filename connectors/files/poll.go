@@ -73,13 +73,11 @@ func (s *source) expect() {
 	if !s.store.immutable() {
 		return
 	}
-	var next []entry
-	for _, f := range s.queue[s.head:min(len(s.queue), s.head+maxExpected)] {
-		if f.state == queued {
-			next = append(next, f.entry)
+	for s.told = max(s.told, s.head); s.told < len(s.queue); s.told++ {
+		if f := s.queue[s.told]; f.state == queued && !s.store.expect(f.entry) {
+			return
 		}
 	}
-	s.store.expect(next)
 }
 
 // wait waits until there may be something to read.

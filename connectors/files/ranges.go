@@ -30,12 +30,14 @@ type ranges struct {
 
 // buffers are memory for ranges, used again for those of other objects.
 type buffers struct {
-	mu   sync.Mutex
-	free [][]byte
+	mu    sync.Mutex
+	free  [][]byte
+	bytes int // of free
 }
 
 const (
-	maxFree    = 16
+	maxFree    = 16       // buffers that are kept whatever their size
+	freeBytes  = 16 << 20 // of buffers that are kept beyond these
 	leastRange = 64 << 10 // bytes of the smallest buffer
 )
 
@@ -45,6 +47,7 @@ func (b *buffers) take(size int64) []byte {
 	for i := len(b.free) - 1; i >= 0; i-- {
 		if buf := b.free[i]; int64(cap(buf)) >= size {
 			b.free = slices.Delete(b.free, i, i+1)
+			b.bytes -= cap(buf)
 			return buf[:size]
 		}
 	}
@@ -58,8 +61,9 @@ func (b *buffers) take(size int64) []byte {
 func (b *buffers) give(buf []byte) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if len(b.free) < maxFree {
+	if len(b.free) < maxFree || b.bytes+cap(buf) <= freeBytes {
 		b.free = append(b.free, buf)
+		b.bytes += cap(buf)
 	}
 }
 

@@ -48,6 +48,7 @@ type source struct {
 	ledger   ledger
 	queue    []*file // to be read, in order, from head on
 	head     int
+	told     int     // of the queue, of which the store was told
 	own      []*file // what each lane is at
 	waiting  map[*file]struct{}
 	open     int           // files that are not read to their end for good
@@ -455,7 +456,7 @@ func (s *source) enqueue(f *file) {
 	f.state = queued
 	delete(s.waiting, f)
 	if s.head > 0 && s.head == len(s.queue) {
-		s.queue, s.head = s.queue[:0], 0
+		s.queue, s.head, s.told = s.queue[:0], 0, 0
 	}
 	s.queue = append(s.queue, f)
 }

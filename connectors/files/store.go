@@ -20,8 +20,9 @@ type store interface {
 	// describes where files cannot change while they are read, and fails with
 	// fs.ErrExist when another has taken its place.
 	open(ctx context.Context, e entry) (object, error)
-	// expect says which files will be read soon.
-	expect(entries []entry)
+	// expect says which file will be read next but for those that it was told
+	// before; false when it wants to hear of this one later.
+	expect(e entry) bool
 	// immutable reports whether files appear whole and are never appended to.
 	immutable() bool
 	// path is where the store is, as the user wrote it; glob that it is a pattern.

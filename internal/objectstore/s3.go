@@ -93,7 +93,7 @@ func openS3(ctx context.Context, l Location, cfg Config) (Store, error) {
 		return nil, sqlerror.Userf(sqlerror.CodeBadOption, "access_key_id and secret_access_key are given together or not at all")
 	}
 	transport := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
-		t.MaxIdleConnsPerHost = 64
+		t.MaxIdleConns, t.MaxIdleConnsPerHost = 256, 256
 		t.ResponseHeaderTimeout = 30 * time.Second
 		t.ExpectContinueTimeout = time.Second
 	})
