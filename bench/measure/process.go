@@ -68,6 +68,48 @@ func seconds(out []byte) float64 {
 	return said.Seconds
 }
 
+// Pin moves a running process and all its threads to one core, the last that
+// this process may use: the broker and the object store are kept off the cores
+// that the programs are measured on.
+func Pin(pid int) error {
+	return pin(pid, func(usable []int) []int { return usable[len(usable)-1:] })
+}
+
+// PinFirst moves a running process and all its threads to the first n cores.
+func PinFirst(pid, n int) error {
+	return pin(pid, func(usable []int) []int { return usable[:min(n, len(usable))] })
+}
+
+func pin(pid int, choose func(usable []int) []int) error {
+	var all, some unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &all); err != nil {
+		return fmt.Errorf("read cores: %w", err)
+	}
+	var usable []int
+	for i := range 1024 {
+		if all.IsSet(i) {
+			usable = append(usable, i)
+		}
+	}
+	for _, i := range choose(usable) {
+		some.Set(i)
+	}
+	threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	if err != nil {
+		return fmt.Errorf("choose a core: %w", err)
+	}
+	for _, thread := range threads {
+		id, err := strconv.Atoi(thread.Name())
+		if err == nil {
+			err = unix.SchedSetaffinity(id, &some)
+		}
+		if err != nil && !errors.Is(err, unix.ESRCH) {
+			return fmt.Errorf("choose a core: %w", err)
+		}
+	}
+	return nil
+}
+
 // Idle starts a server, leaves it alone for a while, and returns how many bytes
 // of memory it holds then. It is ended by SIGTERM.
 func Idle(cmd *exec.Cmd, while time.Duration) (resident int64, err error) {
@@ -83,18 +125,20 @@ func Idle(cmd *exec.Cmd, while time.Duration) (resident int64, err error) {
 		return 0, fmt.Errorf("%s ended by itself: %w\n%s", cmd.Path, err, tail(problems.String()))
 	case <-time.After(while):
 	}
-	resident, err = Resident(cmd.Process.Pid)
+	resident, err = statusBytes(cmd.Process.Pid, "VmRSS:")
 	return resident, errors.Join(err, cmd.Process.Signal(syscall.SIGTERM), <-ended)
 }
 
-// Resident is how many bytes of memory a process holds.
-func Resident(pid int) (int64, error) {
+// Peak is how many bytes of memory a running process held at most.
+func Peak(pid int) (int64, error) { return statusBytes(pid, "VmHWM:") }
+
+func statusBytes(pid int, field string) (int64, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0, fmt.Errorf("read a process's memory: %w", err)
 	}
 	for line := range strings.Lines(string(text)) {
-		if f := strings.Fields(line); len(f) > 1 && f[0] == "VmRSS:" {
+		if f := strings.Fields(line); len(f) > 1 && f[0] == field {
 			kib, err := strconv.ParseInt(f[1], 10, 64)
 			return kib * 1024, err
 		}

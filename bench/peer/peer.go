@@ -128,8 +128,8 @@ var bentoTemplate = template.Must(template.New("land.yaml").Parse(bentoPipeline)
 // nothing has come for five seconds.
 type BentoConfig struct {
 	Job
-	Brokers, Topic string
-	Batch          int // rows, and so the rows of a file before it is partitioned
+	Brokers, Topic, Group string
+	Batch                 int // rows, and so the rows of a file before it is partitioned
 }
 
 // Partition is the column to partition by.

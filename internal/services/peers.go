@@ -3,6 +3,7 @@ package services
 import (
 	"context"
 	_ "embed"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -74,3 +75,55 @@ func BentoVersion() string {
 	fields := strings.Fields(bentoModule)
 	return fields[len(fields)-1]
 }
+
+var (
+	//go:embed peers/flink.pom.xml
+	flinkPOM string
+	//go:embed peers/connect.pom.xml
+	connectPOM string
+	//go:embed peers/connect-iceberg.pom.xml
+	connectIcebergPOM string
+
+	// Apache Flink's own jars come in its Python package, which is the whole
+	// distribution without the folder conf.
+	flink = register(Service{
+		Name:     "flink",
+		Optional: true,
+		Recipe:   flinkPackage + flinkPOM,
+		Fetch: func(ctx context.Context, dir string) error {
+			if err := mavenJars(ctx, dir, flinkPOM); err != nil {
+				return err
+			}
+			if _, err := run(ctx, dir, nil, "python3", "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "-d", dir, flinkPackage); err != nil {
+				return err
+			}
+			wheels, err := filepath.Glob(filepath.Join(dir, "*.whl"))
+			if err != nil || len(wheels) != 1 {
+				return fmt.Errorf("unpack flink: found %q: %w", wheels, errors.Join(err, os.ErrNotExist))
+			}
+			if _, err := run(ctx, dir, nil, "python3", "-m", "zipfile", "-e", wheels[0], dir); err != nil {
+				return err
+			}
+			return os.Remove(wheels[0])
+		},
+	})
+
+	// Apache Kafka Connect with the sink of Apache Iceberg as a plugin.
+	connect = register(Service{
+		Name:     "kafka-connect",
+		Optional: true,
+		Recipe:   connectPOM + connectIcebergPOM,
+		Fetch: func(ctx context.Context, dir string) error {
+			plugin := filepath.Join(dir, "plugins", "iceberg")
+			if err := os.MkdirAll(plugin, 0o755); err != nil {
+				return err
+			}
+			if err := mavenJars(ctx, dir, connectPOM); err != nil {
+				return err
+			}
+			return mavenJars(ctx, plugin, connectIcebergPOM)
+		},
+	})
+)
+
+const flinkPackage = "apache-flink-libraries==2.3.0"

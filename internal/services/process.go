@@ -261,6 +261,16 @@ func (p *Process) logFrom(offset int64) ([]byte, error) {
 	return io.ReadAll(log)
 }
 
+// PID is the process's id while it runs, else 0.
+func (p *Process) PID() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.alive == nil {
+		return 0
+	}
+	return p.alive.pid
+}
+
 // LogPath is the file with all that the process has printed, restarts included.
 func (p *Process) LogPath() string { return p.logPath }
 
