@@ -102,9 +102,18 @@ BENCH ?=
 peers: ## install the programs that the benchmarks compare leat with
 	-$(GO) run $(FLAGS) ./internal/services/install peers-python bento
 
+.PHONY: peers-streaming
+peers-streaming: ## install the streaming programs that the benchmarks compare leat with, and the broker
+	$(GO) run $(FLAGS) ./internal/services/install kafka versitygw python
+	-$(GO) run $(FLAGS) ./internal/services/install bento flink kafka-connect
+
 .PHONY: bench-ingest
 bench-ingest: build ## compare leat with DuckDB on the same file and cores, with nothing installed
 	$(GO) run $(FLAGS) ./bench/ingest -peers none $(BENCH)
+
+.PHONY: bench-streaming
+bench-streaming: build peers-streaming ## measure Kafka to Parquet, locally and on S3, beside other streaming programs
+	$(GO) run $(FLAGS) ./bench/streaming -table kafka,streaming $(BENCH)
 
 .PHONY: reference
 reference: ## write docs/options.md from the specifications of the options

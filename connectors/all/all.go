@@ -5,6 +5,7 @@ package all
 
 import (
 	_ "github.com/leatdb/leat/connectors/awssecrets"
+	_ "github.com/leatdb/leat/connectors/blackhole"
 	_ "github.com/leatdb/leat/connectors/datagen"
 	_ "github.com/leatdb/leat/connectors/files"
 	_ "github.com/leatdb/leat/connectors/format/accesslog"
