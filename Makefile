@@ -82,6 +82,15 @@ CHAOS ?=
 chaos: build services ## kill leat, the broker and the S3 server 100 times while records come in, and count
 	$(GO) run $(FLAGS) ./bench/chaos -leat bin/leat $(CHAOS)
 
+# How long make soak lasts, and what else it is told; see go run ./bench/soak -help.
+SOAK       ?= 30m
+SOAK_FLAGS ?=
+
+.PHONY: soak
+soak: build services ## land records for SOAK (30m), draw leat's memory, goroutines, files and uploads, and fail if they grow
+	@mkdir -p .cache/soak
+	$(GO) run $(FLAGS) ./bench/soak -leat bin/leat -duration $(SOAK) -out .cache/soak $(SOAK_FLAGS)
+
 .PHONY: sim
 sim: ## simulate streams in a world of faults, SEEDS=n seeds (2000); SEED=n runs one again and prints its trace
 	@mkdir -p .cache

@@ -84,20 +84,8 @@ const (
 // order is in the tally; what could not be found out ends t.
 func Run(t services.TB, cfg Config) Tally {
 	t.Helper()
-	if cfg.Progress == nil {
-		cfg.Progress = func(string, ...any) {}
-	}
 	begun := time.Now()
-	r := &run{t: t, cfg: cfg, random: rand.New(rand.NewPCG(cfg.Seed, 1))}
-	r.kafka, r.s3 = services.StartKafka(t), services.StartVersityGW(t)
-	r.s3.CreateBucket(bucket)
-	r.kafka.CreateTopic(topic, int32(cfg.Partitions), nil)
-	init := filepath.Join(t.TempDir(), "pipeline.sql")
-	if err := os.WriteFile(init, []byte(r.pipeline()), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	stopProducers := startProducers(t, r.kafka, cfg)
-	r.leat = services.StartLeat(t, cfg.Binary, "--init", init)
+	r, stopProducers := begin(t, cfg)
 	for r.tally.Kills < cfg.Kills {
 		r.life(r.tally.Kills)
 		if r.tally.Kills == cfg.Kills/2 {
@@ -110,6 +98,25 @@ func Run(t services.TB, cfg Config) Tally {
 	r.count()
 	r.tally.Took = time.Since(begun)
 	return r.tally
+}
+
+// begin starts the services, the producers and leat.
+func begin(t services.TB, cfg Config) (r *run, stopProducers func()) {
+	t.Helper()
+	if cfg.Progress == nil {
+		cfg.Progress = func(string, ...any) {}
+	}
+	r = &run{t: t, cfg: cfg, random: rand.New(rand.NewPCG(cfg.Seed, 1))}
+	r.kafka, r.s3 = services.StartKafka(t), services.StartVersityGW(t)
+	r.s3.CreateBucket(bucket)
+	r.kafka.CreateTopic(topic, int32(cfg.Partitions), nil)
+	init := filepath.Join(t.TempDir(), "pipeline.sql")
+	if err := os.WriteFile(init, []byte(r.pipeline()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	stopProducers = startProducers(t, r.kafka, cfg)
+	r.leat = services.StartLeat(t, cfg.Binary, "--init", init)
+	return r, stopProducers
 }
 
 // pipeline is the SQL file that leat is started with each time.
@@ -200,16 +207,23 @@ func (r *run) leatCommits() int {
 	if err != nil {
 		return 0
 	}
-	_, rest, ok := strings.Cut(text, "leat_stream_commits_total{stream=\""+stream+"\"} ")
+	n, _ := r.metric(text, `leat_stream_commits_total{stream="`+stream+`"}`)
+	return int(n)
+}
+
+// metric finds a metric in what leat answers.
+func (r *run) metric(text, name string) (value float64, ok bool) {
+	r.t.Helper()
+	_, rest, ok := strings.Cut(text, "\n"+name+" ")
 	if !ok {
-		return 0
+		return 0, false
 	}
-	value, _, _ := strings.Cut(rest, "\n")
-	n, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
+	number, _, _ := strings.Cut(rest, "\n")
+	value, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
 	if err != nil {
 		r.t.Fatalf("read leat's metrics: %v", err)
 	}
-	return int(n)
+	return value, true
 }
 
 // wait waits until a time, bringing services back on the way.
