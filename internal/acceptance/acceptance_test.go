@@ -32,6 +32,8 @@ func TestAcceptance(t *testing.T) {
 	t.Run("Journey", e.testJourney)
 	t.Run("Outages", e.testOutages)
 	t.Run("Zombies", e.testZombies)
+	t.Run("ForeignWriter", e.testForeignWriter)
+	t.Run("Losses", e.testLosses)
 	t.Run("Logins", e.testLogins)
 	t.Run("WrongCredentials", e.testWrongCredentials)
 	t.Run("Starts", e.testStarts)
