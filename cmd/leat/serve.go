@@ -149,6 +149,7 @@ func serve(ctx context.Context, f serveFlags, logger *slog.Logger) (code int, er
 	defer func() { err = errors.Join(err, mysql.Close()) }()
 	status.serving(mysql.Metrics())
 	logger.Info("ready", "version", version(), "mysql", mysql.Addr(), "http", http, "data", db.Dir())
+	releaseStartup()
 	<-ctx.Done()
 	logger.Info("stopping: committing what has been read")
 	return streamsCode(db), nil

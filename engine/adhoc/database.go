@@ -30,50 +30,61 @@ const interruptInterval = 10 * time.Millisecond
 // It stands on the bindings below github.com/duckdb/duckdb-go's driver, because
 // the driver materialises a result in memory before the first row of it can be
 // read, and ad hoc results have to stream.
+//
+// DuckDB itself is opened by the first query: it takes some 30 MB, which a
+// process that only runs streams does not have to spend.
 type database struct {
-	db duckdb.Database
+	options map[string]string
+	init    []string // statements to run once
 
 	mu     sync.Mutex
+	db     duckdb.Database
+	opened bool
 	idle   []*connection
 	closed bool
 	// functions are the names that kernels are registered under.
 	functions map[string]bool
 }
 
-// openDatabase opens an in-memory database with global options, and runs init
-// on it once.
-func openDatabase(options map[string]string, init []string) (*database, error) {
+// newDatabase describes an in-memory database with global options, on which init
+// is run once.
+func newDatabase(options map[string]string, init []string) *database {
+	return &database{options: options, init: init, functions: make(map[string]bool)}
+}
+
+// open opens DuckDB. d.mu is held.
+func (d *database) open() error {
 	var config duckdb.Config
 	if duckdb.CreateConfig(&config) == duckdb.StateError {
 		duckdb.DestroyConfig(&config)
-		return nil, errors.New("open duckdb: no configuration")
+		return errors.New("no configuration")
 	}
 	defer duckdb.DestroyConfig(&config)
-	for name, value := range options {
+	for name, value := range d.options {
 		if duckdb.SetConfig(config, name, value) == duckdb.StateError {
-			return nil, fmt.Errorf("open duckdb: option %s does not take %q", name, value)
+			return fmt.Errorf("option %s does not take %q", name, value)
 		}
 	}
-	d := &database{functions: make(map[string]bool)}
 	var message string
 	if duckdb.OpenExt("", &d.db, config, &message) == duckdb.StateError {
 		duckdb.Close(&d.db)
-		return nil, fmt.Errorf("open duckdb: %s", message)
+		return errors.New(message)
 	}
-	c, err := d.connect()
-	if err == nil {
-		for _, sql := range init {
-			if err = c.exec(sql); err != nil {
-				break
-			}
+	c := &connection{}
+	if duckdb.Connect(d.db, &c.conn) == duckdb.StateError {
+		duckdb.Close(&d.db)
+		return errors.New("no connection")
+	}
+	for _, sql := range d.init {
+		if err := c.exec(sql); err != nil {
+			duckdb.Disconnect(&c.conn)
+			duckdb.Close(&d.db)
+			return err
 		}
-		d.release(c)
 	}
-	if err != nil {
-		d.close()
-		return nil, fmt.Errorf("open duckdb: %w", err)
-	}
-	return d, nil
+	d.idle = append(d.idle, c)
+	d.opened = true
+	return nil
 }
 
 // connect takes an idle connection or opens one. Each is used by one query at
@@ -83,6 +94,11 @@ func (d *database) connect() (*connection, error) {
 	defer d.mu.Unlock()
 	if d.closed {
 		return nil, closedError()
+	}
+	if !d.opened {
+		if err := d.open(); err != nil {
+			return nil, fmt.Errorf("open duckdb: %w", err)
+		}
 	}
 	if n := len(d.idle); n > 0 {
 		c := d.idle[n-1]
@@ -122,7 +138,9 @@ func (d *database) close() {
 		duckdb.Disconnect(&c.conn)
 	}
 	d.idle = nil
-	duckdb.Close(&d.db)
+	if d.opened {
+		duckdb.Close(&d.db)
+	}
 }
 
 // connection is one session of the database.

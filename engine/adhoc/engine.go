@@ -73,8 +73,9 @@ type Engine struct {
 	groups atomic.Int64
 }
 
-// Open makes an Engine: an in-memory DuckDB that reads the files that queries
-// name and nothing else; extensions are neither installed nor loaded.
+// Open makes an Engine: an in-memory DuckDB, opened by the first query, that reads
+// the files that queries name and nothing else; extensions are neither installed
+// nor loaded.
 func Open(cfg Config) (*Engine, error) {
 	threads := cmp.Or(cfg.Threads, runtime.GOMAXPROCS(0))
 	options := map[string]string{
@@ -96,14 +97,11 @@ func Open(cfg Config) (*Engine, error) {
 	if e.alloc == nil {
 		e.alloc = memory.DefaultAllocator
 	}
+	e.db = newDatabase(options, []string{meanMacro, cutMacro})
 	var err error
-	if e.db, err = openDatabase(options, []string{meanMacro, cutMacro}); err != nil {
-		return nil, fmt.Errorf("open ad hoc engine: %w", err)
-	}
 	if cfg.CacheDir != "" {
 		e.cache, err = openCache(filepath.Clean(cfg.CacheDir), cmp.Or(cfg.CacheBytes, defaultCacheBytes), cfg.Logger)
 		if err != nil {
-			e.db.close()
 			return nil, fmt.Errorf("open ad hoc engine: %w", err)
 		}
 	}
