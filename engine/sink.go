@@ -40,7 +40,7 @@ func (db *DB) newSink(def *sql.CreateSink) (*sink, error) {
 	about := "sink " + s.name
 	connector, ok := optionValue(def.Options, "connector")
 	if !ok {
-		return nil, sqlerror.Userf(sqlerror.CodeBadOption, "option \"connector\" is required").At(def.Name.Pos).About(about).WithHint("write connector = 's3'")
+		return nil, sqlerror.Userf(sqlerror.CodeBadOption, "option \"connector\" is required").At(def.Name.Pos).About(about).WithHint("write connector = 's3', 'kafka' or 'kinesis'")
 	}
 	var err error
 	if s.connector, err = connectors.LookupSink(connector.Value); err != nil {

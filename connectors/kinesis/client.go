@@ -31,19 +31,14 @@ func (t target) String() string {
 	return *t.name
 }
 
-// newClient makes a client of the options, which it checks; close frees its
-// connections.
-func newClient(ctx context.Context, cfg connectors.SourceConfig) (client *kinesis.Client, stream target, closeIdle func(), err error) {
-	o := cfg.Options
+// newClient makes a client of the options, which it checks, for a stream by name
+// or ARN; closeIdle frees its connections.
+func newClient(ctx context.Context, about string, o connectors.Options, name string) (client *kinesis.Client, stream target, closeIdle func(), err error) {
 	fail := func(format string, args ...any) (*kinesis.Client, target, func(), error) {
-		return nil, target{}, nil, sqlerror.Userf(sqlerror.CodeBadOption, format, args...).About("source " + cfg.Name)
-	}
-	if o.Has("consumer") {
-		return nil, target{}, nil, sqlerror.Userf(sqlerror.CodeUnsupported, "enhanced fan-out is not supported").About("source " + cfg.Name).
-			WithHint("leave the option consumer out: the shards are then polled")
+		return nil, target{}, nil, sqlerror.Userf(sqlerror.CodeBadOption, format, args...).About(about)
 	}
 	region := o.String("region")
-	switch name := o.String("stream"); {
+	switch {
 	case name == "":
 		return fail("option %q is empty", "stream")
 	case strings.HasPrefix(name, "arn:"):
@@ -99,11 +94,11 @@ func newClient(ctx context.Context, cfg connectors.SourceConfig) (client *kinesi
 	}
 	sdk, err := config.LoadDefaultConfig(ctx, options...)
 	if err != nil {
-		return nil, target{}, nil, sqlerror.Userf(sqlerror.CodeBadOption, "load the AWS configuration: %w", err).About("source " + cfg.Name)
+		return nil, target{}, nil, sqlerror.Userf(sqlerror.CodeBadOption, "load the AWS configuration: %w", err).About(about)
 	}
 	if sdk.Region == "" {
 		if endpoint == "" {
-			return nil, target{}, nil, sqlerror.Userf(sqlerror.CodeBadOption, "no region is known for stream %s", stream).About("source " + cfg.Name).
+			return nil, target{}, nil, sqlerror.Userf(sqlerror.CodeBadOption, "no region is known for stream %s", stream).About(about).
 				WithHint("give the option region, or set AWS_REGION")
 		}
 		sdk.Region = "us-east-1"

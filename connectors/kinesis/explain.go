@@ -22,6 +22,9 @@ func errorCode(err error) string {
 	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		return api.ErrorCode()
 	}
+	if refused, ok := errors.AsType[*refusedError](err); ok {
+		return refused.code
+	}
 	return ""
 }
 
@@ -29,14 +32,38 @@ func errorCode(err error) string {
 // retryable: what the service answers now it may not answer later, and a stream
 // that runs is not ended by it.
 func explain(cfg connectors.SourceConfig, act string, err error) error {
+	return explainTo("source "+cfg.Name, cfg.Options, cfg.Options.String("stream"), reading, act, err)
+}
+
+// purpose is what a client needs of a stream.
+type purpose struct {
+	permissions string
+	key         string // permission on the stream's key
+	throttled   string
+}
+
+var reading = purpose{
+	permissions: "kinesis:DescribeStreamSummary, kinesis:ListShards, kinesis:GetShardIterator and kinesis:GetRecords",
+	key:         "kms:Decrypt",
+	throttled:   "other consumers read from the stream, too, and AWS allows five calls and 2 MB a second for each shard to all of them; lower shard_calls_per_second, or add shards",
+}
+
+var writing = purpose{
+	permissions: "kinesis:DescribeStreamSummary and kinesis:PutRecords",
+	key:         "kms:GenerateDataKey",
+	throttled:   "AWS allows 1 MB and 1,000 records a second for each shard; add shards, or choose a partition_key that spreads the rows",
+}
+
+// explainTo is explain for a purpose.
+func explainTo(about string, o connectors.Options, stream string, to purpose, act string, err error) error {
 	if err == nil || errors.Is(err, context.Canceled) || sqlerror.As(err) != nil {
 		return err
 	}
-	stream, endpoint := cfg.Options.String("stream"), cfg.Options.String("endpoint")
+	endpoint := o.String("endpoint")
 	if endpoint == "" {
 		endpoint = "the endpoint of the region"
 	}
-	e := sqlerror.Externalf(sqlerror.CodeExternal, "%s: %w", act, err).About("source " + cfg.Name)
+	e := sqlerror.Externalf(sqlerror.CodeExternal, "%s: %w", act, err).About(about)
 	auth := func(format string, args ...any) error {
 		e.Code = sqlerror.CodeAuth
 		return e.WithHint(format, args...)
@@ -47,19 +74,19 @@ func explain(cfg connectors.SourceConfig, act string, err error) error {
 		e.Code = sqlerror.CodeUnknownObject
 		return e.WithHint("stream %s does not exist in this region and account; create it, or mend the options stream and region", stream)
 	case "AccessDeniedException", "AccessDenied":
-		return auth("the credentials need kinesis:DescribeStreamSummary, kinesis:ListShards, kinesis:GetShardIterator and kinesis:GetRecords on the stream")
+		return auth("the credentials need %s on the stream", to.permissions)
 	case "UnrecognizedClientException", "InvalidClientTokenId", "InvalidSignatureException", "IncompleteSignature",
 		"IncompleteSignatureException", "SignatureDoesNotMatch", "MissingAuthenticationTokenException", "MissingAuthenticationToken":
 		return auth("the credentials were refused; check access_key_id, secret_access_key, session_token and region")
 	case "ExpiredTokenException", "ExpiredToken", "RequestExpired":
 		return auth("the credentials have expired")
 	case "KMSAccessDeniedException", "KMSDisabledException", "KMSInvalidStateException", "KMSNotFoundException", "KMSOptInRequired":
-		return auth("the stream is encrypted, and its key cannot be used; the credentials need kms:Decrypt")
+		return auth("the stream is encrypted, and its key cannot be used; the credentials need %s", to.key)
 	case "UnknownOperationException":
 		return e.WithHint("what answers at %s is no Kinesis", endpoint)
 	default:
 		if isThrottled(err) {
-			return e.WithHint("other consumers read from the stream, too, and AWS allows five calls and 2 MB a second for each shard to all of them; lower shard_calls_per_second, or add shards")
+			return e.WithHint("%s", to.throttled)
 		}
 		return e
 	}

@@ -85,7 +85,11 @@ func newSource(ctx context.Context, cfg connectors.SourceConfig) (*source, error
 	if err != nil {
 		return nil, sqlerror.As(err).About("source " + cfg.Name)
 	}
-	client, stream, closeIdle, err := newClient(ctx, cfg)
+	if o.Has("consumer") {
+		return nil, sqlerror.Userf(sqlerror.CodeUnsupported, "enhanced fan-out is not supported").About("source " + cfg.Name).
+			WithHint("leave the option consumer out: the shards are then polled")
+	}
+	client, stream, closeIdle, err := newClient(ctx, "source "+cfg.Name, o, o.String("stream"))
 	if err != nil {
 		return nil, err
 	}

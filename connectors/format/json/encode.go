@@ -84,7 +84,7 @@ const (
 func NewEncoder(schema types.Schema, options EncoderOptions) *Encoder {
 	e := &Encoder{columns: make([]outColumn, len(schema)), options: options}
 	for i, c := range schema {
-		key := appendString([]byte{','}, []byte(c.Name))
+		key := AppendString([]byte{','}, []byte(c.Name))
 		e.columns[i] = outColumn{key: append(key, ':'), kind: c.Type.Kind, fsp: c.Type.Fsp, scale: c.Type.Scale}
 	}
 	return e
@@ -205,7 +205,7 @@ func (e *Encoder) AppendMember(dst []byte, column, row int) []byte {
 func (e *Encoder) appendValue(dst []byte, c *outColumn, row int) []byte {
 	switch c.kind {
 	case types.String:
-		return appendString(dst, c.text(row))
+		return AppendString(dst, c.text(row))
 	case types.JSON:
 		// A line break can only stand between the tokens of a value.
 		for _, ch := range c.text(row) {
@@ -394,8 +394,8 @@ func appendClock(dst []byte, micros int64, fsp int) []byte {
 
 const hexDigits = "0123456789abcdef"
 
-// appendString quotes text; bytes that are no UTF-8 become U+FFFD.
-func appendString(dst, s []byte) []byte {
+// AppendString appends text as a JSON string; bytes that are no UTF-8 become U+FFFD.
+func AppendString(dst, s []byte) []byte {
 	dst = append(dst, '"')
 	plain := 0 // from where on nothing was appended
 	for i := 0; i < len(s); {

@@ -1,7 +1,9 @@
 package kinesistest
 
 import (
+	"encoding/json"
 	"math/big"
+	"slices"
 	"time"
 )
 
@@ -22,6 +24,13 @@ func (s *Server) CreateStream(name string, shards int) {
 	if _, err := s.createStream(&createStreamInput{StreamName: name, ShardCount: shards}); err != nil {
 		panic(err)
 	}
+}
+
+// SetMaxRecordSize sets how large records of a stream may be, in bytes.
+func (s *Server) SetMaxRecordSize(stream string, bytes int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.streams[stream].maxRecord = bytes
 }
 
 // DeleteStream takes a stream away.
@@ -88,4 +97,29 @@ func (s *Server) SetRetention(stream string, d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.streams[stream].retention = d
+}
+
+// Record is what tests want to know of a record.
+type Record struct {
+	PartitionKey string
+	Data         []byte
+}
+
+// Records lists the records of a stream in the order in which they came, those of
+// one shard in that of the shard.
+func (s *Server) Records(stream string) []Record {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []*record
+	for _, sh := range s.streams[stream].shards {
+		all = append(all, sh.records...)
+	}
+	slices.SortFunc(all, func(a, b *record) int { return int(a.sequence - b.sequence) })
+	list := make([]Record, len(all))
+	for i, r := range all {
+		if err := json.Unmarshal(r.encoded, &list[i]); err != nil {
+			panic(err)
+		}
+	}
+	return list
 }

@@ -78,7 +78,8 @@ func (s *Server) describeStreamSummary(in *named) (any, error) {
 		"StreamName": st.name, "StreamARN": st.arn(), "StreamStatus": "ACTIVE", "EncryptionType": "NONE",
 		"StreamCreationTimestamp": json.RawMessage(seconds(st.created)), "RetentionPeriodHours": int(st.retention / time.Hour),
 		"OpenShardCount": len(st.open()), "EnhancedMonitoring": []any{map[string]any{"ShardLevelMetrics": []string{}}},
-		"StreamModeDetails": map[string]string{"StreamMode": "PROVISIONED"},
+		"MaxRecordSizeInKiB": max(st.maxRecord, 1<<20) >> 10,
+		"StreamModeDetails":  map[string]string{"StreamMode": "PROVISIONED"},
 	}}, nil
 }
 
@@ -271,6 +272,7 @@ const (
 	shardCalls    = 5
 	shardBytes    = 2e6
 	maxPutRecords = 500
+	maxPutBytes   = 10 << 20 // of a call of PutRecords, partition keys included
 )
 
 type getRecordsInput struct {
@@ -405,15 +407,33 @@ func (s *Server) putRecords(in *putRecordsInput) (any, error) {
 	if len(in.Records) == 0 || len(in.Records) > maxPutRecords {
 		return nil, fail("ValidationException", "a call has 1 to %d records", maxPutRecords)
 	}
-	results := make([]map[string]string, 0, len(in.Records))
+	size := 0
 	for _, r := range in.Records {
+		if n := len(r.Data) + len(r.PartitionKey); n > max(st.maxRecord, 1<<20) {
+			return nil, fail("ValidationException", "a record of %d bytes is too large", n)
+		}
+		size += len(r.Data) + len(r.PartitionKey)
+	}
+	if size > maxPutBytes {
+		return nil, fail(invalidArgument, "a call of %d bytes is too large", size)
+	}
+	results := make([]map[string]string, 0, len(in.Records))
+	failed := 0
+	for _, r := range in.Records {
+		if s.refuse != nil {
+			if code := s.refuse(r.PartitionKey); code != "" {
+				failed++
+				results = append(results, map[string]string{"ErrorCode": code, "ErrorMessage": "refused"})
+				continue
+			}
+		}
 		sh, sequence, err := s.put(st, r.PartitionKey, r.ExplicitHashKey, r.Data)
 		if err != nil {
 			return nil, err
 		}
 		results = append(results, map[string]string{"ShardId": sh.id, "SequenceNumber": sequence})
 	}
-	return map[string]any{"FailedRecordCount": 0, "Records": results}, nil
+	return map[string]any{"FailedRecordCount": failed, "Records": results}, nil
 }
 
 type splitInput struct {

@@ -41,6 +41,7 @@ type Server struct {
 	calls     map[string]int
 	iterators int // generation: those of older ones are expired
 	enforce   bool
+	refuse    func(partitionKey string) string
 }
 
 // New starts a fake. Close ends it.
@@ -73,6 +74,15 @@ func (s *Server) EnforceLimits(on bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.enforce = on
+}
+
+// RefuseRecords makes PutRecords ask for each of its records whether to refuse it,
+// by an error code such as ProvisionedThroughputExceededException; nil takes them
+// all.
+func (s *Server) RefuseRecords(refuse func(partitionKey string) (code string)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refuse = refuse
 }
 
 // ExpireIterators makes all iterators that were handed out so far expired.

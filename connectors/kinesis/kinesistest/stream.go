@@ -17,6 +17,7 @@ type stream struct {
 	number    int // among all streams ever made
 	created   time.Time
 	retention time.Duration
+	maxRecord int // bytes, 1 MiB if it is less
 	shards    []*shard
 }
 
