@@ -42,6 +42,7 @@ var stages = []stage{
 // shared are frames that more than one stage uses: who called them counts.
 var shared = []string{
 	file + "(*blocks)", file + "(*Pool)", file + "(*Rows)", file + "(*slab)", file + "(*arena)", file + "mapMemory", file + "gather", file + "resize",
+	file + "(*integers)", file + "(*narrower)", file + "narrow", file + "shrink", file + "putInt", file + "intAt",
 }
 
 // tally is the samples of some CPU profiles, in total and by stage.

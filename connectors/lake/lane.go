@@ -24,6 +24,11 @@ const (
 	// fewRows a partition has in a batch when copying goes partition by partition
 	// instead of column by column.
 	fewRows = 64
+	// usefulPage is how many bytes of rows a partition should gather before they
+	// become pages, and leastRows how many all may have, however few they are: to
+	// touch more memory costs more than smaller pages do.
+	usefulPage = 192 << 10
+	leastRows  = 32 << 20
 	// leastMemory is what a lane needs to work at all.
 	leastMemory = 4 << 20
 	// defaultMemory bounds a stream that does not say.
@@ -32,9 +37,10 @@ const (
 
 // laneWriter takes the rows of one lane. It implements connectors.LaneWriter.
 //
-// Memory is bounded in three steps: rows become pages early, then files are
-// finished before they have their size, then Write waits for uploads. So is the
-// number of open partitions: the largest files are finished.
+// Memory is bounded in four steps: rows become pages early, in the order of how
+// many a partition has; then all rows do; then files are finished before they
+// have their size; then Write waits for uploads. So is the number of open
+// partitions: the largest files are finished.
 type laneWriter struct {
 	stream  *streamSink
 	lane    int
@@ -63,6 +69,7 @@ type laneWriter struct {
 	all     []int32       // 0, 1, 2, …
 
 	held     int64        // memory of open files
+	heldRows int64        // … of it, of rows that are not encoded
 	inFlight atomic.Int64 // memory of files that are being uploaded
 	inOpen   atomic.Int64 // held and the letters', for Buffered
 	written  atomic.Int64
@@ -75,7 +82,8 @@ type openFile struct {
 	file dataFile // nil before the first page
 	sink *lazySink
 	n    int64 // rows
-	held int64 // as counted in laneWriter.held
+	// As counted in laneWriter.held and heldRows.
+	held, heldRows int64
 }
 
 func newLaneWriter(s *streamSink, lane int) (*laneWriter, error) {
@@ -120,7 +128,7 @@ func (w *laneWriter) begin(u *uploads, id string, generation, epoch int64) {
 func (w *laneWriter) clear() {
 	w.router.reset()
 	w.append.NextEpoch()
-	w.open, w.files, w.rows, w.bytes, w.held = nil, nil, 0, 0, 0
+	w.open, w.files, w.rows, w.bytes, w.held, w.heldRows = nil, nil, 0, 0, 0, 0
 	w.inOpen.Store(0)
 	w.parted.Store(0)
 	w.written.Store(0)
@@ -233,25 +241,33 @@ func (w *laneWriter) spread(ctx context.Context, rows []int32) error {
 			}
 		}
 	}
-	target := w.stream.settings.Load().targetFileSize
 	for _, g := range groups {
 		f := w.open[g.part]
 		w.append.Appended(f.rows, len(g.rows))
 		f.n += int64(len(g.rows))
 		w.rows += int64(len(g.rows))
 		if f.rows.Len() >= pageRows || f.rows.Held() >= pageBytes {
-			if err := w.encode(ctx, f); err != nil {
+			if err := w.encodePart(ctx, int(g.part)); err != nil {
 				return err
 			}
-			if f.file.Size() >= target {
-				if err := w.finish(ctx, int(g.part)); err != nil {
-					return err
-				}
-				continue
-			}
+			continue
 		}
 		w.account(f)
 	}
+	return nil
+}
+
+// encodePart makes pages of a partition's rows, and finishes its file if that
+// has its size.
+func (w *laneWriter) encodePart(ctx context.Context, part int) error {
+	f := w.open[part]
+	if err := w.encode(ctx, f); err != nil {
+		return err
+	}
+	if f.file.Size() >= w.stream.settings.Load().targetFileSize {
+		return w.finish(ctx, part)
+	}
+	w.account(f)
 	return nil
 }
 
@@ -288,12 +304,14 @@ func (w *laneWriter) encode(ctx context.Context, f *openFile) error {
 
 // account brings held up to date with a file.
 func (w *laneWriter) account(f *openFile) {
-	now := f.rows.Held() + f.sink.held()
+	rows := f.rows.Held()
+	now := rows + f.sink.held()
 	if f.file != nil {
 		now += f.file.Held()
 	}
 	w.held += now - f.held
-	f.held = now
+	w.heldRows += rows - f.heldRows
+	f.held, f.heldRows = now, rows
 }
 
 // finish closes a partition's file and uploads it. Rows that follow begin
@@ -311,6 +329,7 @@ func (w *laneWriter) finish(ctx context.Context, part int) error {
 	f.rows.Release()
 	f.file.Discard()
 	w.held -= f.held
+	w.heldRows -= f.heldRows
 	w.open[part] = nil
 	w.parted.Add(-1)
 	w.files = append(w.files, out)
@@ -324,6 +343,11 @@ func (w *laneWriter) finish(ctx context.Context, part int) error {
 func (w *laneWriter) relieve(ctx context.Context) error {
 	if w.letters.held > w.limit/4 {
 		if err := w.letters.finish(ctx); err != nil {
+			return err
+		}
+	}
+	if most := min(max(w.parted.Load()*usefulPage, leastRows), w.limit/2); w.heldRows > most {
+		if err := w.encodeMost(ctx, most/2); err != nil {
 			return err
 		}
 	}
@@ -352,8 +376,7 @@ func (w *laneWriter) closeSome(ctx context.Context) error {
 	if w.parted.Load() <= most {
 		return nil
 	}
-	parts := w.openParts()
-	slices.SortFunc(parts, func(a, b int) int { return cmp.Compare(w.open[b].held, w.open[a].held) })
+	parts := w.openParts(func(f *openFile) int64 { return f.held })
 	for _, part := range parts[:int64(len(parts))-most*3/4] {
 		if err := w.finish(ctx, part); err != nil {
 			return err
@@ -362,39 +385,49 @@ func (w *laneWriter) closeSome(ctx context.Context) error {
 	return nil
 }
 
-// openParts lists the partitions that have an open file.
-func (w *laneWriter) openParts() []int {
+// encodeMost encodes the partitions with the most rows until no more than goal
+// bytes of rows are left.
+func (w *laneWriter) encodeMost(ctx context.Context, goal int64) error {
+	parts := w.openParts(func(f *openFile) int64 { return f.heldRows })
+	for _, part := range parts {
+		if w.heldRows <= goal {
+			break
+		}
+		if err := w.encodePart(ctx, part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// openParts are the open partitions, those with the most of something first.
+func (w *laneWriter) openParts(most func(*openFile) int64) []int {
 	parts := make([]int, 0, len(w.open))
 	for part, f := range w.open {
 		if f != nil {
 			parts = append(parts, part)
 		}
 	}
+	slices.SortFunc(parts, func(a, b int) int { return cmp.Compare(most(w.open[b]), most(w.open[a])) })
 	return parts
 }
 
-// shrink encodes the partitions with the most rows, and finishes the largest
-// files if that is not enough, until the open files take half of the memory.
+// shrink encodes all rows, and finishes the largest files if that is not
+// enough, until the open files take half of the memory.
 func (w *laneWriter) shrink(ctx context.Context) error {
 	goal := w.limit / 2
 	if w.held <= goal {
 		return nil
 	}
-	parts := w.openParts()
-	slices.SortFunc(parts, func(a, b int) int { return int(w.open[b].rows.Held() - w.open[a].rows.Held()) })
-	for _, part := range parts {
-		if w.held <= goal {
-			return nil
-		}
-		f := w.open[part]
-		if err := w.encode(ctx, f); err != nil {
+	if err := w.encodeMost(ctx, max(0, w.heldRows-(w.held-goal))); err != nil {
+		return err
+	}
+	if w.held > goal {
+		if err := w.encodeMost(ctx, 0); err != nil {
 			return err
 		}
-		f.rows.Release()
-		w.account(f)
 	}
-	slices.SortFunc(parts, func(a, b int) int { return int(w.open[b].held - w.open[a].held) })
-	for _, part := range parts {
+	for _, part := range w.openParts(func(f *openFile) int64 { return f.held }) {
 		if w.held <= goal {
 			return nil
 		}

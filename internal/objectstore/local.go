@@ -175,31 +175,31 @@ func (s *local) create(key string, retrying func(error)) (*localWriter, error) {
 // object that stays smaller needs no open file until it is committed.
 const flushBytes = 1 << 20
 
-// buffers are those of writers that are done.
-var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 64<<10); return &b }}
+// block is a piece of what writers gather; blocks are used again.
+type block [64 << 10]byte
+
+var blocks = sync.Pool{New: func() any { return new(block) }}
 
 type localWriter struct {
 	store     *local
 	key, name string
 	retrying  func(error)
-	once      bool   // report the first failure instead of trying again
-	exclusive bool   // the name must be free
-	staged    string // the file that Complete renames, "" for a temporary one
-	buf       []byte
+	once      bool     // report the first failure instead of trying again
+	exclusive bool     // the name must be free
+	staged    string   // the file that Complete renames, "" for a temporary one
+	gathered  []*block // all but the last are full
+	last      int      // bytes in the last of them
 	temp      *os.File
 	written   int64
 	named     bool
 	done      bool
 }
 
-func (w *localWriter) Buffered() int64 { return int64(cap(w.buf)) }
+func (w *localWriter) Buffered() int64 { return int64(len(w.gathered)) * int64(len(block{})) }
 
 func (w *localWriter) Write(ctx context.Context, p []byte) error {
-	if len(w.buf)+len(p) < flushBytes {
-		if w.buf == nil {
-			w.buf = *buffers.Get().(*[]byte)
-		}
-		w.buf = append(w.buf, p...)
+	if w.Buffered()+int64(len(p)) < flushBytes {
+		w.gather(p)
 		return nil
 	}
 	if err := w.retry(ctx, w.flush); err != nil {
@@ -221,13 +221,34 @@ func (w *localWriter) retry(ctx context.Context, op func() error) error {
 	return Retry(ctx, w.retrying, run)
 }
 
-// flush moves the buffer to the temporary file.
-func (w *localWriter) flush() error {
-	err := w.write(w.buf)
-	if err == nil {
-		w.buf = w.buf[:0]
+// gather keeps p for a later flush.
+func (w *localWriter) gather(p []byte) {
+	for len(p) > 0 {
+		if len(w.gathered) == 0 || w.last == len(block{}) {
+			w.gathered, w.last = append(w.gathered, blocks.Get().(*block)), 0
+		}
+		n := copy(w.gathered[len(w.gathered)-1][w.last:], p)
+		w.last += n
+		p = p[n:]
 	}
-	return err
+}
+
+// flush moves what was gathered to the temporary file, which it makes in any
+// case. Repeated after a failure it goes on where that was.
+func (w *localWriter) flush() error {
+	for len(w.gathered) > 0 {
+		b := w.gathered[0]
+		n := len(b)
+		if len(w.gathered) == 1 {
+			n = w.last
+		}
+		if err := w.write(b[:n]); err != nil {
+			return err
+		}
+		w.gathered = w.gathered[1:]
+		blocks.Put(b)
+	}
+	return w.write(nil)
 }
 
 // write appends to the temporary file. Repeated after a failure it writes the
@@ -313,11 +334,10 @@ func (w *localWriter) publish() error {
 
 func (w *localWriter) Abort() {
 	w.done = true
-	if w.buf != nil {
-		b := w.buf[:0]
-		w.buf = nil
-		buffers.Put(&b)
+	for _, b := range w.gathered {
+		blocks.Put(b)
 	}
+	w.gathered = nil
 	if w.temp != nil {
 		_ = w.temp.Close()
 		if !w.named || w.exclusive {

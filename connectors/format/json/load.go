@@ -43,6 +43,13 @@ func exactNonDigits(x uint64) uint64 {
 // alone, given x's nonDigits.
 func leadingZero(x, nonDigits uint64) bool { return (x^'0')&0xff|nonDigits&0x8000 == 0 }
 
+// quoteBytes has the high bit of each byte set that is a quote. Only the lowest
+// one is exact.
+func quoteBytes(x uint64) uint64 {
+	x ^= '"' * ones
+	return (x - ones) &^ x & highs
+}
+
 // specialBytes has the high bit of each byte set that ends a run of plain text
 // in a string: quote, backslash, control characters and bytes beyond ASCII.
 // Only the lowest one is exact.

@@ -229,7 +229,7 @@ func (p *predictor) decode(i, limit, row int) (end int, ok bool) {
 			case leadingZero(x, m):
 				next = p.integer(s.column, i, row)
 			case uint(n-1) < 7:
-				s.column.Int64s[row] = int64(parse8(x << (64 - 8*n)))
+				s.column.Int64s[row] = int64(parse8(x << ((64 - 8*n) & 63)))
 				next = i + n
 			case n == 8:
 				y := b.word(i + 8)
@@ -246,7 +246,7 @@ func (p *predictor) decode(i, limit, row int) (end int, ok bool) {
 			x := b.word(i)
 			m := nonDigits(x)
 			if n := bits.TrailingZeros64(m) >> 3; uint(n-1) < 7 && !leadingZero(x, m) {
-				s.column.Int32s[row] = int32(parse8(x << (64 - 8*n)))
+				s.column.Int32s[row] = int32(parse8(x << ((64 - 8*n) & 63)))
 				next = i + n
 			} else {
 				next = p.integer(s.column, i, row)
@@ -261,7 +261,7 @@ func (p *predictor) decode(i, limit, row int) (end int, ok bool) {
 			after := m & (m - 1)
 			point, end := bits.TrailingZeros64(m)&^7, bits.TrailingZeros64(after)&^7
 			fraction := (end - point) >> 3 // with the point
-			if after == 0 || point == 0 || fraction < 2 || byte(x>>point) != '.' || byte(x>>end)|0x20 == 'e' || leadingZero(x, m) {
+			if after == 0 || point == 0 || fraction < 2 || byte(x>>(point&63)) != '.' || byte(x>>(end&63))|0x20 == 'e' || leadingZero(x, m) {
 				if s.op == opDecimal {
 					next = p.decimal(s.column, i, row)
 				} else {
@@ -269,8 +269,8 @@ func (p *predictor) decode(i, limit, row int) (end int, ok bool) {
 				}
 				break
 			}
-			before := uint64(1)<<point - 1
-			v := parse8((x&before | x>>8&^before) << (72 - end))
+			before := uint64(1)<<(point&63) - 1
+			v := parse8((x&before | x>>8&^before) << ((72 - end) & 63))
 			if c := s.column; s.op == opFloat64 {
 				c.Float64s[row] = float64(v) / exactPowers[fraction-1]
 				next = i + end>>3

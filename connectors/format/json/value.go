@@ -255,17 +255,17 @@ func (b bytesAt) fixed(i int) (digits uint64, fraction int, negative bool, end i
 	if uint(n-1) >= 7 || n > 1 && byte(x) == '0' {
 		return b.fixedLong(i, negative)
 	}
-	if byte(x>>(8*n)) != '.' {
-		digits, end = parse8(x<<(64-8*n)), i+n
+	if byte(x>>(8*n&63)) != '.' {
+		digits, end = parse8(x<<((64-8*n)&63)), i+n
 	} else {
 		// Take the point out; what follows moves one byte down.
-		before := uint64(1)<<(8*n) - 1
+		before := uint64(1)<<(8*n&63) - 1
 		x = x&before | x>>8&^before
 		all := bits.TrailingZeros64(nonDigits(x)) >> 3
 		if fraction = all - n; fraction == 0 || all == 7 {
 			return b.fixedLong(i, negative)
 		}
-		digits, end = parse8(x<<(64-8*all)), i+all+1
+		digits, end = parse8(x<<((64-8*all)&63)), i+all+1
 	}
 	if b.at(end)|0x20 == 'e' {
 		return 0, 0, false, 0
@@ -388,6 +388,16 @@ func (p *predictor) copyText(c *column, i, row int) int {
 func (p *predictor) intern(c *column, i, row int) int {
 	b := p.text
 	x, y := b.word(i), b.word(i+8)
+	// What is in the dictionary is plain text, so that finding a string there up
+	// to its quote is check enough.
+	if q := quoteBytes(x); q != 0 {
+		n := bits.TrailingZeros64(q) >> 3
+		short := x & lowBytes[n&7]
+		if known := c.InternedNear(short, 0); known.X == short && known.Y == 0 && known.Length == int32(n+1) {
+			c.Codes[row] = known.Code
+			return i + n + 1
+		}
+	}
 	m, more := specialBytes(x), specialBytes(y)
 	n, beyond := bits.TrailingZeros64(m)>>3, 8+bits.TrailingZeros64(more)>>3
 	if m == 0 {
@@ -492,13 +502,14 @@ func (p *predictor) unquote(c *column, i, row int) int {
 	// Up to 15 digits survive being a double, which is how MySQL holds numbers
 	// with a point; then all that may differ are zeros at the end, and −0.
 	v, fraction, negative, end := b.fixed(i)
-	switch {
-	case end == 0 || v >= 1e15 || fraction > 14:
-		return 0
-	case fraction > 1 && b.at(end-1) == '0', fraction == 0 && v == 0 && negative:
+	if end == 0 || v >= 1e15 || fraction > 14 || fraction == 0 && v == 0 && negative {
 		return 0
 	}
-	if c.SetText(row, p.data[i:end]) != nil {
+	text := p.data[i:end]
+	for ; fraction > 1 && text[len(text)-1] == '0'; fraction-- {
+		text = text[:len(text)-1]
+	}
+	if c.SetText(row, text) != nil {
 		return 0
 	}
 	return end
