@@ -1,0 +1,86 @@
+package main
+
+// query is one of Nexmark's that keeps no state, in Leat's SQL and in DuckDB's,
+// both over the view bids.
+type query struct {
+	name, what   string
+	leat, duckdb string
+	// partitioned is Leat's clause, partition DuckDB's columns.
+	partitioned, partition string
+	// sums are aggregates over the result, equal for equal rows.
+	sums string
+	note string
+}
+
+// leatBid is the view of the bids among the events.
+const leatBid = `CREATE VIEW bids AS SELECT CAST(bid->>'$.auction' AS SIGNED) AS auction, CAST(bid->>'$.bidder' AS SIGNED) AS bidder,
+  CAST(bid->>'$.price' AS SIGNED) AS price, bid->>'$.channel' AS channel, bid->>'$.url' AS url,
+  CAST(bid->>'$.dateTime' AS DATETIME(3)) AS date_time, bid->>'$.extra' AS extra FROM nexmark WHERE event_type = 2;
+`
+
+// duckDBBid is the same for DuckDB; %s is the file.
+const duckDBBid = `CREATE VIEW bids AS SELECT bid.auction AS auction, bid.bidder AS bidder, bid.price AS price, bid.channel AS channel, bid.url AS url,
+  bid."dateTime" AS date_time, bid.extra AS extra
+FROM read_json('%s', format = 'newline_delimited', columns = {event_type: 'INTEGER',
+  bid: 'STRUCT(auction BIGINT, bidder BIGINT, price BIGINT, channel VARCHAR, url VARCHAR, "dateTime" TIMESTAMP, extra VARCHAR)'})
+WHERE event_type = 2`
+
+var queries = []query{
+	{
+		name: "q0", what: "pass through",
+		leat:   "SELECT auction, bidder, price, date_time, extra FROM bids",
+		duckdb: "SELECT auction, bidder, price, date_time, extra FROM bids",
+		sums:   "COUNT(*), SUM(auction), SUM(bidder), SUM(price), SUM(epoch_ms(date_time)), SUM(length(extra))",
+	},
+	{
+		name: "q1", what: "currency conversion",
+		leat:   "SELECT auction, bidder, 0.908 * price AS price, date_time, extra FROM bids",
+		duckdb: "SELECT auction, bidder, CAST(0.908 AS DECIMAL(4,3)) * price AS price, date_time, extra FROM bids",
+		sums:   "COUNT(*), SUM(bidder), SUM(CAST(price * 1000 AS BIGINT))",
+	},
+	{
+		name: "q2", what: "selection",
+		leat:   "SELECT auction, price FROM bids WHERE MOD(auction, 123) = 0",
+		duckdb: "SELECT auction, price FROM bids WHERE auction % 123 = 0",
+		sums:   "COUNT(*), SUM(auction), SUM(price)",
+	},
+	{
+		name: "q10", what: "log to a partitioned file system",
+		leat:        "SELECT auction, bidder, price, date_time, extra, DATE_FORMAT(date_time, '%Y-%m-%d') AS dt, DATE_FORMAT(date_time, '%H:%i') AS hm FROM bids",
+		duckdb:      "SELECT auction, bidder, price, date_time, extra, strftime(date_time, '%Y-%m-%d') AS dt, strftime(date_time, '%H:%M') AS hm FROM bids",
+		partitioned: "PARTITIONED BY (dt, hm)", partition: "dt, hm",
+		sums: "COUNT(*), SUM(price), COUNT(DISTINCT dt), COUNT(DISTINCT hm), SUM(CAST(substr(CAST(hm AS VARCHAR), 4, 2) AS INTEGER))",
+	},
+	{
+		name: "q14", what: "calculation",
+		leat: `SELECT auction, bidder, 0.908 * price AS price, CASE WHEN HOUR(date_time) >= 8 AND HOUR(date_time) <= 18 THEN 'dayTime'
+  WHEN HOUR(date_time) <= 6 OR HOUR(date_time) >= 20 THEN 'nightTime' ELSE 'otherTime' END AS bid_time_type, date_time, extra,
+  CHAR_LENGTH(extra) - CHAR_LENGTH(REPLACE(extra, 'c', '')) AS c_counts
+FROM bids WHERE 0.908 * price > 1000000 AND 0.908 * price < 50000000`,
+		duckdb: `SELECT auction, bidder, CAST(0.908 AS DECIMAL(4,3)) * price AS price, CASE WHEN hour(date_time) >= 8 AND hour(date_time) <= 18 THEN 'dayTime'
+  WHEN hour(date_time) <= 6 OR hour(date_time) >= 20 THEN 'nightTime' ELSE 'otherTime' END AS bid_time_type, date_time, extra,
+  length(extra) - length(replace(extra, 'c', '')) AS c_counts
+FROM bids WHERE CAST(0.908 AS DECIMAL(4,3)) * price > 1000000 AND CAST(0.908 AS DECIMAL(4,3)) * price < 50000000`,
+		sums: "COUNT(*), SUM(CAST(price * 1000 AS BIGINT)), SUM(c_counts), SUM(length(bid_time_type))",
+		note: "the benchmark's own function count_char is CHAR_LENGTH(extra) − CHAR_LENGTH(REPLACE(extra, 'c', ''))",
+	},
+	{
+		name: "q21", what: "add the channel's id",
+		leat: `SELECT auction, bidder, price, channel, CASE WHEN LOWER(channel) = 'apple' THEN '0' WHEN LOWER(channel) = 'google' THEN '1'
+  WHEN LOWER(channel) = 'facebook' THEN '2' WHEN LOWER(channel) = 'baidu' THEN '3'
+  ELSE SUBSTRING_INDEX(REGEXP_SUBSTR(url, '(&|^)channel_id=[^&]*'), '=', -1) END AS channel_id
+FROM bids WHERE url REGEXP '(&|^)channel_id=[^&]*' OR LOWER(channel) IN ('apple', 'google', 'facebook', 'baidu')`,
+		duckdb: `SELECT auction, bidder, price, channel, CASE lower(channel) WHEN 'apple' THEN '0' WHEN 'google' THEN '1' WHEN 'facebook' THEN '2' WHEN 'baidu' THEN '3'
+  ELSE regexp_extract(url, '(&|^)channel_id=([^&]*)', 2) END AS channel_id
+FROM bids WHERE regexp_matches(url, '(&|^)channel_id=[^&]*') OR lower(channel) IN ('apple', 'google', 'facebook', 'baidu')`,
+		sums: "COUNT(*), SUM(price), SUM(CAST(channel_id AS BIGINT))",
+		note: "MySQL has no REGEXP_EXTRACT with a group: the match of REGEXP_SUBSTR is cut at its ="},
+	{
+		name: "q22", what: "the url's folders",
+		leat: `SELECT auction, bidder, price, channel, SUBSTRING_INDEX(SUBSTRING_INDEX(url, '/', 4), '/', -1) AS dir1,
+  SUBSTRING_INDEX(SUBSTRING_INDEX(url, '/', 5), '/', -1) AS dir2, SUBSTRING_INDEX(SUBSTRING_INDEX(url, '/', 6), '/', -1) AS dir3 FROM bids`,
+		duckdb: "SELECT auction, bidder, price, channel, split_part(url, '/', 4) AS dir1, split_part(url, '/', 5) AS dir2, split_part(url, '/', 6) AS dir3 FROM bids",
+		sums:   "COUNT(*), SUM(price), SUM(hash(dir1 || dir2 || dir3) % 1000)",
+		note:   "SPLIT_INDEX is two SUBSTRING_INDEX in MySQL's SQL",
+	},
+}
