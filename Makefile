@@ -116,13 +116,39 @@ peers-streaming: ## install the streaming programs that the benchmarks compare l
 	$(GO) run $(FLAGS) ./internal/services/install kafka versitygw python
 	-$(GO) run $(FLAGS) ./internal/services/install bento flink kafka-connect
 
+.PHONY: bench
+bench: bench-batch bench-tables bench-nexmark publish ## measure leat and its peers, and put the results into bench/results and the READMEs; about 20 minutes
+
 .PHONY: bench-ingest
 bench-ingest: build ## compare leat with DuckDB on the same file and cores, with nothing installed
-	$(GO) run $(FLAGS) ./bench/ingest -peers none $(BENCH)
+	$(GO) run $(FLAGS) ./bench/ingest -peers none -results '' $(BENCH)
+
+.PHONY: bench-batch
+bench-batch: build peers ## measure a file of JSON to partitioned Parquet, beside its peers
+	$(GO) run $(FLAGS) ./bench/ingest -table batch -peers duckdb-python,chdb,polars,datafusion,bento -budget 15s $(BENCH)
+
+.PHONY: bench-tables
+bench-tables: build ## measure narrow queries, dirty lines, thousands of partitions, ten times the rows, commits, memory
+	$(GO) run $(FLAGS) ./bench/ingest -table narrow -peers duckdb-python,chdb,polars,datafusion -budget 15s $(BENCH)
+	$(GO) run $(FLAGS) ./bench/ingest -table dirty -cores 1 -partitions 12 -peers none -runs 3 $(BENCH)
+	$(GO) run $(FLAGS) ./bench/ingest -table partitions -cores 1 -partitions 1,12,265,5000 -rows 1000000 -runs 3 -budget 20s $(BENCH)
+	$(GO) run $(FLAGS) ./bench/ingest -table linear -cores 1 -rows 1000000 -runs 3 $(BENCH)
+	$(GO) run $(FLAGS) ./bench/ingest -table commits -cores 1 -partitions 12 -rows 10000000 -runs 3 $(BENCH)
+	$(GO) run $(FLAGS) ./bench/ingest -table memory -runs 3 $(BENCH)
+
+.PHONY: bench-nexmark
+bench-nexmark: build ## measure Nexmark's queries without state
+	$(GO) run $(FLAGS) ./bench/nexmark -events 2000000
 
 .PHONY: bench-streaming
-bench-streaming: build peers-streaming ## measure Kafka to Parquet, locally and on S3, beside other streaming programs
+bench-streaming: build peers-streaming ## measure Kafka to Parquet beside other streaming programs, and latency; about 15 minutes
 	$(GO) run $(FLAGS) ./bench/streaming -table kafka,streaming $(BENCH)
+	$(GO) run $(FLAGS) ./bench/replay
+	$(GO) run $(FLAGS) ./bench/publish
+
+.PHONY: publish
+publish: ## put the tables of bench/results into README.md and bench/README.md
+	$(GO) run $(FLAGS) ./bench/publish
 
 .PHONY: reference
 reference: ## write docs/options.md from the specifications of the options

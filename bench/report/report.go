@@ -106,25 +106,7 @@ func (t *Table) Markdown(w io.Writer) error {
 	for _, p := range t.Text {
 		fmt.Fprintf(&b, "%s\n\n", p)
 	}
-	row := func(cells func(i int, c Column) string) {
-		for i, c := range t.Columns {
-			fmt.Fprintf(&b, "| %s ", strings.ReplaceAll(cells(i, c), "|", `\|`))
-		}
-		b.WriteString("|\n")
-	}
-	row(func(_ int, c Column) string { return c.Name })
-	row(func(i int, _ Column) string {
-		for _, r := range t.Rows {
-			if _, text := r[i].(string); text {
-				return "---"
-			}
-		}
-		return "--:"
-	})
-	for _, r := range t.Rows {
-		row(func(i int, c Column) string { return c.cell(r[i]) })
-	}
-	b.WriteString("\n")
+	t.grid(&b)
 	for _, n := range t.Notes {
 		fmt.Fprintf(&b, "- %s\n", n)
 	}
@@ -149,6 +131,29 @@ func (t *Table) Markdown(w io.Writer) error {
 	return err
 }
 
+// grid writes the rows, and an empty line.
+func (t *Table) grid(b *strings.Builder) {
+	row := func(cells func(i int, c Column) string) {
+		for i, c := range t.Columns {
+			fmt.Fprintf(b, "| %s ", strings.ReplaceAll(cells(i, c), "|", `\|`))
+		}
+		b.WriteString("|\n")
+	}
+	row(func(_ int, c Column) string { return c.Name })
+	row(func(i int, _ Column) string {
+		for _, r := range t.Rows {
+			if _, text := r[i].(string); text {
+				return "---"
+			}
+		}
+		return "--:"
+	})
+	for _, r := range t.Rows {
+		row(func(i int, c Column) string { return c.cell(r[i]) })
+	}
+	b.WriteString("\n")
+}
+
 // JSON writes the table for programs: rows as objects by column.
 func (t *Table) JSON(w io.Writer) error {
 	rows := make([]map[string]any, len(t.Rows))
@@ -163,7 +168,7 @@ func (t *Table) JSON(w io.Writer) error {
 	e.SetIndent("", " ")
 	return e.Encode(map[string]any{
 		"name": t.Name, "title": t.Title, "text": t.Text, "command": t.Command, "taken": t.Taken.UTC().Format(time.RFC3339),
-		"machine": t.Machine, "versions": t.Versions, "rows": rows, "left_out": t.LeftOut, "notes": t.Notes, "figures": t.Figures,
+		"machine": t.Machine, "versions": t.Versions, "columns": t.Columns, "rows": rows, "left_out": t.LeftOut, "notes": t.Notes, "figures": t.Figures,
 	})
 }
 

@@ -99,3 +99,38 @@ func TestTable_Write(t *testing.T) {
 type broken struct{}
 
 func (broken) WriteTo(io.Writer) (int64, error) { return 0, io.ErrUnexpectedEOF }
+
+func TestPublish(t *testing.T) {
+	dir := t.TempDir()
+	r := table(t)
+	r.Figures = []string{"speed.svg"}
+	if err := r.Write(filepath.Join(dir, "bench", "results")); err != nil {
+		t.Fatal(err)
+	}
+	document := filepath.Join(dir, "README.md")
+	const before, after = "# Title\n<!-- results: speed program, seconds -->\n", "<!-- end of results -->\nText.\n<!-- results: other -->\nkept\n<!-- end of results -->\n"
+	if err := os.WriteFile(document, []byte(before+"old\n"+after), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	want := before + "\n| program | seconds |\n| --- | --: |\n| leat | 1,234.57 |\n| a\\|b | – |\n\n- Left out: flink: not installed\n\n" +
+		"![Speed](bench/results/speed.svg)\n\n2026-07-01, Test CPU, 2 cores, 16 GiB, linux 6, go1.26; leat v1; DuckDB v1.5.5; `make bench-speed`; [all of it](bench/results/speed.md).\n\n" + after
+	for range 2 { // the second time changes nothing
+		names, err := report.Publish(document, filepath.Join(dir, "bench", "results"))
+		if err != nil || len(names) != 1 || names[0] != "speed" {
+			t.Fatalf("published %v, %v", names, err)
+		}
+		got, err := os.ReadFile(document)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(got) != want {
+			t.Fatalf("got\n%s\nwant\n%s", got, want)
+		}
+	}
+	if err := os.WriteFile(document, []byte("<!-- results: speed colour -->\n<!-- end of results -->"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := report.Publish(document, filepath.Join(dir, "bench", "results")); err == nil || !strings.Contains(err.Error(), "colour") {
+		t.Errorf("a column that there is not: %v", err)
+	}
+}
