@@ -255,7 +255,7 @@ func (e *DataLossError) Error() string {
 // stream and says how to go on.
 func NewDataLossError(loss DataLoss) error {
 	e := &sqlerror.Error{Code: sqlerror.CodeDataLoss, Kind: sqlerror.External, Err: &DataLossError{Loss: loss}}
-	return e.WithHint("to go on without these records, set on_data_loss = 'skip' in the source; the loss is then noted in leat.commits")
+	return e.WithHint("bring the records back and START the stream; or go on without them by CREATE OR REPLACE SOURCE with on_data_loss = 'skip', and the loss is noted in leat.commits")
 }
 
 // ErrFinished is what Poll returns at the end of a bounded source.

@@ -363,7 +363,7 @@ func (s *source) stuck(ctx context.Context, f *file, cause error) error {
 		return nil
 	case truncated || corrupt:
 		return sqlerror.Externalf(sqlerror.CodeDataLoss, "file %s: %w", f.id, cause).Final().About("source " + s.cfg.Name).
-			WithHint("replace or remove the file, or set on_data_loss = 'skip' in the source to go on behind it")
+			WithHint("put the whole file in its place and START the stream; or do without the rest of it, and remove it if you like, by CREATE OR REPLACE SOURCE with on_data_loss = 'skip', which is noted in leat.commits")
 	}
 	return sqlerror.Externalf(sqlerror.CodeExternal, "read file %s: %w", f.id, cause).About("source " + s.cfg.Name)
 }
