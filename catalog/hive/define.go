@@ -211,6 +211,12 @@ func (c *Committer) create(ctx context.Context, e *entry, d catalog.Definition) 
 			return nil, err
 		}
 		if slices.ContainsFunc(infos, func(i objectstore.Info) bool { return isData(strings.TrimPrefix(i.Key, c.name+"/")) }) {
+			// Perhaps another one has made the table since the log was looked for.
+			if made, err := c.lake.newestEntry(ctx, c.name); err != nil {
+				return nil, err
+			} else if made != nil {
+				return nil, conflictError(c.name, made.N)
+			}
 			return nil, sqlerror.Userf(sqlerror.CodeConflict, "%s holds files of which there is no log", c.lake.opts.Store.URI(c.name)).
 				WithHint("take them for rows of the table WITH (adopt = true), or choose another table name or path")
 		}

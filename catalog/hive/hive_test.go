@@ -492,6 +492,29 @@ func TestLake_DefineRefuses(t *testing.T) {
 
 // TestTable_NewerFilesAreLeftOut plans an old version of a table while a commit
 // is under way.
+// Whoever looked for the log before another one made the table, and for files
+// after it, took these for files without a log.
+func TestLake_DefineMeetsAnother(t *testing.T) {
+	dir := t.TempDir()
+	other, store := openLake(t, dir, nil)
+	made := false
+	l, _ := openLake(t, dir, func(c faultstore.Call) faultstore.Fault {
+		if c.Op == faultstore.List && c.Key == "t/" && !made {
+			made = true
+			target := define(t, other, definition("b"))
+			mustUpdate(t, target, epochChange("b", 1, stageFile(t, store, hive.FileName{Stream: "b", Generation: 1, Epoch: 1, N: 1})))
+			if err := target.Settle(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
+		return faultstore.Pass
+	})
+	define(t, l, definition("a"))
+	if !made {
+		t.Error("the folder was not looked at")
+	}
+}
+
 func TestTable_NewerFilesAreLeftOut(t *testing.T) {
 	dir := t.TempDir()
 	l, store := openLake(t, dir, nil)

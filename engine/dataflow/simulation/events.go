@@ -3,6 +3,7 @@ package simulation
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -107,6 +108,8 @@ func (w *world) judge() {
 			for _, d := range w.streams {
 				d.skip = true
 			}
+		case i.limited():
+			// The operator looks at the letters, and starts the stream again.
 		case sqlerror.IsRetryable(i.err) && i.stream == nil:
 			// Opening the lake is tried again by whoever starts the stream.
 		default:
@@ -127,7 +130,7 @@ func (w *world) rivals(i *instance) bool {
 
 // event lets one thing happen.
 func (w *world) event() {
-	switch w.s.IntN(18) {
+	switch w.s.IntN(20) {
 	case 0, 1, 2, 3, 4:
 		n := 1 + w.s.IntN(20)
 		w.s.Note("produce %d", n)
@@ -166,6 +169,8 @@ func (w *world) event() {
 		w.upset()
 	case 17:
 		w.foreign()
+	case 18, 19:
+		w.replay(w.any())
 	}
 }
 
@@ -385,6 +390,7 @@ func (w *world) flush(i *instance) {
 		return
 	}
 	topic, ends := w.ends()
+	begun := slices.Clone(i.replays)
 	w.s.Note("flush %s in %s", i.name, i.p.Name())
 	i.p.Go("flush", func() {
 		ctx, cancel := context.WithTimeout(i.p.Context(), 2*time.Minute)
@@ -396,6 +402,11 @@ func (w *world) flush(i *instance) {
 		w.s.Note("flush is done")
 		if err := w.reached(i.name, topic, ends); err != nil {
 			w.s.Fail(fmt.Errorf("FLUSH returns too early: %w", err))
+		}
+		for _, id := range begun {
+			if r := w.model.replays[id]; r.done < len(r.letters) {
+				w.s.Fail(fmt.Errorf("FLUSH returns too early: replay %s has read %d of %d letters", id, r.done, len(r.letters)))
+			}
 		}
 	})
 }
@@ -426,11 +437,13 @@ func (w *world) reached(stream string, t *topic, ends []int64) error {
 // time, and checks the tables.
 func (w *world) settle() error {
 	w.calm()
+	w.deadLimit = 0
 	for _, i := range w.running() {
 		i.p.Resume()
 	}
-	// Whoever still runs may go on for a while, zombies too.
-	w.sleep(w.s.Between(0, 2*time.Minute))
+	// Whoever still runs may go on for a while, zombies too, and replays that were
+	// asked for begin or are given up.
+	w.sleep(w.s.Between(replayPatience, replayPatience+2*time.Minute))
 	deadline := time.Now().Add(15 * time.Minute)
 	for _, d := range w.streams {
 		d.skip = true
@@ -444,6 +457,9 @@ func (w *world) settle() error {
 		// What the last epoch left pending is published by the commit that returned
 		// before the flush did.
 		if err := w.model.allPublished(d.name); err != nil {
+			return err
+		}
+		if err := w.model.allReplayed(d.name); err != nil {
 			return err
 		}
 	}

@@ -84,12 +84,13 @@ func (m *model) checkFolders() error {
 	if err != nil {
 		return err
 	}
-	letters, err := m.readLetters(m.listed(catalog.DeadLetterTable))
+	letters, marks, err := m.readLetters(m.listed(catalog.DeadLetterTable))
 	if err != nil {
 		return err
 	}
 	return errors.Join(
 		compare("rows in the folder", rows, m.rows),
 		compare("letters in the folder", letters, m.published),
+		compare("marks in the folder", marks, m.marked),
 	)
 }

@@ -82,6 +82,8 @@ type instance struct {
 	source     *source // as opened last
 	// moveTo is where START STREAM … FROM sends the stream.
 	moveTo connectors.Positions
+	// replays are those of which the user was told that they have begun.
+	replays []string
 
 	ctx      context.Context
 	shutDown context.CancelFunc
@@ -164,10 +166,11 @@ func (i *instance) main(ctx context.Context) error {
 			}
 			return named, nil
 		},
-		NewDecoder:        func() (connectors.Decoder, error) { return &decoder{version: i.version}, nil },
+		NewDecoder:        func() (connectors.Decoder, error) { return newDecoder(i.version) },
 		NewPipeline:       newPipeline,
 		CommitInterval:    func() time.Duration { return i.w.interval },
 		DiscoveryInterval: i.w.discovery,
+		DeadLetterLimit:   func() int64 { return i.w.deadLimit },
 	}
 	if i.moveTo != nil {
 		cfg.MoveTo = func(context.Context, connectors.Source) (connectors.Positions, error) {
@@ -196,6 +199,11 @@ func (i *instance) drop(ctx context.Context) error {
 type named struct {
 	connectors.StreamSink
 	i *instance
+}
+
+// ReadReplay implements connectors.Replayer.
+func (s *named) ReadReplay(ctx context.Context, r connectors.Replay, letters []connectors.DeadLetter) ([]connectors.DeadLetter, connectors.Replay, error) {
+	return s.StreamSink.(connectors.Replayer).ReadReplay(ctx, r, letters)
 }
 
 type senderKey struct{}

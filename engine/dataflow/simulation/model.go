@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/apache/arrow-go/v18/parquet"
 	"github.com/apache/arrow-go/v18/parquet/compress"
@@ -18,6 +19,7 @@ import (
 	"github.com/leatdb/leat/catalog"
 	"github.com/leatdb/leat/connectors"
 	"github.com/leatdb/leat/connectors/lake/protocol"
+	"github.com/leatdb/leat/connectors/lake/replayfile"
 )
 
 // The library's decoder for Zstandard is one for the whole program and must not
@@ -36,8 +38,12 @@ type model struct {
 	topics map[int]*topic // by number, all there ever were
 
 	streams   map[string]*state
-	rows      map[row]int    // landed, over all lives of all streams
-	published map[letter]int // dead letters in their table
+	rows      map[row]int        // landed, over all lives of all streams
+	published map[letter]int     // dead letters in their table
+	known     map[string]written // of these, by id
+	marked    map[mark]int       // marks in that table
+	taken     map[string]string  // letters, by id, and the replay that has taken each
+	replays   map[string]*replay // all that have begun
 	epochs    int
 
 	logs    map[string]*logEntry // newest entry of a Hive table's log
@@ -48,6 +54,7 @@ type model struct {
 type state struct {
 	record  *protocol.Record // what the table remembers
 	decided map[letter]int   // dead letters of epochs that are committed
+	marks   map[mark]int     // … and marks
 	// furthest is how far the stream was ever committed, by split.
 	furthest map[string]position
 	// generation is the newest of all lives.
@@ -69,19 +76,37 @@ type fileRef struct{ key, upload string }
 type row struct{ id, n int64 }
 
 type letter struct {
-	stream string
-	id     int64
+	stream  string
+	id      int64
+	attempt int
+}
+
+// mark says that a replay has taken a letter.
+type mark struct{ stream, letter, replay string }
+
+// written is a letter as it stands in its table.
+type written struct {
+	letter
+	by   string // its id
+	text string // the payload
+}
+
+// replay is what the model knows of one.
+type replay struct {
+	letters []written
+	done    int
 }
 
 func newModel(w *world) *model {
 	return &model{w: w, topics: map[int]*topic{}, streams: map[string]*state{}, rows: map[row]int{}, published: map[letter]int{},
+		known: map[string]written{}, marked: map[mark]int{}, taken: map[string]string{}, replays: map[string]*replay{},
 		logs: map[string]*logEntry{}, uploads: map[string]bool{}}
 }
 
 // of is the state of a stream.
 func (m *model) of(stream string) *state {
 	if m.streams[stream] == nil {
-		m.streams[stream] = &state{decided: map[letter]int{}, furthest: map[string]position{}}
+		m.streams[stream] = &state{decided: map[letter]int{}, marks: map[mark]int{}, furthest: map[string]position{}}
 	}
 	return m.streams[stream]
 }
@@ -154,7 +179,7 @@ func (m *model) committed(c change) error {
 		}
 		return m.noRows("a first start", rows)
 	case next.Generation == last.Generation+1:
-		if next.Epoch != last.Epoch || next.Counters != last.Counters || !reflect.DeepEqual(next.Positions, last.Positions) {
+		if next.Epoch != last.Epoch || next.Counters != last.Counters || !reflect.DeepEqual(next.Positions, last.Positions) || !slices.Equal(next.Replays, last.Replays) {
 			return fmt.Errorf("a start changes the state from %+v to %+v", last, next)
 		}
 		if next.Instance == last.Instance {
@@ -202,7 +227,7 @@ func (m *model) epoch(stream string, last, next *protocol.Record, rows map[row]i
 	if err := m.allPublished(stream); err != nil {
 		return fmt.Errorf("%s is committed too early: %w", where, err)
 	}
-	if by.moveTo != nil && maps.Equal(next.Positions[sourceName], by.moveTo) && next.Counters == last.Counters && len(rows) == 0 && next.Pending == nil {
+	if by.moveTo != nil && maps.Equal(next.Positions[sourceName], by.moveTo) && next.Counters == last.Counters && len(rows) == 0 && next.Pending == nil && slices.Equal(next.Replays, last.Replays) {
 		return nil
 	}
 	values, jumps, err := m.between(last.Positions[sourceName], next.Positions[sourceName], by.route)
@@ -216,9 +241,28 @@ func (m *model) epoch(stream string, last, next *protocol.Record, rows map[row]i
 			want[row{v.id, int64(k + 1)}]++
 		}
 		if isDead {
-			dead[letter{stream, v.id}]++
+			dead[letter{stream, v.id, 1}]++
 		}
 		v.count(&counters, by.version)
+	}
+	again, takes, err := m.replayed(stream, last, next)
+	if err != nil {
+		return fmt.Errorf("%s: %w", where, err)
+	}
+	for _, l := range again {
+		v, err := parse([]byte(l.text))
+		if err != nil {
+			return err
+		}
+		n, isDead := v.outcome(by.version)
+		for k := range n {
+			want[row{v.id, int64(k + 1)}]++
+		}
+		if isDead {
+			dead[letter{stream, v.id, l.attempt + 1}]++
+		}
+		v.become(&counters, by.version)
+		counters.RowsReplayed++
 	}
 	if err := compare("rows", rows, want); err != nil {
 		return fmt.Errorf("%s: %w", where, err)
@@ -234,7 +278,7 @@ func (m *model) epoch(stream string, last, next *protocol.Record, rows map[row]i
 		if next.Pending.Epoch != next.Epoch {
 			return fmt.Errorf("%s: output of epoch %d is pending", where, next.Pending.Epoch)
 		}
-		for _, f := range next.Pending.DeadLetters {
+		for _, f := range next.Pending.Files() {
 			key, err := keyOf(f.Path)
 			if err != nil {
 				return err
@@ -242,23 +286,106 @@ func (m *model) epoch(stream string, last, next *protocol.Record, rows map[row]i
 			pending = append(pending, fileRef{key, f.Upload})
 		}
 	}
-	letters, err := m.readLetters(pending)
+	letters, marks, err := m.readLetters(pending)
 	if err != nil {
 		return fmt.Errorf("%s: %w", where, err)
 	}
 	if err := compare("pending letters", letters, dead); err != nil {
 		return fmt.Errorf("%s: %w", where, err)
 	}
+	if m.w.cfg.Rules.Takes() {
+		if err := compare("pending marks", marks, takes); err != nil {
+			return fmt.Errorf("%s: %w", where, err)
+		}
+	}
 	merge(m.rows, rows)
 	merge(m.of(stream).decided, dead)
+	merge(m.of(stream).marks, marks)
+	return nil
+}
+
+// replayed checks what an epoch says of replays, and lists the letters that it
+// has read again and the marks that it owes.
+func (m *model) replayed(stream string, last, next *protocol.Record) (again []written, takes map[mark]int, err error) {
+	takes = map[mark]int{}
+	for _, r := range last.Replays {
+		if !r.Finished() && !slices.ContainsFunc(next.Replays, func(n connectors.Replay) bool { return n.ID == r.ID }) {
+			return nil, nil, fmt.Errorf("replay %s is given up at %d of %d letters", r.ID, r.Done, r.Letters)
+		}
+	}
+	for _, r := range next.Replays {
+		known := m.replays[r.ID]
+		if known == nil {
+			if known, err = m.begins(stream, next.ID, r); err != nil {
+				return nil, nil, err
+			}
+			for _, l := range known.letters {
+				takes[mark{stream, l.by, r.ID}]++
+			}
+			continue
+		}
+		if int(r.Done) < known.done || int(r.Done) > len(known.letters) {
+			return nil, nil, fmt.Errorf("replay %s goes from %d of %d letters to %d", r.ID, known.done, len(known.letters), r.Done)
+		}
+		again = append(again, known.letters[known.done:r.Done]...)
+		known.done = int(r.Done)
+	}
+	return again, takes, nil
+}
+
+// begins checks the letters that a replay has chosen.
+func (m *model) begins(stream, life string, r connectors.Replay) (*replay, error) {
+	key, err := keyOf(r.File)
+	if err != nil {
+		return nil, err
+	}
+	data := reader(m.w.bucket.objects[key].data)
+	var letters []connectors.DeadLetter
+	for at := int64(0); at < data.Size(); {
+		if letters, at, err = replayfile.Read(data, at, letters); err != nil {
+			return nil, fmt.Errorf("file of replay %s: %w", r.ID, err)
+		}
+	}
+	if r.Done != 0 || r.Offset != 0 || int(r.Letters) != len(letters) || len(letters) == 0 {
+		return nil, fmt.Errorf("replay %s begins as %+v with %d letters", r.ID, r, len(letters))
+	}
+	known := &replay{}
+	for _, d := range letters {
+		l, ok := m.known[d.ID]
+		switch {
+		case !ok || l.stream != stream || l.text != string(d.Raw) || l.attempt != d.Attempt || !strings.HasPrefix(d.ID, life+"-"):
+			return nil, fmt.Errorf("replay %s takes a letter %s that is not that of the table", r.ID, d.ID)
+		case m.taken[d.ID] != "":
+			return nil, fmt.Errorf("replay %s takes letter %s, and replay %s has taken it", r.ID, d.ID, m.taken[d.ID])
+		}
+		m.taken[d.ID] = r.ID
+		known.letters = append(known.letters, l)
+	}
+	m.replays[r.ID] = known
+	return known, nil
+}
+
+// allReplayed checks that no replay of a stream is under way.
+func (m *model) allReplayed(stream string) error {
+	for _, r := range m.of(stream).record.Replays {
+		if !r.Finished() {
+			return fmt.Errorf("%s has caught up, and replay %s is at %d of %d letters", stream, r.ID, r.Done, r.Letters)
+		}
+	}
 	return nil
 }
 
 // letters checks what was added to the table of dead letters.
 func (m *model) letters(files []fileRef) error {
-	added, err := m.readLetters(files)
+	added, marks, err := m.readLetters(files)
 	if err != nil {
 		return err
+	}
+	merge(m.marked, marks)
+	for one := range marks {
+		if m.marked[one] > m.of(one.stream).marks[one] {
+			return fmt.Errorf("mark %v is published for the %d. time", one, m.marked[one])
+		}
 	}
 	merge(m.published, added)
 	for one := range added {
@@ -274,7 +401,12 @@ func (m *model) letters(files []fileRef) error {
 func (m *model) allPublished(stream string) error {
 	published := maps.Clone(m.published)
 	maps.DeleteFunc(published, func(l letter, _ int) bool { return l.stream != stream })
-	return compare("dead letters", published, m.of(stream).decided)
+	marked := maps.Clone(m.marked)
+	maps.DeleteFunc(marked, func(one mark, _ int) bool { return one.stream != stream })
+	return errors.Join(
+		compare("dead letters", published, m.of(stream).decided),
+		compare("marks", marked, m.of(stream).marks),
+	)
 }
 
 // between lists the values that a stream has read that went from one position
@@ -381,6 +513,36 @@ func (m *model) added(before, after table.Metadata) ([]fileRef, error) {
 	return files, nil
 }
 
+// letterFiles lists the files of the table of dead letters.
+func (m *model) letterFiles() ([]fileRef, error) {
+	if m.w.hive {
+		return m.listed(catalog.DeadLetterTable), nil
+	}
+	meta := m.w.catalog.metadata(catalog.DeadLetterTable)
+	if meta == nil || meta.CurrentSnapshot() == nil {
+		return nil, nil
+	}
+	io := bucketIO{m.w.bucket}
+	manifests, err := meta.CurrentSnapshot().Manifests(io)
+	if err != nil {
+		return nil, err
+	}
+	var files []fileRef
+	for _, manifest := range manifests {
+		for entry, err := range manifest.Entries(io, true) {
+			if err != nil {
+				return nil, err
+			}
+			key, err := keyOf(entry.DataFile().FilePath())
+			if err != nil {
+				return nil, err
+			}
+			files = append(files, fileRef{key: key})
+		}
+	}
+	return files, nil
+}
+
 // readRows reads data files of the stream's table.
 func (m *model) readRows(files []fileRef) (map[row]int, error) {
 	rows := map[row]int{}
@@ -410,33 +572,32 @@ func (m *model) readRows(files []fileRef) (map[row]int, error) {
 	return rows, nil
 }
 
-// readLetters reads files of dead letters.
-func (m *model) readLetters(files []fileRef) (map[letter]int, error) {
-	letters := map[letter]int{}
+// readLetters reads files of dead letters and marks.
+func (m *model) readLetters(files []fileRef) (map[letter]int, map[mark]int, error) {
+	letters, marks := map[letter]int{}, map[mark]int{}
 	for _, name := range files {
 		err := m.read(name, func(group *file.RowGroupReader) error {
-			streams, err := texts(group, 0)
-			if err != nil {
-				return err
-			}
-			payloads, err := texts(group, 6)
-			if err != nil {
-				return err
-			}
-			for i, text := range payloads {
-				v, err := parse([]byte(text))
+			rows, err := lettersOf(group)
+			for _, r := range rows {
+				if r.replay != "" {
+					marks[mark{r.stream, r.id, r.replay}]++
+					continue
+				}
+				v, err := parse([]byte(r.raw))
 				if err != nil {
 					return err
 				}
-				letters[letter{streams[i], v.id}]++
+				l := letter{r.stream, v.id, r.attempt}
+				letters[l]++
+				m.known[r.id] = written{l, r.id, r.raw}
 			}
-			return nil
+			return err
 		})
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	return letters, nil
+	return letters, marks, nil
 }
 
 // read visits the row groups of a Parquet file, which must be whole.
@@ -485,6 +646,7 @@ func int64s(group *file.RowGroupReader, column int) ([]int64, error) {
 	return out, nil
 }
 
+// texts reads a column of texts; NULL is "".
 func texts(group *file.RowGroupReader, column int) ([]string, error) {
 	c, err := group.Column(column)
 	if err != nil {
@@ -494,19 +656,25 @@ func texts(group *file.RowGroupReader, column int) ([]string, error) {
 	if !ok {
 		return nil, fmt.Errorf("column %d is no text", column)
 	}
-	var out []string
+	out := make([]string, 0, group.NumRows())
 	values := make([]parquet.ByteArray, group.NumRows())
 	levels := make([]int16, len(values))
 	for len(out) < len(values) {
-		n, _, err := r.ReadBatch(int64(len(values)), values, levels, nil)
+		n, _, err := r.ReadBatch(int64(len(values)-len(out)), values, levels, nil)
 		if err != nil {
 			return nil, err
 		}
 		if n == 0 {
 			return nil, fmt.Errorf("column %d ends after %d values", column, len(out))
 		}
-		for _, v := range values[:n] {
-			out = append(out, string(v))
+		next := 0
+		for _, level := range levels[:n] {
+			if level == 0 {
+				out = append(out, "")
+				continue
+			}
+			out = append(out, string(values[next]))
+			next++
 		}
 	}
 	return out, nil

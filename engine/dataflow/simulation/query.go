@@ -3,14 +3,12 @@ package simulation
 import (
 	"bytes"
 	"fmt"
-	"strconv"
 	"time"
 
-	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/leatdb/leat/connectors"
+	_ "github.com/leatdb/leat/connectors/format/json" // what the source's records are
 	"github.com/leatdb/leat/engine/kernel"
 	"github.com/leatdb/leat/engine/operator"
 	"github.com/leatdb/leat/planner/logical"
@@ -20,14 +18,14 @@ import (
 // maxPollWait is how long a poll waits for records before it asks again.
 const maxPollWait = 5 * time.Second
 
-// The stream's query: WHERE wanted, and a row for each element of doc.
+// The source's columns, and the stream's query over them: WHERE wanted, and a row
+// for each element of doc. Every other version of the query reads the odd ones.
 var (
-	// decoded are the columns that the decoder makes.
-	decoded = types.Schema{
+	declared = types.Schema{
 		{Name: "id", Type: types.TypeInt64, NotNull: true},
 		{Name: "part", Type: types.TypeInt64, NotNull: true},
-		{Name: "doc", Type: types.TypeText},
-		{Name: "wanted", Type: types.TypeBool},
+		{Name: "wanted_even", Type: types.TypeBool}, {Name: "even", Type: types.TypeJSON},
+		{Name: "wanted_odd", Type: types.TypeBool}, {Name: "odd", Type: types.TypeJSON},
 	}
 	// landed are the columns of the table.
 	landed = types.Schema{
@@ -36,6 +34,24 @@ var (
 		{Name: "n", Type: types.TypeInt64},
 	}
 )
+
+// newDecoder makes the decoder of a lane, for what a version of the query reads.
+func newDecoder(version int) (connectors.Decoder, error) {
+	format, err := connectors.LookupFormat("json")
+	if err != nil {
+		return nil, err
+	}
+	parity := [...]string{"even", "odd"}[version%2]
+	return format.NewDecoder(connectors.DecoderConfig{
+		Schema: declared, Alloc: memory.DefaultAllocator, MaxRecordBytes: 1 << 20,
+		Fields: []connectors.Field{
+			{Column: declared[0], Path: []string{"id"}},
+			{Column: declared[1], Path: []string{"part"}},
+			{Column: types.Column{Name: "doc", Type: types.TypeText}, Path: []string{parity, "doc"}, Mode: connectors.FieldUnquote},
+			{Column: types.Column{Name: "wanted", Type: types.TypeBool}, Path: []string{"wanted_" + parity}},
+		},
+	})
+}
 
 // newPipeline makes the operators of a lane.
 func newPipeline() (*operator.Pipeline, error) {
@@ -57,22 +73,20 @@ func (v value) payload() []byte {
 	case tombstone, blank:
 		return nil
 	}
-	return fmt.Appendf(nil, "%d %d %d", v.id, v.kind, v.rows)
+	text := fmt.Appendf(nil, `{"id":%d,"kind":%d,"rows":%d`, v.id, v.kind, v.rows)
+	if v.kind == broken {
+		return append(text, `,"broken`...)
+	}
+	return fmt.Appendf(text, `,"part":%d,"wanted_even":%v,"wanted_odd":%v,"even":{"doc":"%s"},"odd":{"doc":"%s"}}`,
+		v.id%parts, v.wanted(0), v.wanted(1), v.doc(0), v.doc(1))
 }
 
 // parse reads a payload.
 func parse(text []byte) (v value, err error) {
-	fields := bytes.Fields(text)
-	if len(fields) != 3 {
-		return v, fmt.Errorf("%q is no value", text)
+	if _, err := fmt.Sscanf(string(text), `{"id":%d,"kind":%d,"rows":%d`, &v.id, &v.kind, &v.rows); err != nil {
+		return v, fmt.Errorf("%q is no value: %w", text, err)
 	}
-	var numbers [3]int64
-	for i, f := range fields {
-		if numbers[i], err = strconv.ParseInt(string(f), 10, 64); err != nil {
-			return v, err
-		}
-	}
-	return value{numbers[0], kind(numbers[1]), int(numbers[2])}, nil
+	return v, nil
 }
 
 // parts is how many partitions the table has.
@@ -94,20 +108,32 @@ func (v value) outcome(version int) (rows int, dead bool) {
 		}
 	case exploding:
 		return v.rows, false
-	case broken, failing:
+	case broken:
 		return 0, true
+	case failing:
+		if version%2 == 0 {
+			return 0, true
+		}
+		return 1, false
 	}
 	return 0, false
 }
 
-// count adds what the stream's counters have to say of a value.
+// count adds what the stream's counters have to say of a record.
 func (v value) count(c *connectors.Counters, version int) {
 	c.RecordsIn++
-	rows, dead := v.outcome(version)
-	switch {
-	case v.kind == tombstone || v.kind == blank:
+	if v.kind == tombstone || v.kind == blank {
 		c.RecordsEmpty++
 		return
+	}
+	v.become(c, version)
+}
+
+// become adds what becomes of a value, whether the source has it or a dead
+// letter.
+func (v value) become(c *connectors.Counters, version int) {
+	rows, dead := v.outcome(version)
+	switch {
 	case dead:
 		c.RowsDead++
 	case !v.wanted(version):
@@ -120,67 +146,15 @@ func (v value) count(c *connectors.Counters, version int) {
 	}
 }
 
-// decoder makes columns of payloads, a few at a time.
-type decoder struct {
-	version int
-	chunk   *connectors.Chunk
-	next    int
-	batch   arrow.RecordBatch
-}
-
-// Reset implements connectors.Decoder.
-func (d *decoder) Reset(c *connectors.Chunk) { d.chunk, d.next = c, 0 }
-
-// Next implements connectors.Decoder.
-func (d *decoder) Next(maxRows int) (*connectors.Decoded, error) {
-	d.Close()
-	if d.next == len(d.chunk.Records) {
-		return nil, nil
-	}
-	out := &connectors.Decoded{}
-	b := array.NewRecordBuilder(memory.DefaultAllocator, decoded.Arrow())
-	defer b.Release()
-	for ; d.next < len(d.chunk.Records) && len(out.Values)+len(out.Rejected) < maxRows; d.next++ {
-		r := &d.chunk.Records[d.next]
-		if r.Null || r.Start == r.End {
-			out.Empty++
-			continue
-		}
-		v, err := parse(d.chunk.Data[r.Start:r.End])
-		if err != nil {
-			return nil, err
-		}
-		where := connectors.Value{Start: r.Start, End: r.End, Record: int32(d.next)}
-		if v.kind == broken {
-			out.Rejected = append(out.Rejected, connectors.Rejection{Value: where, Class: connectors.ClassDecode, Message: "broken"})
-			continue
-		}
-		out.Values = append(out.Values, where)
-		b.Field(0).(*array.Int64Builder).Append(v.id)
-		b.Field(1).(*array.Int64Builder).Append(v.id % parts)
-		b.Field(2).(*array.StringBuilder).Append(v.doc())
-		b.Field(3).(*array.BooleanBuilder).Append(v.wanted(d.version))
-	}
-	d.batch = b.NewRecordBatch()
-	out.Batch = d.batch
-	return out, nil
-}
-
 // doc is the array that the query flattens.
-func (v value) doc() string {
+func (v value) doc(version int) string {
 	switch v.kind {
 	case failing:
-		return "[1"
+		if version%2 == 0 {
+			return "[1"
+		}
 	case exploding:
 		return "[" + string(bytes.TrimSuffix(bytes.Repeat([]byte("0,"), v.rows), []byte(","))) + "]"
 	}
 	return "[0]"
-}
-
-// Close implements connectors.Decoder.
-func (d *decoder) Close() {
-	if d.batch != nil {
-		d.batch.Release()
-		d.batch = nil
-	}
 }

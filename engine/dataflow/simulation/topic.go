@@ -23,7 +23,7 @@ const (
 	unwanted              // is filtered
 	disputed              // is filtered by every other version of the stream
 	broken                // cannot be decoded: a dead letter
-	failing               // fails when it is computed: a dead letter
+	failing               // fails when it is computed by every other version: a dead letter
 	tombstone             // has no payload
 	blank                 // has an empty payload
 	kinds

@@ -38,8 +38,11 @@ type Report struct {
 	Steps   int
 	Calls   int // to store, catalog and source
 	Commits int // of epochs
-	// Instances of the stream, and how many of them ended fenced.
-	Instances, Fenced int
+	// Instances of the stream, and how many of them ended fenced, or by the limit of
+	// dead letters.
+	Instances, Fenced, Limited int
+	// Replays that have begun, and the letters that they took.
+	Replays, Letters int
 	// Virtual is how long it took by the world's clock.
 	Virtual time.Duration
 }
@@ -63,6 +66,7 @@ type world struct {
 	bounded   bool // … and its stop option
 	interval  time.Duration
 	discovery time.Duration
+	deadLimit int64
 
 	values int64 // made so far
 	calls  int
@@ -83,6 +87,9 @@ func Run(cfg Config) Report {
 	w.bounded = s.Chance(0.15)
 	w.interval = s.Between(500*time.Millisecond, 10*time.Second)
 	w.discovery = s.Between(2*time.Second, 30*time.Second)
+	if s.Chance(0.1) {
+		w.deadLimit = int64(1 + s.IntN(10))
+	}
 	w.newTopic(1 + s.IntN(3))
 	w.streams = []*definition{{name: "s"}}
 	if s.Chance(0.3) {
@@ -94,11 +101,14 @@ func Run(cfg Config) Report {
 	})
 	r := Report{
 		Err: err, Trace: s.Trace(), Steps: s.Steps(), Calls: w.calls, Commits: w.model.epochs,
-		Instances: len(w.all), Virtual: time.Since(began),
+		Instances: len(w.all), Replays: len(w.model.replays), Letters: len(w.model.taken), Virtual: time.Since(began),
 	}
 	for _, i := range w.all {
-		if sqlerror.HasCode(i.err, sqlerror.CodeFenced) {
+		switch {
+		case sqlerror.HasCode(i.err, sqlerror.CodeFenced):
 			r.Fenced++
+		case i.limited():
+			r.Limited++
 		}
 	}
 	return r
@@ -177,11 +187,14 @@ func (w *world) check() error {
 	if files, err = plan(catalog.DeadLetterTable); err != nil {
 		return err
 	}
-	letters, err := w.model.readLetters(files)
+	letters, marks, err := w.model.readLetters(files)
 	if err != nil {
 		return err
 	}
 	if err := compare("dead letters of the table", letters, w.model.published); err != nil {
+		return err
+	}
+	if err := compare("marks of the table", marks, w.model.marked); err != nil {
 		return err
 	}
 	if w.hive {
