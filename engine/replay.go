@@ -182,8 +182,18 @@ func letterOf(batch arrow.RecordBatch, row int) connectors.DeadLetter {
 func (db *DB) deadLetters(ctx *gms.Context, columns types.Schema) (gms.RowIter, error) {
 	it := &deadLetterIter{db: db, columns: columns}
 	scope, _ := ctx.Value(scopeKey{}).(*stream)
+	home := ""
+	if scope != nil {
+		home = scope.sink
+		// A sink that is no table keeps them in the embedded lake.
+		if s := db.sink(home); s != nil {
+			if _, err := s.lake(ctx); errors.Is(err, errNoTables) {
+				home = sql.DefaultSink
+			}
+		}
+	}
 	for _, s := range db.allSinks() {
-		if scope != nil && !strings.EqualFold(scope.sink, s.name) {
+		if scope != nil && !strings.EqualFold(home, s.name) {
 			continue
 		}
 		lake, err := s.lake(ctx)
@@ -195,7 +205,7 @@ func (db *DB) deadLetters(ctx *gms.Context, columns types.Schema) (gms.RowIter, 
 			}
 		}
 		switch {
-		case sqlerror.HasCode(err, sqlerror.CodeUnknownObject):
+		case sqlerror.HasCode(err, sqlerror.CodeUnknownObject), errors.Is(err, errNoTables):
 		case scope != nil:
 			return nil, edgeError(ctx, err)
 		default:

@@ -323,3 +323,42 @@ func TestSink_Faults(t *testing.T) {
 	exec(t, db, "FLUSH STREAM s")
 	wantIDs(t, committed(t, c.ListenAddrs(), "out", n), n, -1)
 }
+
+// Dead letters of a stream into a topic are in the embedded lake, and are read
+// again from there: their records come into the topic once.
+func TestSink_Replay(t *testing.T) {
+	c := cluster(t, kfake.SeedTopics(1, "trips", "out"))
+	dir := filepath.Join(t.TempDir(), "data")
+	db := openDB(t, dir)
+	setUp(t, c, db, "")
+	send(t, c, "trips", `{"id":1}`, `{"id":0,"who":"a"}`, `{"id":0,"who":"b"}`, `{"id":2}`)
+	const stream = `STREAM s INTO k.out WITH (commit_interval = '20ms') AS SELECT id, who, 10 DIV %s AS part, _offset AS at FROM trips`
+	exec(t, db, "CREATE "+fmt.Sprintf(stream, "id"))
+	exec(t, db, "FLUSH STREAM s")
+	committed(t, c.ListenAddrs(), "out", 2)
+	exec(t, db, "CREATE OR REPLACE "+fmt.Sprintf(stream, "NULLIF(id, 0)"))
+	exec(t, db, "REPLAY DEAD_LETTERS FOR STREAM s WHERE raw LIKE '%b%'")
+	closeDB(t, db)
+	db = openDB(t, dir)
+	exec(t, db, "REPLAY DEAD_LETTERS FOR STREAM s")
+	exec(t, db, "FLUSH STREAM s")
+	var got []string
+	for _, r := range committed(t, c.ListenAddrs(), "out", 4) {
+		got = append(got, string(r.Value))
+	}
+	slices.Sort(got)
+	want := []string{
+		`{"id":0,"who":"a","part":null,"at":1}`, `{"id":0,"who":"b","part":null,"at":2}`,
+		`{"id":1,"who":null,"part":10,"at":0}`, `{"id":2,"who":null,"part":5,"at":3}`,
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("topic %q, want %q", got, want)
+	}
+	if got := rows(t, db, "SELECT COUNT(*), COUNT(replay) FROM leat.dead_letters"); !slices.Equal(got, []string{"2|2"}) {
+		t.Errorf("letters %q", got)
+	}
+	if got := rows(t, db, "SELECT rows_in, rows_landed, rows_dead, rows_replayed FROM leat.stream_metrics"); !slices.Equal(got, []string{"6|4|2|2"}) {
+		t.Errorf("metrics %q", got)
+	}
+	closeDB(t, db)
+}

@@ -43,6 +43,7 @@ type lane struct {
 	decoded *connectors.Decoded // of the batch at hand
 	// positions is position, made once.
 	positions func(dst []byte, value int32) []byte
+	polls     bool  // it is the lane that polls, where turns are kept
 	turn      *turn // of the chunk's split; nil where order means nothing
 	ticket    int64 // when it is the chunk's turn
 }
@@ -110,11 +111,14 @@ func (l *lane) ready(ctx context.Context) (context.Context, error) {
 			s.m.Wait()
 		case s.cfg.Scheduler.Now().Before(l.retryAt):
 			s.m.WaitUntil(l.retryAt)
-		case s.turns != nil && s.polling:
+		case s.turns != nil && s.polling && (l.index > 0 || !s.replaying()):
 			s.m.Wait()
 		default:
 			l.eof = false
-			s.polling = true
+			// Who reads letters again keeps nobody from polling.
+			if l.polls = l.index > 0 || !s.replaying(); l.polls {
+				s.polling = true
+			}
 			return s.pollCtx, nil
 		}
 	}
@@ -373,12 +377,12 @@ type turn struct {
 // time, and takes the number of its chunk before the next one does.
 func (l *lane) takeTicket(polled bool) {
 	s := l.s
-	if s.turns == nil {
+	if s.turns == nil || !l.polls {
 		return
 	}
 	s.m.Lock()
 	defer s.m.Unlock()
-	s.polling = false
+	s.polling, l.polls = false, false
 	s.m.Broadcast()
 	if !polled {
 		return

@@ -500,17 +500,26 @@ func (w *world) catchUp(d *definition, deadline time.Time) error {
 			w.sleep(time.Second)
 			continue
 		}
-		done := false
+		done, generation := false, int64(0)
 		i.p.Go("last flush", func() {
 			if err := i.stream.Flush(i.p.Context()); err != nil {
 				w.s.Note("the last flush: %v", err)
 				return
 			}
+			generation = i.stream.Status().Committed.Generation
 			done = true
 		})
 		w.p.Until(w.p.Context(), "last flush", time.Now().Add(time.Minute), func() bool { return done || i.ended })
-		if done {
+		switch record := w.model.of(d.name).record; {
+		case !done:
+		case generation == record.Generation:
 			return nil
+		default:
+			// It has nothing to commit and does not know that another one has come and
+			// gone, whose replay is not finished perhaps.
+			w.s.Note("shut down %s in %s, which is of generation %d", i.name, i.p.Name(), generation)
+			i.shutDown()
+			w.p.Until(w.p.Context(), "shutting down", time.Now().Add(time.Minute), func() bool { return i.ended || i.p.Dead() })
 		}
 	}
 }
