@@ -80,6 +80,7 @@ func TestScripts(t *testing.T) {
 					if err := script.Run(t.Context(), db, opts); err != nil {
 						t.Error(err)
 					}
+					checkCounters(t, db)
 					if err := db.Close(); err != nil {
 						t.Errorf("close: %v", err)
 					}
@@ -92,6 +93,21 @@ func TestScripts(t *testing.T) {
 			run("Wire", openWire, slt.Options{})
 			run("Killed", openProcess, slt.Options{KillBefore: killPoint(script, *seed)})
 		})
+	}
+}
+
+// checkCounters looks whether what the streams of a script have read is accounted
+// for.
+func checkCounters(t *testing.T, db sltDatabase) {
+	t.Helper()
+	r, err := db.Query(t.Context(), `SELECT stream, rows_in, rows_exploded, rows_landed, rows_filtered, rows_dead, rows_replayed FROM leat.stream_metrics
+		WHERE rows_in + rows_exploded <> rows_landed + rows_filtered + rows_dead OR rows_replayed > rows_in`, nil)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	for _, row := range r.Rows {
+		t.Errorf("counters do not reconcile: %q", row)
 	}
 }
 
