@@ -559,12 +559,12 @@ func TestRun_DeadLetterLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{records: []string{"bad", "a", "bad", "bad", "b", "bad", "bad", "bad", "c"}, bounded: true}
 		limit := int64(2)
-		run := func() (error, dataflow.Status) {
+		run := func() (dataflow.Status, error) {
 			s := w.stream(func(c *dataflow.Config) { c.DeadLetterLimit = func() int64 { return limit } })
 			err := s.Run(t.Context())
-			return err, s.Status()
+			return s.Status(), err
 		}
-		err, st := run()
+		st, err := run()
 		e := sqlerror.As(err)
 		if e == nil || !strings.Contains(e.Message, "dead_letter_limit 2") || !strings.Contains(e.Hint, "bad value") || !strings.Contains(e.Hint, "START STREAM s") {
 			t.Errorf("err=%v, want the limit and the first reason", err)
@@ -577,7 +577,7 @@ func TestRun_DeadLetterLimit(t *testing.T) {
 			t.Errorf("%d dead letters are committed, %d counted", n, w.state.Counters.RowsDead)
 		}
 		limit = 0
-		if err, _ := run(); err != nil {
+		if _, err := run(); err != nil {
 			t.Fatal(err)
 		}
 		w.check(t, "a", "b", "c")

@@ -24,7 +24,16 @@ type Decoder struct {
 	anything bool                // the payload had a document
 	name     []byte
 	text     []byte
+
+	chunk *connectors.Chunk
+	// around are the documents whose events the batch has, for HeaderOf.
+	around    []document
+	documents []byte
 }
+
+// document is a document without its events, at documents[from:to], and where
+// its events lie in the chunk.
+type document struct{ start, end, from, to int }
 
 // NewDecoder makes a decoder of log events. It fails for columns that log events
 // do not have.
@@ -70,6 +79,49 @@ func find(name string) (member, error) {
 func (d *Decoder) Reset(c *connectors.Chunk) {
 	d.data.Reset(c)
 	d.inside = false
+	d.chunk, d.around, d.documents = c, d.around[:0], d.documents[:0]
+}
+
+// HeaderOf implements connectors.HeaderKeeper: a log event comes alone with the
+// document around it, without its events; a whole document needs nothing.
+func (d *Decoder) HeaderOf(v connectors.Value) []byte {
+	for i := len(d.around) - 1; i >= 0; i-- {
+		if a := d.around[i]; int(v.Start) > a.start && int(v.End) < a.end {
+			return d.documents[a.from:a.to:a.to]
+		}
+	}
+	return d.chunk.Header
+}
+
+// keep notes the document at hand.
+func (d *Decoder) keep(start, end int) {
+	from := len(d.documents)
+	for m := memberOwner; m < memberLogEvents; m++ {
+		if d.values[m] == nil {
+			continue
+		}
+		sep := byte(',')
+		if len(d.documents) == from {
+			sep = '{'
+		}
+		d.documents = append(append(append(d.documents, sep, '"'), documentNames[m]...), `":`...)
+		d.documents = append(d.documents, d.values[m]...)
+	}
+	d.documents = append(d.documents, '}')
+	d.around = append(d.around, document{start, end, from, len(d.documents)})
+}
+
+// forget drops the documents of which no event is left.
+func (d *Decoder) forget() {
+	switch last := len(d.around) - 1; {
+	case !d.inside:
+		d.around, d.documents = d.around[:0], d.documents[:0]
+	case last > 0:
+		a := d.around[last]
+		n := copy(d.documents, d.documents[a.from:a.to])
+		d.documents = d.documents[:n]
+		d.around = append(d.around[:0], document{a.start, a.end, 0, n})
+	}
 }
 
 // Close frees the buffers.
@@ -81,6 +133,7 @@ func (d *Decoder) Next(maxRows int) (*connectors.Decoded, error) {
 		return nil, fmt.Errorf("decode log events: maxRows is %d", maxRows)
 	}
 	d.batch.Begin(maxRows)
+	d.forget()
 	for begin := d.position(); !d.batch.Full(maxRows) && d.position()-begin < columns.MaxBatchBytes; {
 		switch {
 		case d.inside:
@@ -133,6 +186,17 @@ func (d *Decoder) enter() {
 		return
 	}
 	clear(d.values[:])
+	if len(d.chunk.Header) > 0 {
+		header, err := mysqljson.Scan(d.chunk.Header, 0)
+		if err != nil || d.chunk.Header[0] != '{' {
+			reject(end, "the document around the log event cannot be read")
+			return
+		}
+		d.walk(d.chunk.Header[:header], 0, documentMember)
+		d.data.Pos = end
+		d.oneEvent(doc, start, end)
+		return
+	}
 	if doc[start] != '{' {
 		reject(end, "expected a document of CloudWatch Logs, found %s", mysqljson.KindOf(doc[start:]))
 		return
@@ -158,6 +222,7 @@ func (d *Decoder) enter() {
 		return
 	}
 	d.inside, d.end = true, end
+	d.keep(start, end)
 }
 
 // decodeEvent decodes the log event at hand and goes on to the next one.
@@ -171,6 +236,11 @@ func (d *Decoder) decodeEvent() {
 	} else {
 		d.inside = false
 	}
+	d.oneEvent(doc, start, end)
+}
+
+// oneEvent decodes the log event of a document between two places.
+func (d *Decoder) oneEvent(doc []byte, start, end int) {
 	value := d.data.Value(start, end)
 	if d.batch.TooLarge(value) {
 		return
@@ -229,6 +299,12 @@ func (d *Decoder) walk(doc []byte, i int, of func(name []byte) (member, bool)) {
 			i = skip(doc, i+1)
 		}
 	}
+}
+
+// documentNames are the members of a document as documentMember reads them.
+var documentNames = [memberCount]string{
+	memberOwner: "owner", memberLogGroup: "logGroup", memberLogStream: "logStream",
+	memberSubscriptionFilters: "subscriptionFilters", memberPolicyLevel: "policyLevel", memberMessageType: "messageType",
 }
 
 func documentMember(name []byte) (member, bool) {

@@ -170,6 +170,52 @@ func TestDecoder_Rejects(t *testing.T) {
 	}
 }
 
+// A dead letter of an event is decoded alone, with the document that was around
+// it.
+func TestDecoder_HeaderOf(t *testing.T) {
+	document := func(group string, events ...string) string {
+		return `{"messageType":"DATA_MESSAGE","owner":"1","logGroup":"` + group + `","logStream":"s","logEvents":[` + strings.Join(events, ",") + `],"policyLevel":"p"}`
+	}
+	good, bad := `{"id":"a","timestamp":1,"message":"7"}`, `{"id":"b","timestamp":2,"message":"x"}`
+	narrow := types.Schema{{Name: "message", Type: types.TypeInt64}, {Name: "log_group", Type: types.TypeText}, {Name: "policy_level", Type: types.TypeText}}
+	wide := types.Schema{{Name: "message", Type: types.TypeText}, narrow[1], narrow[2]}
+	for _, maxRows := range []int{1, 100} {
+		d, err := cloudwatchlogs.NewDecoder(connectors.DecoderConfig{Schema: narrow, Fields: fields(narrow), MaxRecordBytes: 1 << 20, Alloc: memory.DefaultAllocator})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := chunk(document("g", good, bad), document("h", bad)+document("i", bad, good)+"broken")
+		d.Reset(c)
+		var got []string
+		for {
+			out, err := d.Next(maxRows)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if out == nil {
+				break
+			}
+			for _, r := range out.Rejected {
+				header := d.HeaderOf(r.Value)
+				if header == nil {
+					got = append(got, "whole")
+					continue
+				}
+				again := chunk(string(c.Data[r.Value.Start:r.Value.End]))
+				again.Header = bytes.Clone(header)
+				got = append(got, decode(t, connectors.DecoderConfig{Schema: wide, Fields: fields(wide), MaxRecordBytes: 1 << 20}, again, 10).rows...)
+				if fails := decode(t, connectors.DecoderConfig{Schema: narrow, Fields: fields(narrow), MaxRecordBytes: 1 << 20}, again, 10).rejected; len(fails) != 1 || !strings.HasSuffix(fails[0], bad) {
+					t.Errorf("fails again as %q", fails)
+				}
+			}
+		}
+		d.Close()
+		if want := []string{"x|g|p", "x|h|p", "x|i|p", "whole"}; !slices.Equal(got, want) {
+			t.Errorf("%d rows at a time: read alone %q, want %q", maxRows, got, want)
+		}
+	}
+}
+
 func TestNewDecoder_UnknownColumn(t *testing.T) {
 	schema := types.Schema{{Name: "log_grop", Type: types.TypeText}}
 	_, err := cloudwatchlogs.NewDecoder(connectors.DecoderConfig{Schema: schema, Fields: fields(schema)})
