@@ -57,3 +57,59 @@ func TestBadInput_DiskFull(t *testing.T) {
 		t.Errorf("landed %q", got)
 	}
 }
+
+// The disk of the data directory is full: the catalog's files, the definitions
+// and the lake wait for room and lose nothing.
+func TestBadInput_DiskFull_DataDirectory(t *testing.T) {
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=16m"); err != nil {
+		t.Skipf("no file system can be mounted here: %v", err)
+	}
+	t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
+	db := open(t, filepath.Join(dir, "data"))
+	mustExec(t, db, `
+		CREATE SOURCE src (id INT NOT NULL) WITH (connector = 'push');
+		CREATE STREAM t WITH (commit_interval = '20ms') AS SELECT id FROM src`)
+	src, err := db.Source("src")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sent := 0
+	send := func() {
+		t.Helper()
+		for range 10 {
+			if err := src.Send(t.Context(), fmt.Appendf(nil, `{"id":%d}`, sent)); err != nil {
+				t.Fatal(err)
+			}
+			sent++
+		}
+	}
+	landed := func() {
+		t.Helper()
+		await(t, db, "t", func(st engine.StreamStatus) bool {
+			return st.State == "RUNNING" && st.Committed.Counters.RowsLanded == int64(sent)
+		})
+	}
+	send()
+	landed()
+	ballast := filepath.Join(dir, "ballast")
+	if err := os.WriteFile(ballast, make([]byte, 32<<20), 0o644); err == nil {
+		t.Fatal("the disk does not become full")
+	}
+	send()
+	st := await(t, db, "t", func(st engine.StreamStatus) bool { return st.State == "RETRYING" })
+	if !strings.Contains(fmt.Sprint(st.Reason), "disk is full") {
+		t.Errorf("because %v", st.Reason)
+	}
+	if err := db.Exec(t.Context(), "CREATE SOURCE another (id INT, text TEXT) WITH (connector = 'push', format = 'json')"); err != nil {
+		t.Logf("a definition: %v", err) // it may still fit into the file
+	}
+	if err := os.Remove(ballast); err != nil {
+		t.Fatal(err)
+	}
+	landed()
+	mustExec(t, db, "CREATE SOURCE third (id INT) WITH (connector = 'push')")
+	if got := query(t, db, `SELECT COUNT(*), COUNT(DISTINCT id) FROM lake.t`); got[0] != fmt.Sprintf("%d|%d", sent, sent) {
+		t.Errorf("landed %q", got)
+	}
+}

@@ -57,9 +57,17 @@ type uploads struct {
 	end    context.CancelFunc
 
 	m       sched.Monitor        // guards what follows
-	running int                  // goroutines
-	busy    int                  // … of them that are finishing a file
+	running int                  // goroutines, uploadsAtOnce at most
+	queue   []queued             // what waits for one of them
 	open    map[*outputFile]bool // not committed
+}
+
+// queued is a file that is to be finished in the store.
+type queued struct {
+	file   *outputFile
+	writer objectstore.Writer
+	size   int64         // bytes that the writer holds
+	held   *atomic.Int64 // … counted here
 }
 
 func newUploads(scheduler sched.Scheduler, store objectstore.Store, retrying func(error)) *uploads {
@@ -95,40 +103,46 @@ func (u *uploads) create(ctx context.Context, key, place string) (w objectstore.
 // finish makes the object exist in the background. held is lowered by what the
 // writer held in memory when it is done.
 func (u *uploads) finish(f *outputFile, w objectstore.Writer, held *atomic.Int64) {
-	size := w.Buffered()
-	held.Add(size)
+	q := queued{file: f, writer: w, size: w.Buffered(), held: held}
+	held.Add(q.size)
 	u.m.Lock()
+	defer u.m.Unlock()
 	u.open[f] = true
+	u.queue = append(u.queue, q)
+	if u.running == uploadsAtOnce {
+		return
+	}
 	u.running++
-	u.m.Unlock()
 	u.scheduler.Go("upload "+f.key, func() {
-		err := u.send(w)
 		u.m.Lock()
 		defer u.m.Unlock()
-		held.Add(-size)
-		f.done, f.err, f.stored = true, err, err == nil
-		if s, ok := w.(*stagedObject); ok && err == nil {
-			f.upload = &s.upload
+		for len(u.queue) > 0 {
+			next := u.queue[0]
+			u.queue[0] = queued{}
+			u.queue = u.queue[1:]
+			u.m.Unlock()
+			err := u.send(next.writer)
+			u.m.Lock()
+			u.sent(next, err)
 		}
 		u.running--
 		u.m.Broadcast()
 	})
 }
 
-// send finishes the object when it is its turn.
-func (u *uploads) send(w objectstore.Writer) error {
-	u.m.Lock()
-	for u.busy == uploadsAtOnce && u.ctx.Err() == nil {
-		u.m.Wait()
+// sent notes what became of a file. The caller holds the lock.
+func (u *uploads) sent(q queued, err error) {
+	q.held.Add(-q.size)
+	f := q.file
+	f.done, f.err, f.stored = true, err, err == nil
+	if s, ok := q.writer.(*stagedObject); ok && err == nil {
+		f.upload = &s.upload
 	}
-	u.busy++
-	u.m.Unlock()
-	defer func() {
-		u.m.Lock()
-		u.busy--
-		u.m.Broadcast()
-		u.m.Unlock()
-	}()
+	u.m.Broadcast()
+}
+
+// send finishes the object.
+func (u *uploads) send(w objectstore.Writer) error {
 	err := u.ctx.Err()
 	if err == nil {
 		_, err = w.Commit(u.ctx)
