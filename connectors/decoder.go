@@ -1,6 +1,8 @@
 package connectors
 
 import (
+	"io"
+
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
@@ -170,7 +172,29 @@ type Format struct {
 	// Layout is how the records lie in files; nil where each is a line, and no
 	// header comes before them.
 	Layout func(Options) (Layout, error)
+	// Blocks is how the records of the given fields lie in files that are read
+	// block by block; nil where they are read from their beginning. No fields mean
+	// all that there is.
+	Blocks func(Options, []Field) (Blocks, error)
 }
+
+// Blocks says where in a file the bytes are that hold the wanted fields of each
+// block of its records. It may be used by several goroutines.
+type Blocks interface {
+	// Open reads what says so, such as the footer of a Parquet file, from a file of
+	// size bytes. header is handed to the decoder with each chunk. Fails when the
+	// file is not of the format.
+	Open(file io.ReaderAt, size int64) (header []byte, blocks []Block, err error)
+}
+
+// Block is a part of a file's records.
+type Block struct {
+	Rows   int64
+	Ranges []Range // ascending, not overlapping, not empty
+}
+
+// Range is a part of a file, in bytes.
+type Range struct{ Offset, Length int64 }
 
 // Layout says how a format's records lie in a file, for sources that cut files
 // into chunks. It may be used by several goroutines.

@@ -178,6 +178,10 @@ type Chunk struct {
 	// with Records and a Header holds values of such a file one by one: dead
 	// letters that are read again.
 	Header []byte
+	// Block and Ranges are set where the format has Blocks: Data holds the bytes of
+	// Ranges, one after the other, and Base the number of the block's first record.
+	Block  int
+	Ranges []Range
 	// Hidden has one array per hidden column that the stream asked for
 	// (SourceConfig.Hidden, in that order), with one row per record, or one row
 	// in all where Records is empty.
@@ -221,6 +225,9 @@ type SourceConfig struct {
 	// records of their own (datagen).
 	Columns types.Schema
 	Hidden  []string
+	// Fields are what the stream decodes, for connectors that need not read the
+	// rest; nil where that is not known.
+	Fields []Field
 	Lanes   int // how many lanes will poll
 	// ChunkBytes is about how much a chunk should hold; PrefetchBytes bounds
 	// what the source may hold in memory beyond the chunks handed out.

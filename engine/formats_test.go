@@ -3,11 +3,17 @@ package engine_test
 import (
 	"bytes"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+	"github.com/apache/arrow-go/v18/parquet"
+	"github.com/apache/arrow-go/v18/parquet/pqarrow"
 	"github.com/hamba/avro/v2"
 	"github.com/hamba/avro/v2/ocf"
 	"github.com/twmb/franz-go/pkg/kfake"
@@ -116,4 +122,70 @@ func TestFormats_Protobuf(t *testing.T) {
 	equal(t, "dead letters", query(t, db, `SELECT error_class, HEX(raw) FROM leat.dead_letters`), "decode|000000006300")
 	const row = `7|1694451968000000|b|[{"sku":"a","n":2},{"sku":"b","n":0}]`
 	equal(t, "files", query(t, db, `SELECT * FROM f`), row, row)
+}
+
+// parquetFile writes ids in row groups of a thousand.
+func parquetFile(t *testing.T, from, to int) []byte {
+	t.Helper()
+	schema := arrow.NewSchema([]arrow.Field{{Name: "id", Type: arrow.PrimitiveTypes.Int64}, {Name: "note", Type: arrow.BinaryTypes.String}}, nil)
+	b := array.NewRecordBuilder(memory.DefaultAllocator, schema)
+	defer b.Release()
+	var out bytes.Buffer
+	w, err := pqarrow.NewFileWriter(schema, &out, parquet.NewWriterProperties(parquet.WithMaxRowGroupLength(1000)), pqarrow.DefaultWriterProps())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id := from; id < to; id++ {
+		b.Field(0).(*array.Int64Builder).Append(int64(id))
+		b.Field(1).(*array.StringBuilder).Append(fmt.Sprint("note ", id))
+	}
+	batch := b.NewRecordBatch()
+	defer batch.Release()
+	if err := w.Write(batch); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+// Parquet files in a folder that is tailed and in a bucket: each row once, also
+// over stops and starts, by its number in its file when it is a dead letter.
+func TestFormats_Parquet(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "in"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, filepath.Join(dir, "in", "a.parquet"), string(parquetFile(t, 0, 4500)))
+	endpoint := bucket(t, nil)
+	for i := range 3 {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, fmt.Sprintf("%s/lake/in/%d.parquet", endpoint, i), bytes.NewReader(parquetFile(t, i*2000, i*2000+2000)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil || resp.StatusCode != http.StatusOK {
+			t.Fatal(resp, err)
+		}
+		resp.Body.Close()
+	}
+	db := open(t, filepath.Join(dir, "data"))
+	mustExec(t, db, fmt.Sprintf(`CREATE SOURCE folder WITH (connector = 'files', path = '%s', format = 'parquet', mode = 'tail', discovery_interval = '10ms', tail_interval = '5ms');
+		CREATE STREAM f WITH (commit_interval = '20ms') AS SELECT id, CAST(10 / (id - 4321) AS DECIMAL(10,2)) AS x FROM folder;
+		CREATE SOURCE objects WITH (connector = 'files', path = 's3://lake/in/', endpoint = '%s', access_key_id = 'i', secret_access_key = 's', format = 'parquet');
+		CREATE STREAM o AS SELECT note, _file AS f FROM objects WHERE id >= 1000`, filepath.Join(dir, "in"), endpoint))
+	await(t, db, "o", func(st engine.StreamStatus) bool { return st.State == "FINISHED" })
+	equal(t, "objects", query(t, db, `SELECT f, COUNT(*), MIN(note) FROM o GROUP BY f ORDER BY f`), "0.parquet|1000|note 1000", "1.parquet|2000|note 2000", "2.parquet|2000|note 4000")
+	landed := func(n int64) func(engine.StreamStatus) bool {
+		return func(st engine.StreamStatus) bool { return st.Committed.Counters.RowsLanded == n }
+	}
+	await(t, db, "f", landed(4499))
+	mustExec(t, db, `STOP STREAM f`)
+	writeFile(t, filepath.Join(dir, "in", "b.parquet"), string(parquetFile(t, 5000, 7000)))
+	mustExec(t, db, `START STREAM f`)
+	await(t, db, "f", landed(6499))
+	equal(t, "rows", query(t, db, `SELECT COUNT(*), COUNT(DISTINCT id), SUM(id) FROM f`), fmt.Sprintf("6499|6499|%d", 4500*4499/2-4321+2000*11999/2))
+	equal(t, "dead letters", query(t, db, `SELECT CAST(raw AS CHAR), source_position FROM leat.dead_letters`), `{"id":4321}|a.parquet@4321`)
+	refused(t, db, `CREATE SOURCE k (id INT) WITH (connector = 'kafka', brokers = 'localhost:1', topic = 't', format = 'parquet')`, "bad_option", "is for files")
 }

@@ -246,7 +246,7 @@ func (db *DB) sample(ctx context.Context, s *source) (types.Schema, error) {
 func copyChunk(c *connectors.Chunk) *connectors.Chunk {
 	data := connectors.Grow(nil, len(c.Data))
 	copy(data, c.Data)
-	return &connectors.Chunk{Split: c.Split, Data: data, Records: slices.Clone(c.Records), Base: c.Base, Header: slices.Clone(c.Header)}
+	return &connectors.Chunk{Split: c.Split, Data: data, Records: slices.Clone(c.Records), Base: c.Base, Header: slices.Clone(c.Header), Block: c.Block, Ranges: c.Ranges}
 }
 
 // read hands what a source holds now to f, until f says false, everything that

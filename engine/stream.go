@@ -220,7 +220,7 @@ func (s *stream) startWith(p *planned, first connectors.StreamSink, move func(co
 		SkipDataLoss: p.source.connector.Spec.Find("on_data_loss") == nil || p.source.options.String("on_data_loss") == "skip",
 		OpenSource: func(ctx context.Context, retrying func(error)) (connectors.Source, error) {
 			cfg := db.sourceConfig(p.source)
-			cfg.Stream, cfg.Lanes, cfg.Hidden, cfg.Retrying = s.name, p.lanes(db), p.plan.Source.Hidden, retrying
+			cfg.Stream, cfg.Lanes, cfg.Hidden, cfg.Fields, cfg.Retrying = s.name, p.lanes(db), p.plan.Source.Hidden, p.plan.Source.Fields, retrying
 			return p.source.connector.Open(ctx, cfg)
 		},
 		OpenSink: func(ctx context.Context, retrying func(error)) (connectors.StreamSink, error) {

@@ -13,6 +13,7 @@ import (
 	_ "github.com/leatdb/leat/connectors/format/cloudwatchlogs"
 	_ "github.com/leatdb/leat/connectors/format/csv"
 	_ "github.com/leatdb/leat/connectors/format/json"
+	_ "github.com/leatdb/leat/connectors/format/parquet"
 	_ "github.com/leatdb/leat/connectors/format/protobuf"
 	_ "github.com/leatdb/leat/connectors/format/raw"
 	_ "github.com/leatdb/leat/connectors/format/regex"

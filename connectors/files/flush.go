@@ -74,7 +74,7 @@ func (s *source) endOf(ctx context.Context, e entry, from int64) (_ position, er
 		}
 	}
 	switch {
-	case kind != uncompressed || s.limits.document:
+	case kind != uncompressed || s.limits.whole():
 		return position{Done: true, Size: e.size}, nil
 	case s.once:
 		return position{Offset: e.size}, nil

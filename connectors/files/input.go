@@ -29,6 +29,11 @@ type input struct {
 	headed bool   // the header was read
 	header []byte // what precedes the records, as the format's layout says
 
+	// Of files that are read in blocks.
+	blocks []connectors.Block
+	block  int   // the next one
+	bytes  int64 // that were read
+
 	// Of compressed files.
 	raw   countingReader
 	dec   io.ReadCloser
@@ -41,7 +46,11 @@ type limits struct {
 	chunk, record int               // bytes
 	document      bool              // a file is one payload
 	layout        connectors.Layout // of the records; nil where they are lines
+	blocks        connectors.Blocks // nil where files are read from their beginning
 }
+
+// whole reports whether a file means nothing before all of it is there.
+func (l *limits) whole() bool { return l.document || l.blocks != nil }
 
 // records is the length of the whole records that data holds.
 func (l *limits) records(header, data []byte) int {
@@ -91,6 +100,12 @@ func openInput(ctx context.Context, st store, e entry, pos position, forced comp
 	}
 	if i.versioned && pos.Offset > 0 && pos.Check != checksum([]byte(i.seen.version())) {
 		return nil, false, nil
+	}
+	if l.blocks != nil {
+		if same, err = i.openBlocks(pos, l.blocks); err != nil || !same {
+			return nil, false, err
+		}
+		return i, true, nil
 	}
 	if err := file.ready(ctx, 0); err != nil {
 		return nil, false, err
@@ -302,6 +317,9 @@ func (in *input) consume(data []byte) {
 // the rest is skipped. final makes a last line without a line break count.
 func (in *input) next(ctx context.Context, c *connectors.Chunk, l limits, final bool) (ending, error) {
 	c.Data, c.Records = c.Data[:0], c.Records[:0]
+	if l.blocks != nil {
+		return in.nextBlock(ctx, c)
+	}
 	if in.dec != nil || in.err != nil {
 		// The end of a compressed stream is written, so what comes before is whole.
 		final = true
@@ -474,6 +492,8 @@ func (in *input) done() (position, error) {
 		pos.Version = checksum([]byte(in.seen.version()))
 	}
 	switch {
+	case in.blocks != nil:
+		return in.doneBlocks(pos), nil
 	case in.versioned && in.compression == uncompressed:
 		pos.Check = fmt.Sprintf("%08x", in.crc)
 		return pos, nil
@@ -499,6 +519,9 @@ func (in *input) done() (position, error) {
 
 // bytesRead is how many bytes of the file as it is stored were taken.
 func (in *input) bytesRead() int64 {
+	if in.blocks != nil {
+		return in.bytes
+	}
 	if in.compression == uncompressed {
 		return in.offset
 	}

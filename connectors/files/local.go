@@ -122,6 +122,14 @@ type localFile struct {
 
 func (f localFile) ready(context.Context, int64) error { return nil }
 
+func (f localFile) readExactly(p []byte, off int64) error {
+	n, err := f.ReadAt(p, off)
+	if n == len(p) {
+		return nil
+	}
+	return err
+}
+
 func (f localFile) stat() (entry, error) {
 	info, err := f.Stat()
 	if err != nil {

@@ -74,7 +74,11 @@ func (s *source) expect() {
 		return
 	}
 	for s.told = max(s.told, s.head); s.told < len(s.queue); s.told++ {
-		if f := s.queue[s.told]; f.state == queued && !s.store.expect(f.entry) {
+		f := s.queue[s.told]
+		if s.limits.blocks != nil && f.entry.size > rangeBytes {
+			continue // what it begins with is not what is read first
+		}
+		if f.state == queued && !s.store.expect(f.entry) {
 			return
 		}
 	}
@@ -107,7 +111,7 @@ func (s *source) read(ctx context.Context, f *file, c *connectors.Chunk) (ok boo
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	s.mu.Lock()
-	active, pos, final := f.state == reading, f.pos, s.once || f.final || s.limits.document || s.store.immutable()
+	active, pos, final := f.state == reading, f.pos, s.once || f.final || s.limits.whole() || s.store.immutable()
 	if !pos.Done && pos.Offset > 0 && (f.window != nil || f.version != "") {
 		pos.Check = f.check()
 	}
@@ -454,7 +458,7 @@ func (s *source) readAgain(f *file, is stamp, err error, now time.Time) bool {
 	// A document is read in one piece, when it has stopped changing. So is a
 	// compressed file, since it is read from its beginning again, unless it never
 	// stops.
-	if !stable && (s.limits.document || f.problem != nil && now.Sub(f.opened) < maxUnstable) {
+	if !stable && (s.limits.whole() || f.problem != nil && now.Sub(f.opened) < maxUnstable) {
 		return false
 	}
 	f.growths++

@@ -162,6 +162,35 @@ func (r *ranges) ReadAt(p []byte, off int64) (n int, err error) {
 	return n, nil
 }
 
+// readExactly reads no more than what is asked for, in several requests at a time.
+// Of an object of one range it takes what was fetched ahead.
+func (r *ranges) readExactly(p []byte, off int64) error {
+	if r.entry.size <= rangeBytes {
+		_, err := r.ReadAt(p, off)
+		return err
+	}
+	const most = 8
+	var group sync.WaitGroup
+	slots := make(chan struct{}, most)
+	errs := make([]error, (len(p)+rangeBytes-1)/rangeBytes)
+	for i := range errs {
+		part := p[i*rangeBytes : min(len(p), (i+1)*rangeBytes)]
+		slots <- struct{}{}
+		group.Go(func() {
+			defer func() { <-slots }()
+			n, err := r.reader.ReadAt(part, off+int64(i)*rangeBytes)
+			if n == len(part) {
+				err = nil
+			} else if errors.Is(err, io.EOF) {
+				err = io.ErrUnexpectedEOF
+			}
+			errs[i] = err
+		})
+	}
+	group.Wait()
+	return errors.Join(errs...)
+}
+
 func (r *ranges) stat() (entry, error) { return r.entry, nil }
 
 // Close ends the fetches.

@@ -172,7 +172,15 @@ func newSource(ctx context.Context, cfg connectors.SourceConfig) (_ *source, err
 		if err != nil {
 			return nil, err
 		}
-		if s.limits.layout != nil && s.limits.document {
+		if format.Blocks != nil {
+			if s.limits.blocks, err = format.Blocks(o, cfg.Fields); err != nil {
+				return nil, err
+			}
+			if c := o.String("compression"); c != "auto" && c != string(uncompressed) {
+				return nil, sqlerror.Userf(sqlerror.CodeBadOption, "compression = '%s' does not go with format = '%s', which compresses within its files", c, format.Name)
+			}
+		}
+		if (s.limits.layout != nil || s.limits.blocks != nil) && s.limits.document {
 			return nil, sqlerror.Userf(sqlerror.CodeBadOption, "framing = 'document' does not go with format = '%s', whose files say where records end", format.Name)
 		}
 	}
@@ -405,7 +413,7 @@ func (s *source) Assign(_ context.Context, positions connectors.Positions) error
 		f.total = max(0, e.size-max(pos.Size, pos.Offset))
 		s.bytesTotal += f.total
 		s.open++
-		if s.limits.document && !s.once && !s.store.immutable() {
+		if s.limits.whole() && !s.once && !s.store.immutable() {
 			f.state = waiting // until it is seen not to change
 			f.seen = stamp{size: -1}
 			s.waiting[f] = struct{}{}

@@ -35,6 +35,8 @@ type object interface {
 	io.ReaderAt
 	// ready waits until what follows off can be read without waiting.
 	ready(ctx context.Context, off int64) error
+	// readExactly fills p with what lies at off, wherever that is.
+	readExactly(p []byte, off int64) error
 	// stat describes the file as it is now.
 	stat() (entry, error)
 	Close() error
