@@ -160,6 +160,8 @@ type Format struct {
 	// Framing is what the format uses for files and for messages when the
 	// source does not say.
 	NewDecoder func(DecoderConfig) (Decoder, error)
+	// Documents says that a file is one payload, whatever the framing.
+	Documents bool
 	// Check verifies what the options say together when a source is defined, and
 	// gives the columns that they name by themselves (of a schema that they
 	// give); none where the input has to be sampled. It may be nil, and talks to

@@ -228,7 +228,7 @@ type SourceConfig struct {
 	// Fields are what the stream decodes, for connectors that need not read the
 	// rest; nil where that is not known.
 	Fields []Field
-	Lanes   int // how many lanes will poll
+	Lanes  int // how many lanes will poll
 	// ChunkBytes is about how much a chunk should hold; PrefetchBytes bounds
 	// what the source may hold in memory beyond the chunks handed out.
 	ChunkBytes    int

@@ -189,3 +189,38 @@ func TestFormats_Parquet(t *testing.T) {
 	equal(t, "dead letters", query(t, db, `SELECT CAST(raw AS CHAR), source_position FROM leat.dead_letters`), `{"id":4321}|a.parquet@4321`)
 	refused(t, db, `CREATE SOURCE k (id INT) WITH (connector = 'kafka', brokers = 'localhost:1', topic = 't', format = 'parquet')`, "bad_option", "is for files")
 }
+
+// A measurement file of 3GPP TS 32.435 becomes a row for each counter of each cell:
+// the lists of names and values are walked side by side.
+func TestFormats_XML(t *testing.T) {
+	dir := t.TempDir()
+	writeFile(t, filepath.Join(dir, "A20260301.1400+0200-1415+0200_RNC1.xml"), `<?xml version="1.0" encoding="UTF-8"?>
+<measCollecFile xmlns="http://www.3gpp.org/ftp/specs/archive/32_series/32.435#measCollec">
+  <fileHeader fileFormatVersion="32.435 V10.0" vendorName="Company NN"><measCollec beginTime="2026-03-01T14:00:00+02:00"/></fileHeader>
+  <measData>
+    <managedElement localDn="ManagedElement=RNC-Gbg-1" userLabel="RNC Telecomville"/>
+    <measInfo measInfoId="TCH">
+      <granPeriod duration="PT900S" endTime="2026-03-01T14:15:00+02:00"/>
+      <measTypes>attTCHSeizures succTCHSeizures</measTypes>
+      <measValue measObjLdn="UtranCell=Gbg-997"><measResults>234 345</measResults></measValue>
+      <measValue measObjLdn="UtranCell=Gbg-998"><measResults>890 NIL</measResults><suspect>true</suspect></measValue>
+    </measInfo>
+    <measInfo measInfoId="Empty"><measTypes>x</measTypes></measInfo>
+  </measData>
+</measCollecFile>`)
+	writeFile(t, filepath.Join(dir, "broken.xml"), "<measCollecFile><measData>")
+	db := open(t, filepath.Join(dir, "data"))
+	mustExec(t, db, fmt.Sprintf(`CREATE SOURCE pm (measInfoId TEXT, granPeriod JSON, measTypes TEXT, measValue JSON, parents JSON)
+		WITH (connector = 'files', path = '%s/*.xml', format = 'xml', record_path = 'measCollecFile/measData/measInfo', array_elements = 'measValue');
+		CREATE STREAM counters AS
+		SELECT pm.parents->>'$.measData.managedElement."@localDn"' AS element, v.cell, CAST(pm.granPeriod->>'$."@endTime"' AS DATETIME) AS at,
+		  SUBSTRING_INDEX(SUBSTRING_INDEX(pm.measTypes, ' ', r.n), ' ', -1) AS counter, NULLIF(r.value, 'NIL') AS value
+		FROM pm, UNNEST(pm.measValue) AS v(cell TEXT PATH '$."@measObjLdn"', results TEXT PATH '$.measResults'),
+		  UNNEST(CAST(CONCAT('["', REPLACE(v.results, ' ', '","'), '"]') AS JSON)) AS r(n FOR ORDINALITY, value TEXT PATH '$')`, dir))
+	await(t, db, "counters", func(st engine.StreamStatus) bool { return st.State == "FINISHED" })
+	equal(t, "counters", query(t, db, `SELECT element, cell, CAST(at AS CHAR), counter, value FROM counters ORDER BY cell, counter`),
+		"ManagedElement=RNC-Gbg-1|UtranCell=Gbg-997|2026-03-01 12:15:00|attTCHSeizures|234", "ManagedElement=RNC-Gbg-1|UtranCell=Gbg-997|2026-03-01 12:15:00|succTCHSeizures|345",
+		"ManagedElement=RNC-Gbg-1|UtranCell=Gbg-998|2026-03-01 12:15:00|attTCHSeizures|890", "ManagedElement=RNC-Gbg-1|UtranCell=Gbg-998|2026-03-01 12:15:00|succTCHSeizures|NULL")
+	equal(t, "dead letters", query(t, db, `SELECT error_class, source_position, error_message FROM leat.dead_letters`),
+		"decode|broken.xml@0+26|not XML: the document ends within element measData")
+}

@@ -17,6 +17,7 @@ import (
 	_ "github.com/leatdb/leat/connectors/format/protobuf"
 	_ "github.com/leatdb/leat/connectors/format/raw"
 	_ "github.com/leatdb/leat/connectors/format/regex"
+	_ "github.com/leatdb/leat/connectors/format/xml"
 	_ "github.com/leatdb/leat/connectors/kafka"
 	_ "github.com/leatdb/leat/connectors/kinesis"
 	_ "github.com/leatdb/leat/connectors/lake"

@@ -172,6 +172,9 @@ func newSource(ctx context.Context, cfg connectors.SourceConfig) (_ *source, err
 		if err != nil {
 			return nil, err
 		}
+		if format.Documents {
+			s.limits.document = true
+		}
 		if format.Blocks != nil {
 			if s.limits.blocks, err = format.Blocks(o, cfg.Fields); err != nil {
 				return nil, err

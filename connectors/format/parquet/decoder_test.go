@@ -55,7 +55,9 @@ func record(r *rand.Rand, rows int) (arrow.RecordBatch, []string) {
 	var texts []string
 	for range rows {
 		var members []string
-		add := func(i int, text string) { members = append(members, fmt.Sprintf("%q:%s", testSchema.Field(i).Name, text)) }
+		add := func(i int, text string) {
+			members = append(members, fmt.Sprintf("%q:%s", testSchema.Field(i).Name, text))
+		}
 		word := func() string {
 			return []string{"", "a", "night rider", "Zürich", "12", "2024-02-29", "a longer text with more than sixteen bytes"}[r.IntN(7)]
 		}
