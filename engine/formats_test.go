@@ -214,9 +214,9 @@ func TestFormats_XML(t *testing.T) {
 		WITH (connector = 'files', path = '%s/*.xml', format = 'xml', record_path = 'measCollecFile/measData/measInfo', array_elements = 'measValue');
 		CREATE STREAM counters AS
 		SELECT pm.parents->>'$.measData.managedElement."@localDn"' AS element, v.cell, CAST(pm.granPeriod->>'$."@endTime"' AS DATETIME) AS at,
-		  SUBSTRING_INDEX(SUBSTRING_INDEX(pm.measTypes, ' ', r.n), ' ', -1) AS counter, NULLIF(r.value, 'NIL') AS value
+		  r.counter, NULLIF(r.value, 'NIL') AS value
 		FROM pm, UNNEST(pm.measValue) AS v(cell TEXT PATH '$."@measObjLdn"', results TEXT PATH '$.measResults'),
-		  UNNEST(CAST(CONCAT('["', REPLACE(v.results, ' ', '","'), '"]') AS JSON)) AS r(n FOR ORDINALITY, value TEXT PATH '$')`, dir))
+		  UNNEST(SPLIT(pm.measTypes, ' '), SPLIT(v.results, ' ')) AS r(counter TEXT, value TEXT)`, dir))
 	await(t, db, "counters", func(st engine.StreamStatus) bool { return st.State == "FINISHED" })
 	equal(t, "counters", query(t, db, `SELECT element, cell, CAST(at AS CHAR), counter, value FROM counters ORDER BY cell, counter`),
 		"ManagedElement=RNC-Gbg-1|UtranCell=Gbg-997|2026-03-01 12:15:00|attTCHSeizures|234", "ManagedElement=RNC-Gbg-1|UtranCell=Gbg-997|2026-03-01 12:15:00|succTCHSeizures|345",

@@ -19,7 +19,7 @@ import (
 // that RewriteQuery and PrepareSelect leave.
 func Functions() []gms.Function {
 	var list []gms.Function
-	for _, name := range []string{"makedate", "maketime", "sec_to_time", "to_seconds", bitNot} {
+	for _, name := range []string{"makedate", "maketime", "sec_to_time", "to_seconds", "split", sql.ZipFunction, bitNot} {
 		f, ok := function.Lookup(name)
 		if !ok {
 			panic("planner: no function " + name)

@@ -1,6 +1,7 @@
 package sql
 
 import (
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -17,7 +18,8 @@ import (
 //     a path takes '$', the element itself: UNNEST(tags) AS t(tag VARCHAR(20))
 //     reads an array of strings; for objects with one member write
 //     PATH '$.tag'. A column may also be name FOR ORDINALITY; WITH ORDINALITY before AS
-//     adds one of the name ordinality.
+//     adds one of the name ordinality. UNNEST(a, b) AS t(x TYPE, y TYPE) walks over
+//     several arrays side by side, a column for each; a path is one within the element.
 //   - What that parser reads otherwise than MySQL is spelled apart: 1--1 and
 //     a//b, which it takes for comments; \% and \_ in strings, whose backslash
 //     it drops; names with $ or letters beyond ASCII, some words that are no
@@ -55,6 +57,9 @@ type rewriter struct {
 // WITH ROLLUP.
 const RollupMark = "leat_rollup"
 
+// ZipFunction is the function that makes one array of several.
+const ZipFunction = "leat_zip"
+
 // rewriteFrame is what is known of an open bracket, or of the text itself.
 type rewriteFrame struct {
 	selects bool // SELECT has been seen, so that FROM begins its tables
@@ -63,6 +68,7 @@ type rewriteFrame struct {
 	table bool
 	// flatten is the UNNEST or FLATTEN that the bracket belongs to.
 	flatten *Token
+	arrays  int // that it has
 }
 
 func (r *rewriter) run() error {
@@ -108,10 +114,10 @@ func (r *rewriter) token(t Token) error {
 				r.frames = r.frames[:len(r.frames)-1]
 			}
 			if frame.flatten != nil {
-				return r.close(t, *frame.flatten)
+				return r.close(t, *frame.flatten, frame.arrays)
 			}
 		case ",":
-			if frame.flatten != nil {
+			if frame.flatten != nil && !strings.EqualFold(frame.flatten.Text, "UNNEST") {
 				return sqlerror.Userf(sqlerror.CodeSyntax, "%s takes one argument, found a second", strings.ToUpper(frame.flatten.Text)).At(t.Pos)
 			}
 			frame.table = frame.inFrom
@@ -207,8 +213,15 @@ func (r *rewriter) flatten(t Token) error {
 	if r.before.IsWord("LATERAL") {
 		from = r.before.Offset // JSON_TABLE is always lateral
 	}
+	arrays, err := r.countArguments()
+	if err != nil {
+		return err
+	}
 	r.copy(from)
 	r.insert("JSON_TABLE", t.Offset)
+	if arrays > 1 && strings.EqualFold(t.Text, "UNNEST") {
+		r.insert("("+ZipFunction, t.Offset)
+	}
 	r.copied = t.End()
 	if _, err := r.lex.Next(); err != nil { // the bracket
 		return err
@@ -217,7 +230,33 @@ func (r *rewriter) flatten(t Token) error {
 	if arg, err := args.Next(); err == nil && arg.IsOperator(")") {
 		return sqlerror.Userf(sqlerror.CodeSyntax, "expected the array to flatten, found )").At(arg.Pos)
 	}
-	return r.open(false, &t)
+	if err := r.open(false, &t); err != nil {
+		return err
+	}
+	r.frames[len(r.frames)-1].arrays = arrays
+	return nil
+}
+
+// countArguments counts the arguments in the bracket that comes next.
+func (r *rewriter) countArguments() (int, error) {
+	lex := r.lex
+	for depth, count := 0, 1; ; {
+		t, err := lex.Next()
+		switch {
+		case err != nil:
+			return 0, err
+		case t.Kind == EOF:
+			return count, nil // whoever reads on says what is missing
+		case t.IsOperator("("):
+			depth++
+		case t.IsOperator(")"):
+			if depth--; depth == 0 {
+				return count, nil
+			}
+		case t.IsOperator(",") && depth == 1:
+			count++
+		}
+	}
 }
 
 // flattenColumn is one column of an UNNEST.
@@ -228,12 +267,13 @@ type flattenColumn struct {
 	typ        types.Type
 	exists     bool
 	path       string // as a literal, or empty
+	given      string // what it is a literal of
 	defaults   string // ON EMPTY and ON ERROR
 }
 
 // close ends the JSON_TABLE at the bracket that closes the UNNEST's: it reads
 // the alias and the columns that follow.
-func (r *rewriter) close(t, call Token) error {
+func (r *rewriter) close(t, call Token, arrays int) error {
 	what := strings.ToUpper(call.Text)
 	r.copy(t.Offset)
 	p := parser{lex: r.lex, tok: t}
@@ -268,7 +308,36 @@ func (r *rewriter) close(t, call Token) error {
 	if p.tok.IsWord("WITH") && p.ahead().IsWord("ORDINALITY") {
 		return p.unexpected("the next table or clause").WithHint("WITH ORDINALITY stands before AS")
 	}
-	r.writeColumns(columns, t, alias)
+	values := 0
+	for _, c := range columns {
+		if !c.ordinality {
+			values++
+		}
+	}
+	if arrays > 1 {
+		if values != arrays {
+			return sqlerror.Userf(sqlerror.CodeSyntax, "%s of %d arrays has %d columns beside ordinality", what, arrays, values).At(alias.Pos).
+				WithHint("each array has one column, in their order: UNNEST(a, b) AS %s(x TYPE, y TYPE)", alias.Text)
+		}
+		at := 0
+		for i := range columns {
+			c := &columns[i]
+			if c.ordinality {
+				continue
+			}
+			path := "$"
+			if c.path != "" {
+				path = c.given
+			}
+			if !strings.HasPrefix(path, "$") {
+				return sqlerror.Userf(sqlerror.CodeSyntax, "column %s: a path begins with $", QuoteName(c.name.Name)).At(c.name.Pos)
+			}
+			c.path = QuoteString("$[" + strconv.Itoa(at) + "]" + path[1:])
+			at++
+		}
+		r.insert(")", t.Offset)
+	}
+	r.writeColumns(columns, values, t, alias)
 	r.copied = p.last.End()
 	// The token after the columns is still to be handled.
 	r.lex = p.lex
@@ -335,7 +404,8 @@ func (p *parser) flattenColumn(c *flattenColumn) error {
 		if p.tok.Kind != String {
 			return p.unexpected("a path such as '$." + c.name.Name + "' after PATH")
 		}
-		c.path = QuoteString(p.tok.Value())
+		c.given = p.tok.Value()
+		c.path = QuoteString(c.given)
 		if err := p.advance(); err != nil {
 			return err
 		}
@@ -380,14 +450,8 @@ func (p *parser) flattenColumn(c *flattenColumn) error {
 }
 
 // writeColumns writes the end of a JSON_TABLE after its first argument.
-func (r *rewriter) writeColumns(columns []flattenColumn, t, alias Token) {
+func (r *rewriter) writeColumns(columns []flattenColumn, values int, t, alias Token) {
 	r.insert(", '$[*]' COLUMNS(", t.Offset)
-	values := 0
-	for _, c := range columns {
-		if !c.ordinality {
-			values++
-		}
-	}
 	for i, c := range columns {
 		var b strings.Builder
 		if i > 0 {

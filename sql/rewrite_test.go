@@ -110,6 +110,9 @@ func TestRewriteQuery_MySQLReading(t *testing.T) {
 	f(`SELECT a LIKE "a\_b\\%\n" FROM t`, `SELECT a LIKE "a\\_b\\%\n" FROM t`, `select a like 'a\\_b\\%\n' from t`)
 	f("SELECT shared, plan, substr(a, 1) FROM t", "SELECT `shared`, `plan`, substr(a, 1) FROM t", "select `shared`, `plan`, substr(a, 1) from t")
 	f("SELECT a + INTERVAL '1:30' HOUR_MINUTE FROM t", "SELECT a + INTERVAL '1:30' `HOUR_MINUTE` FROM t", "select a + interval '1:30' HOUR_MINUTE from t")
+	f("SELECT * FROM t, UNNEST(t.a, SPLIT(b, ',')) WITH ORDINALITY AS u(x INT, y TEXT PATH '$.k')",
+		"SELECT * FROM t, JSON_TABLE(leat_zip(t.a, SPLIT(b, ',')), '$[*]' COLUMNS(ordinality FOR ORDINALITY, x INT PATH '$[0]', y TEXT PATH '$[1].k')) AS u",
+		"select * from t, json_table(leat_zip(t.a, SPLIT(b, ',')), '$[*]' columns(`ordinality` FOR ORDINALITY, x INT path '$[0]', y TEXT path '$[1].k')) as u")
 	f("SELECT a$b, t.naïve FROM größe", "SELECT `a$b`, t.`naïve` FROM `größe`", "select `a$b`, t.`naïve` from `größe`")
 }
 
@@ -126,7 +129,7 @@ func TestRewriteQuery_Errors(t *testing.T) {
 	f("SELECT * FROM a, Session(t, ts)", "line 1, column 18: SESSION: windows are not available yet in continuous queries")
 	f("SELECT UNNEST(a) FROM t", "line 1, column 8: UNNEST is a table, found where a value belongs (write FROM source, UNNEST(column) AS t(name TYPE, …) and select t.name)")
 	f("SELECT * FROM UNNEST() AS t(a INT)", "line 1, column 22: expected the array to flatten, found )")
-	f("SELECT * FROM UNNEST(a, b) AS t(a INT)", "line 1, column 23: UNNEST takes one argument, found a second")
+	f("SELECT * FROM UNNEST(a, b) AS t(a INT)", "line 1, column 31: UNNEST of 2 arrays has 1 columns beside ordinality (each array has one column, in their order: UNNEST(a, b) AS t(x TYPE, y TYPE))")
 	f("SELECT * FROM UNNEST(a)", "line 1, column 24: expected AS and a name for the table of UNNEST, found the end of the statement (write UNNEST(column) AS t(name TYPE, …))")
 	f("SELECT * FROM UNNEST(a) WHERE x", "line 1, column 25: expected AS and a name for the table of UNNEST, found WHERE (write UNNEST(column) AS t(name TYPE, …))")
 	f("SELECT * FROM UNNEST(a) AS t WHERE x", "line 1, column 30: expected ( and the columns of UNNEST, found WHERE (their types have to be said: UNNEST(…) AS t(name TYPE, …))")

@@ -569,3 +569,83 @@ func compareJSONParts(kind mysqljson.Kind, a, b []byte) int {
 	}
 	return len(p) - len(q)
 }
+
+// FuncSplit is SPLIT(text, separator): a JSON array of the texts between the
+// separators, none of an empty text.
+var FuncSplit = textFunc(func(_ *frame, args []Vector) func([]byte, int) []byte {
+	x, separators := textsOf(args[0]), textsOf(args[1])
+	return func(dst []byte, i int) []byte {
+		s, separator := x.at(i), separators.at(i)
+		dst = append(dst, '[')
+		for more := len(s) > 0; more; {
+			var part []byte
+			if len(separator) == 0 {
+				part, more = s, false
+			} else {
+				part, s, more = bytes.Cut(s, separator)
+			}
+			dst = mysqljson.AppendQuoted(dst, part)
+			if more {
+				dst = append(dst, ", "...)
+			}
+		}
+		return append(dst, ']')
+	}
+})
+
+// FuncZip makes of several JSON arrays one whose elements are arrays of an element
+// of each, null where an array is shorter. What is no array counts as an empty one.
+func FuncZip(ctx *Context, rows int, args []Vector, out types.Type) (Vector, error) {
+	f := frame{ctx: ctx, rows: rows, out: out}
+	docs, valid := make([]texts, len(args)), make([]valids, len(args))
+	for k, a := range args {
+		if !a.isNull() {
+			docs[k], valid[k] = textsOf(a), validsOf(a)
+		}
+	}
+	to := newTextOut(&f)
+	normal, parts := make([][]byte, len(args)), make([][][]byte, len(args))
+	for i := range f.live {
+		to.start(i)
+		longest := 0
+		var err error
+		for k, a := range args {
+			parts[k] = parts[k][:0]
+			if err != nil || a.isNull() || !valid[k].at(i) {
+				continue
+			}
+			if normal[k], err = appendJSON(normal[k][:0], docs[k].at(i)); err != nil || mysqljson.KindOf(normal[k]) != mysqljson.Array {
+				continue
+			}
+			err = eachPart(normal[k], func(_, value []byte) bool {
+				parts[k] = append(parts[k], value)
+				return true
+			})
+			longest = max(longest, len(parts[k]))
+		}
+		if err != nil {
+			f.fail(i, err)
+			continue
+		}
+		to.buf = append(to.buf, '[')
+		for n := range longest {
+			if n > 0 {
+				to.buf = append(to.buf, ", "...)
+			}
+			to.buf = append(to.buf, '[')
+			for k := range args {
+				if k > 0 {
+					to.buf = append(to.buf, ", "...)
+				}
+				if n < len(parts[k]) {
+					to.buf = append(to.buf, parts[k][n]...)
+				} else {
+					to.buf = append(to.buf, "null"...)
+				}
+			}
+			to.buf = append(to.buf, ']')
+		}
+		to.buf = append(to.buf, ']')
+	}
+	return f.finish(to.finish())
+}

@@ -128,6 +128,24 @@ func init() {
 			Bind: document(types.TypeText, 1), Kernel: kernel.FuncJSONValue,
 		},
 		&Function{
+			Name: "split", Doc: "A JSON array of the texts between separators.", MinArgs: 2, MaxArgs: 2,
+			Bind: func(args []Arg) (Binding, error) {
+				return Binding{Args: []types.Type{textType(args[0]), textType(args[1])}, Result: types.TypeJSON, Nullable: true}, nil
+			},
+			Kernel: kernel.FuncSplit,
+		},
+		&Function{
+			Name: "leat_zip", Doc: "A JSON array of arrays that have an element of each argument: what UNNEST of several arrays walks over.", MinArgs: 1, MaxArgs: 64,
+			Bind: func(args []Arg) (Binding, error) {
+				b := Binding{Result: types.TypeJSON}
+				for range args {
+					b.Args = append(b.Args, types.TypeJSON)
+				}
+				return b, nil
+			},
+			Kernel: kernel.FuncZip,
+		},
+		&Function{
 			Name: "json_array", Doc: "A JSON array of the arguments.", MinArgs: 0, MaxArgs: -1,
 			Bind: asGiven(types.TypeJSON), Kernel: byArrayType(kernel.FuncJSONArray),
 			Build: func(args []kernel.Expr, out types.Type) (kernel.Expr, error) {
