@@ -89,6 +89,9 @@ type Version struct {
 type Change struct {
 	// Files are added. None makes an empty snapshot.
 	Files []NewFile
+	// Objects outside of the table exist once the commit is settled. Only tables of
+	// plain folders can have them.
+	Objects []NewObject
 	// Summary goes into the snapshot's summary.
 	Summary map[string]string
 	// Set and Remove are properties. The commit is refused when one of them has
@@ -111,6 +114,13 @@ type NewFile struct {
 	Columns []ColumnStats
 	// Upload is set where the file is staged and the commit lets it exist.
 	Upload *objectstore.Upload
+}
+
+// NewObject is an object that was staged outside of a table.
+type NewObject struct {
+	Root    string // URI that the upload's key is relative to
+	Upload  objectstore.Upload
+	Records int64
 }
 
 // ColumnStats describe a column of a data file. Bounds are in Iceberg's
@@ -161,6 +171,9 @@ type Definition struct {
 	Format string
 	// Options of the files that readers have to know.
 	Options map[string]string
+	// PathTemplate is the form of the folders of plain files, as hive.Template has
+	// it; empty for name=value/….
+	PathTemplate string
 	// Stream is the one that wants to write.
 	Stream string
 	// Writers says who writes to a table that exists, from its properties; nil

@@ -132,6 +132,8 @@ type StreamSpec struct {
 	MemoryBytes int64
 	// Retrying as in SourceConfig.
 	Retrying func(error)
+	// Location is the zone in which folders are named after times; nil is UTC.
+	Location *time.Location
 	Now      func() time.Time
 	Logger   Logger
 }
@@ -294,6 +296,15 @@ var ErrBeginAgain = errors.New("the stream has to begin again from its last comm
 // which is fit for use otherwise. What it cannot find out it leaves out.
 type Adviser interface {
 	Advise(ctx context.Context) []string
+}
+
+// RecordKeeper is a LaneWriter that can keep the records themselves.
+type RecordKeeper interface {
+	// KeepsRecords reports whether the stream wants it.
+	KeepsRecords() bool
+	// KeepRecords takes the records of a chunk of a source, before they are decoded,
+	// for the same epoch as what becomes of them. The chunk is lent.
+	KeepRecords(ctx context.Context, source string, chunk *Chunk) error
 }
 
 // Partitioned is a LaneWriter that tells how many partitions have rows in files

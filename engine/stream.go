@@ -195,7 +195,7 @@ func (db *DB) streamSpec(s *stream, p *planned, retrying func(error)) connectors
 	return connectors.StreamSpec{
 		Stream: s.name, Table: s.table, Schema: p.plan.Output, Selected: p.plan.Selected, Partition: p.plan.Partition, Exprs: p.plan.Exprs,
 		Options: p.options, Lanes: p.lanes(db), Adopt: p.options.Bool("adopt"),
-		MemoryBytes: db.cfg.StreamMemory, Retrying: retrying, Now: db.scheduler.Now, Logger: db.cfg.Logger,
+		MemoryBytes: db.cfg.StreamMemory, Retrying: retrying, Location: p.location, Now: db.scheduler.Now, Logger: db.cfg.Logger,
 	}
 }
 

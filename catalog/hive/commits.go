@@ -170,7 +170,7 @@ func (v *tableVersion) completionTimes(ctx context.Context, history []*entry) (m
 	var unknown []*entry
 	for _, e := range history {
 		switch {
-		case len(e.Files) == 0 && !e.many:
+		case len(e.Files) == 0 && len(e.Objects) == 0 && !e.many:
 			times[e.N] = time.UnixMilli(e.At).UTC()
 		case e.N <= through:
 			times[e.N] = time.UnixMilli(at).UTC()
@@ -181,7 +181,7 @@ func (v *tableVersion) completionTimes(ctx context.Context, history []*entry) (m
 	// Of several that know it, the earliest counts.
 	for _, later := range history {
 		for _, e := range history {
-			if e.N <= later.Completed && (len(e.Files) > 0 || e.many) && later.CompletedAt > 0 {
+			if e.N <= later.Completed && (len(e.Files) > 0 || len(e.Objects) > 0 || e.many) && later.CompletedAt > 0 {
 				t := time.UnixMilli(later.CompletedAt).UTC()
 				if old, ok := times[e.N]; !ok || t.Before(old) {
 					times[e.N] = t
@@ -206,8 +206,9 @@ func (v *tableVersion) completionTimes(ctx context.Context, history []*entry) (m
 				last = modified.UTC()
 			}
 		}
-		// Whether partitions are registered only those know who did so.
-		if all && len(e.Register) == 0 {
+		// Whether partitions are registered, and objects elsewhere exist, only those
+		// know who saw to it.
+		if all && len(e.Register) == 0 && len(e.Objects) == 0 {
 			times[e.N] = last
 		}
 	}

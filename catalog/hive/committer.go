@@ -124,8 +124,14 @@ func (c *Committer) build(e *entry, change *catalog.Change) (*entry, error) {
 		}
 		next.Files = append(next.Files, decided{Upload: *f.Upload, Rows: f.Rows})
 	}
+	for _, o := range change.Objects {
+		next.Objects = append(next.Objects, outsideObject{Upload: o.Upload, Root: o.Root, Records: o.Records})
+	}
 	if c.lake.opts.Registry != nil {
-		next.Register = c.unregistered(next)
+		var err error
+		if next.Register, err = c.unregistered(next); err != nil {
+			return nil, err
+		}
 	}
 	for key, value := range change.Set {
 		next.State[key] = value

@@ -21,6 +21,43 @@ type layout struct {
 	Format string `json:"format"`
 	// Options of the files that readers have to know.
 	Options map[string]string `json:"options,omitempty"`
+	// PathTemplate is that of the files' folders; empty for name=value/….
+	PathTemplate string `json:"path_template,omitempty"`
+}
+
+// folders take partition values from paths.
+type folders struct {
+	columns  []string
+	template *Template // nil for name=value/…
+}
+
+func (l layout) folders() (folders, error) {
+	f := folders{columns: l.Partition}
+	if l.PathTemplate == "" {
+		return f, nil
+	}
+	var err error
+	if f.template, err = ParseTemplate(l.PathTemplate, l.Partition, DataFiles); err != nil {
+		return f, fmt.Errorf("path_template %q: %w", l.PathTemplate, err)
+	}
+	return f, nil
+}
+
+// values are the texts of the partition columns in a file's folder below the
+// table's, nil where they are not there.
+func (f folders) values(folder string) []string {
+	if f.template != nil {
+		return f.template.Values(folder)
+	}
+	return partitionTexts(f.columns, folder)
+}
+
+// partitionFolder is the part of a file's folder that belongs to its partition.
+func (f folders) partitionFolder(folder string) string {
+	if f.template != nil {
+		return f.template.PartitionFolder(folder)
+	}
+	return folder
 }
 
 type column struct {
@@ -116,6 +153,9 @@ func (l *Lake) Define(ctx context.Context, d catalog.Definition) (*catalog.Targe
 	if err := checkDefinition(d); err != nil {
 		return nil, err
 	}
+	if err := l.checkTemplate(d); err != nil {
+		return nil, err
+	}
 	c := &Committer{lake: l, name: d.Name, stream: d.Stream, state: l.shared(d.Name)}
 	if err := l.checkRegistry(ctx, d); err != nil {
 		return nil, err
@@ -133,6 +173,29 @@ func (l *Lake) Define(ctx context.Context, d catalog.Definition) (*catalog.Targe
 			return nil, err
 		}
 	}
+}
+
+// checkTemplate refuses a form of folders that does not fit the table.
+func (l *Lake) checkTemplate(d catalog.Definition) error {
+	if d.PathTemplate == "" {
+		return nil
+	}
+	var names []string
+	for _, f := range d.Partition {
+		names = append(names, d.Schema[f.Column].Name)
+	}
+	t, err := ParseTemplate(d.PathTemplate, names, DataFiles)
+	if err != nil {
+		if e := sqlerror.As(err); e != nil {
+			e.About("path_template")
+		}
+		return err
+	}
+	if l.opts.Registry != nil && !t.Settled() {
+		return badTemplate("its partitions would lie in several folders, and the catalog knows one for each").About("path_template").
+			WithHint("put !{timestamp:…} and !{random} behind the last !{partition:…}")
+	}
+	return nil
 }
 
 func checkDefinition(d catalog.Definition) error {
@@ -233,7 +296,7 @@ func (c *Committer) create(ctx context.Context, e *entry, d catalog.Definition) 
 	if next.N == 1 {
 		next.Previous = ""
 	}
-	next.Table = layout{Format: d.Format, Options: maps.Clone(d.Options)}
+	next.Table = layout{Format: d.Format, Options: maps.Clone(d.Options), PathTemplate: d.PathTemplate}
 	for i, col := range d.Schema {
 		next.Table.Columns = append(next.Table.Columns, column{ID: i + 1, Name: col.Name, Type: col.Type.String(), NotNull: col.NotNull})
 	}
@@ -254,6 +317,10 @@ func (c *Committer) evolve(e *entry, d catalog.Definition) (*entry, error) {
 		return nil, sqlerror.Userf(sqlerror.CodeConflict, "the files of table %s are %s, those of the stream %s",
 			d.Name, formatText(e.Table.Format, e.Table.Options), formatText(d.Format, d.Options)).
 			WithHint("give the stream the table's format, or write INTO another table")
+	}
+	if e.Table.PathTemplate != d.PathTemplate {
+		return nil, sqlerror.Userf(sqlerror.CodeConflict, "the folders of table %s are %q, those of the stream %q", d.Name, e.Table.PathTemplate, d.PathTemplate).
+			WithHint("give the stream the table's path_template, or write INTO another table")
 	}
 	mayEvolve := writers.Started || len(writers.Others) == 0
 	table := e.Table

@@ -48,6 +48,8 @@ type entry struct {
 	Summary map[string]string `json:"summary,omitempty"`
 	// Files are decided by this entry.
 	Files []decided `json:"files,omitempty"`
+	// Objects outside of the table are decided, too.
+	Objects []outsideObject `json:"objects,omitempty"`
 	// Register are the partitions of these files that the registry was not known
 	// to have when the entry was written: the commit is completed when it has.
 	Register []partition `json:"register,omitempty"`
@@ -59,6 +61,13 @@ type entry struct {
 type decided struct {
 	objectstore.Upload
 	Rows int64 `json:"rows"`
+}
+
+// outsideObject is an object below another root than the table's.
+type outsideObject struct {
+	objectstore.Upload
+	Root    string `json:"root"` // URI
+	Records int64  `json:"records"`
 }
 
 // partition is one that has to be registered.
@@ -104,6 +113,11 @@ func decodeEntry(n int64, text []byte) (*entry, error) {
 	for _, f := range e.Files {
 		if objectstore.CheckKey(f.Key) != nil || f.ID == "" {
 			return nil, corruptEntry(n, fmt.Errorf("file %q", f.Key))
+		}
+	}
+	for _, o := range e.Objects {
+		if objectstore.CheckKey(o.Key) != nil || o.ID == "" || o.Root == "" {
+			return nil, corruptEntry(n, fmt.Errorf("object %q", o.Key))
 		}
 	}
 	return &e, nil

@@ -223,6 +223,7 @@ func partitionTexts(columns []string, folders string) []string {
 type PathCheck struct {
 	columns []int
 	names   []string
+	beside  []int // what stands beside the values in their folders, in bytes
 	// most is how many bytes all folders of a key may take.
 	most int
 	// widest bounds what the columns that are no strings take.
@@ -236,15 +237,22 @@ const maxFileName = 200
 const maxKey = 1024
 
 // NewPathCheck checks rows of a schema for a table whose folder has a key of
-// folderBytes bytes.
-func NewPathCheck(schema types.Schema, columns []int, folderBytes int) *PathCheck {
+// folderBytes bytes. template is nil for folders name=value.
+func NewPathCheck(schema types.Schema, columns []int, folderBytes int, template *Template) *PathCheck {
 	c := &PathCheck{most: maxKey - folderBytes - maxFileName}
-	for _, i := range columns {
+	if template != nil {
+		c.most -= template.longest
+	}
+	for n, i := range columns {
+		beside := escapedLen(schema[i].Name) + 1
+		if template != nil {
+			beside = template.beside[n]
+		}
 		if schema[i].Type.Kind != types.String {
-			c.widest += escapedLen(schema[i].Name) + 2 + widestText(schema[i].Type)
+			c.widest += beside + 1 + widestText(schema[i].Type)
 			continue
 		}
-		c.columns, c.names = append(c.columns, i), append(c.names, Escape(schema[i].Name))
+		c.columns, c.names, c.beside = append(c.columns, i), append(c.names, Escape(schema[i].Name)), append(c.beside, beside)
 	}
 	return c
 }
@@ -285,19 +293,19 @@ func (c *PathCheck) row(columns []arrow.Array, row int) error {
 	total := c.widest
 	for i, column := range c.columns {
 		text := textAt(columns[column], row)
-		size := len(c.names[i]) + 1 + len(text)
+		size := c.beside[i] + len(text)
 		if !utf8.ValidString(text) {
 			return sqlerror.Userf(sqlerror.CodeOutOfRange, "the value of partition %s is no UTF-8 text", c.names[i])
 		}
 		// Only what is long needs a closer look.
 		if size+2*len(text) > maxComponent {
-			if size = len(c.names[i]) + 1 + escapedLen(text); size > maxComponent {
+			if size = c.beside[i] + escapedLen(text); size > maxComponent {
 				return sqlerror.Userf(sqlerror.CodeOutOfRange, "the folder of partition %s would have a name of %d bytes, %d is the most", c.names[i], size, maxComponent)
 			}
 			total += size + 1
 			continue
 		}
-		total += max(size+2*len(text), len(c.names[i])+1+len(DefaultPartition)) + 1
+		total += max(size+2*len(text), c.beside[i]+len(DefaultPartition)) + 1
 	}
 	if total > c.most {
 		return sqlerror.Userf(sqlerror.CodeOutOfRange, "the folders of the partition would have %d bytes together, %d is the most here", total, c.most)

@@ -112,7 +112,7 @@ func TestPathCheck(t *testing.T) {
 			c.Release()
 		}
 	}()
-	check := hive.NewPathCheck(schema, []int{1, 2}, 1024-200-400)
+	check := hive.NewPathCheck(schema, []int{1, 2}, 1024-200-400, nil)
 	for _, sel := range [][]int32{nil, {0, 2, 8}} {
 		rejected := map[int32]error{}
 		check.Check(columns, len(rows), sel, func(row int32, err error) { rejected[row] = err })

@@ -86,9 +86,13 @@ func (c *Committer) registerTable(ctx context.Context, e *entry) error {
 // partitions are those of the files that are in the table's folder.
 func (l *Lake) partitions(ctx context.Context, table string, e *entry) ([]partition, error) {
 	var list []partition
+	places, err := e.Table.folders()
+	if err != nil {
+		return nil, err
+	}
 	seen := map[string]bool{}
-	err := l.list(ctx, table, func(rel string, _ objectstore.Info) {
-		if p, ok := e.Table.partitionOf(rel); ok && !seen[p.key()] {
+	err = l.list(ctx, table, func(rel string, _ objectstore.Info) {
+		if p, ok := places.partitionOf(rel); ok && !seen[p.key()] {
 			seen[p.key()] = true
 			list = append(list, p)
 		}
@@ -98,36 +102,40 @@ func (l *Lake) partitions(ctx context.Context, table string, e *entry) ([]partit
 
 // partitionOf is the partition of a file, by its key below the table's folder;
 // ok is false where the file lies in none.
-func (l layout) partitionOf(rel string) (p partition, ok bool) {
-	folders, _ := cutLast(rel)
-	values := partitionTexts(l.Partition, folders)
-	if len(l.Partition) == 0 || values == nil {
+func (f folders) partitionOf(rel string) (p partition, ok bool) {
+	folder, _ := cutLast(rel)
+	values := f.values(folder)
+	if len(f.columns) == 0 || values == nil {
 		return p, false
 	}
-	return partition{Values: values, Folder: folders}, true
+	return partition{Values: values, Folder: f.partitionFolder(folder)}, true
 }
 
 func (p partition) key() string { return strings.Join(p.Values, "\x00") }
 
 // unregistered are the partitions of an entry's files that the registry is not
 // known to have.
-func (c *Committer) unregistered(e *entry) []partition {
+func (c *Committer) unregistered(e *entry) ([]partition, error) {
 	if len(e.Table.Partition) == 0 {
-		return nil
+		return nil, nil
+	}
+	places, err := e.Table.folders()
+	if err != nil {
+		return nil, err
 	}
 	var list []partition
 	seen := map[string]bool{}
 	c.state.m.Lock()
 	defer c.state.m.Unlock()
 	for _, f := range e.Files {
-		p, ok := e.Table.partitionOf(strings.TrimPrefix(f.Key, c.name+"/"))
+		p, ok := places.partitionOf(strings.TrimPrefix(f.Key, c.name+"/"))
 		if !ok || seen[p.key()] || c.state.registered[p.key()] {
 			continue
 		}
 		seen[p.key()] = true
 		list = append(list, p)
 	}
-	return list
+	return list, nil
 }
 
 // register makes the partitions of an entry known; newest is the log's last one,

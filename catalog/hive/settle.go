@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/leatdb/leat/catalog"
@@ -98,18 +99,43 @@ func (c *Committer) settle(ctx context.Context, e *entry) ([]lostFiles, error) {
 	return lost, nil
 }
 
+// unsettledFile is a file, or an object elsewhere, that may not exist yet.
+type unsettledFile struct {
+	decided
+	store objectstore.Stager
+	name  string // the key, or the URI of what is elsewhere
+}
+
+// unsettled lists what of an entry this process has not seen to exist.
+func (c *Committer) unsettled(e *entry) ([]unsettledFile, error) {
+	s, todo := c.state, []unsettledFile(nil)
+	for _, f := range e.Files {
+		todo = append(todo, unsettledFile{f, c.lake.opts.Store, f.Key})
+	}
+	for _, o := range e.Objects {
+		at, err := c.lake.opts.Store.At(o.Root)
+		if err != nil {
+			return nil, err
+		}
+		store, ok := at.(objectstore.Stager)
+		if !ok {
+			return nil, &sqlerror.Error{Code: sqlerror.CodeInternal, Message: "the store of " + o.Root + " cannot complete uploads"}
+		}
+		todo = append(todo, unsettledFile{decided{o.Upload, o.Records}, store, store.URI(o.Key)})
+	}
+	s.m.Lock()
+	defer s.m.Unlock()
+	return slices.DeleteFunc(todo, func(f unsettledFile) bool { return s.settled[f.name] }), nil
+}
+
 // complete makes the files of an entry exist, several at a time, and returns
 // those that are lost.
 func (c *Committer) complete(ctx context.Context, e *entry) ([]decided, error) {
 	s := c.state
-	s.m.Lock()
-	var todo []decided
-	for _, f := range e.Files {
-		if !s.settled[f.Key] {
-			todo = append(todo, f)
-		}
+	todo, err := c.unsettled(e)
+	if err != nil {
+		return nil, err
 	}
-	s.m.Unlock()
 	var (
 		m       = c.lake.opts.Scheduler.NewMonitor()
 		running int
@@ -124,15 +150,15 @@ func (c *Committer) complete(ctx context.Context, e *entry) ([]decided, error) {
 			f := todo[next]
 			next++
 			m.Unlock()
-			_, err := c.lake.opts.Store.Complete(ctx, f.Upload)
+			_, err := f.store.Complete(ctx, f.Upload)
 			m.Lock()
 			switch {
 			case err == nil:
 				s.m.Lock()
-				s.settled[f.Key] = true
+				s.settled[f.name] = true
 				s.m.Unlock()
 			case errors.Is(err, objectstore.ErrNoUpload):
-				lost = append(lost, f)
+				lost = append(lost, decided{Upload: objectstore.Upload{Key: f.name}, Rows: f.Rows})
 			case failed == nil:
 				failed = err
 			}

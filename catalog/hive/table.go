@@ -23,12 +23,16 @@ type tableVersion struct {
 	entry      *entry
 	schema     types.Schema
 	partitions []int
+	folders    folders
 }
 
 func newTable(l *Lake, name string, e *entry) (*tableVersion, error) {
 	v := &tableVersion{lake: l, name: name, entry: e}
 	var err error
 	if v.schema, err = e.Table.schema(); err != nil {
+		return nil, sqlerror.Userf(sqlerror.CodeUnsupported, "table %s: %w", name, err)
+	}
+	if v.folders, err = e.Table.folders(); err != nil {
 		return nil, sqlerror.Userf(sqlerror.CodeUnsupported, "table %s: %w", name, err)
 	}
 	for _, c := range e.Table.Partition {
@@ -107,7 +111,7 @@ func (v *tableVersion) Plan(ctx context.Context, where []catalog.Predicate) ([]c
 		}
 		texts := []string{}
 		if len(v.partitions) > 0 {
-			if texts = partitionTexts(v.entry.Table.Partition, folders); texts == nil {
+			if texts = v.folders.values(folders); texts == nil {
 				return // a file that lies in no partition
 			}
 		}

@@ -56,7 +56,7 @@ func run(ctx context.Context, dir string, inject func(faultstore.Call) faultstor
 		calls, dead = len(store.Calls()), store.Dead()
 		err = errors.Join(err, sink.Close())
 	}()
-	stream, err := sink.Stream(ctx, tripSpec("s1"))
+	stream, err := sink.Stream(ctx, specIn(dir))
 	if err != nil {
 		return 0, false, err
 	}
@@ -89,7 +89,7 @@ func checkRun(t *testing.T, dir string) {
 	}
 	sink := openSink(t, dir, nil)
 	checkExactlyOnce(t, sink.Lake(), crashRows)
-	stream := openStream(t, sink, tripSpec("s1"))
+	stream := openStream(t, sink, specIn(dir))
 	state, _ := mustBegin(t, stream)
 	if c := state.Counters; c.RowsIn != crashRows || !c.Reconciled() || at(state) != crashRows {
 		t.Errorf("state after all: %+v", state)
@@ -103,6 +103,9 @@ func checkRun(t *testing.T, dir string) {
 		if staged, _ := filepath.Glob(filepath.Join(dir, "lake/*/_leat/staged/*")); len(staged) > 0 {
 			t.Errorf("staged files are left: %v", staged)
 		}
+	}
+	if isBeside(dir) {
+		checkOutsideRun(t, dir)
 	}
 }
 

@@ -68,15 +68,24 @@ func outsidePartition(t *catalog.Target) []int {
 // hivePath is the folder of a partition in a Hive folder. The values of columns
 // that can be partitioned by all have a text.
 func hivePath(fields []*keyField, values []any) string {
-	parts := make([]string, len(fields))
+	parts := hiveTexts(fields, values)
+	for i, f := range fields {
+		parts[i] = hive.Component(f.name, parts[i])
+	}
+	return strings.Join(parts, "/")
+}
+
+// hiveTexts are the texts of a partition's values, "" for NULL.
+func hiveTexts(fields []*keyField, values []any) []string {
+	texts := make([]string, len(fields))
 	for i, f := range fields {
 		text, err := hive.ValueText(values[i], f.stored)
 		if err != nil {
 			text = valueText(values[i])
 		}
-		parts[i] = hive.Component(f.name, text)
+		texts[i] = text
 	}
-	return strings.Join(parts, "/")
+	return texts
 }
 
 // dataKey is the key of a data file, and the place where it is staged.
@@ -145,5 +154,15 @@ func (s *streamSink) sweep(ctx context.Context, generation int64) {
 		if err := one.table.Sweep(ctx, one.mine); err != nil {
 			s.spec.Logger.Warn("uploads of earlier starts were not discarded", "stream", s.spec.Stream, "error", err)
 		}
+	}
+	if err := s.sweepOutside(ctx, func(name string) bool {
+		for _, extension := range []string{".json.gz", ".json"} {
+			if stem, ok := strings.CutSuffix(name, extension); ok {
+				return oursOfLetters(stem + ".parquet")
+			}
+		}
+		return false
+	}); err != nil {
+		s.spec.Logger.Warn("uploads of earlier starts were not discarded", "stream", s.spec.Stream, "error", err)
 	}
 }

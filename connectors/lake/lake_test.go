@@ -234,6 +234,11 @@ func writeEpoch(ctx context.Context, stream connectors.StreamSink, state *connec
 		w := stream.Writer(lane)
 		d := trips(memory.DefaultAllocator, span[0], span[1])
 		var letters []connectors.DeadLetter
+		if keeper, ok := w.(connectors.RecordKeeper); ok && keeper.KeepsRecords() {
+			if err := keeper.KeepRecords(ctx, "s", recordsOf(span[0], span[1])); err != nil {
+				return nil, err
+			}
+		}
 		d.Sel = []int32{}
 		for id := span[0]; id <= span[1]; id++ {
 			state.Counters.RecordsIn++

@@ -9,6 +9,7 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 
+	"github.com/leatdb/leat/catalog/hive"
 	"github.com/leatdb/leat/connectors"
 	"github.com/leatdb/leat/connectors/lake/parquetfile"
 	"github.com/leatdb/leat/sql/sqlerror"
@@ -51,6 +52,9 @@ type laneWriter struct {
 	encoder fileEncoder
 	router  *router
 	letters *letterWriter
+	errors  *objectWriter // of error_path and backup; nil for none
+	backup  *objectWriter
+	line    []byte // scratch of KeepRecords
 
 	// What files are named after; nil uploads mean that the stream was not begun.
 	uploads    *uploads
@@ -110,6 +114,8 @@ func newLaneWriter(s *streamSink, lane int) (*laneWriter, error) {
 	if w.letters, err = newLetterWriter(w); err != nil {
 		return nil, err
 	}
+	w.errors = newObjectWriter(w, s.errors, ".json", "processing-failed")
+	w.backup = newObjectWriter(w, s.backup, ".json.gz", "source")
 	return w, nil
 }
 
@@ -120,6 +126,8 @@ func (w *laneWriter) begin(u *uploads, id string, generation, epoch int64) {
 		w.discard(f)
 	}
 	w.letters.discard()
+	w.errors.discard()
+	w.backup.discard()
 	w.uploads, w.id, w.generation, w.epoch = u, id, generation, epoch
 	w.clear()
 }
@@ -222,7 +230,7 @@ func (w *laneWriter) spread(ctx context.Context, rows []int32) error {
 			w.open = append(w.open, nil)
 		}
 		if w.open[g.part] == nil {
-			w.open[g.part] = w.newFile(w.router.parts[g.part].path)
+			w.open[g.part] = w.newFile(&w.router.parts[g.part])
 			w.parted.Add(1)
 		}
 	}
@@ -271,7 +279,11 @@ func (w *laneWriter) encodePart(ctx context.Context, part int) error {
 	return nil
 }
 
-func (w *laneWriter) newFile(folder string) *openFile {
+func (w *laneWriter) newFile(p *partition) *openFile {
+	folder := p.path
+	if t := w.stream.template; t != nil {
+		folder = t.Folder(hive.Place{Values: hiveTexts(w.router.fields, p.values), At: w.stream.pathTime(), Random: w.stream.newID()})
+	}
 	sink := &lazySink{uploads: w.uploads}
 	sink.key, sink.place = w.stream.dataKey(folder, w.fileName())
 	return &openFile{rows: parquetfile.NewRows(w.stream.schema, w.pool), sink: sink}
@@ -335,9 +347,12 @@ func (w *laneWriter) finish(ctx context.Context, part int) error {
 	w.files = append(w.files, out)
 	w.bytes += footer.Bytes
 	w.uploads.finish(out, f.sink.writer, &w.inFlight)
-	w.inOpen.Store(w.held + w.letters.held)
+	w.inOpen.Store(w.held + w.beside())
 	return nil
 }
+
+// beside is what the lane holds that is no row of the table.
+func (w *laneWriter) beside() int64 { return w.letters.held + w.errors.held() + w.backup.held() }
 
 // relieve brings the lane back within its memory.
 func (w *laneWriter) relieve(ctx context.Context) error {
@@ -351,21 +366,21 @@ func (w *laneWriter) relieve(ctx context.Context) error {
 			return err
 		}
 	}
-	if over := w.held + w.letters.held + w.inFlight.Load() + w.pool.Held() - w.limit; over > 0 {
+	if over := w.held + w.beside() + w.inFlight.Load() + w.pool.Held() - w.limit; over > 0 {
 		w.pool.Trim(over)
 	}
-	if w.held+w.letters.held+w.inFlight.Load() > w.limit {
+	if w.held+w.beside()+w.inFlight.Load() > w.limit {
 		if err := w.shrink(ctx); err != nil {
 			return err
 		}
 		w.pool.Trim(w.pool.Held())
 		if err := w.uploads.until(ctx, func() bool {
-			return w.held+w.letters.held+w.inFlight.Load() <= w.limit || w.inFlight.Load() <= 0
+			return w.held+w.beside()+w.inFlight.Load() <= w.limit || w.inFlight.Load() <= 0
 		}); err != nil {
 			return err
 		}
 	}
-	w.inOpen.Store(w.held + w.letters.held)
+	w.inOpen.Store(w.held + w.beside())
 	return w.closeSome(ctx)
 }
 
@@ -446,6 +461,9 @@ func (w *laneWriter) DeadLetter(ctx context.Context, letters []connectors.DeadLe
 	if err := w.letters.write(ctx, letters); err != nil {
 		return err
 	}
+	if err := w.writeErrors(ctx, letters); err != nil {
+		return err
+	}
 	return w.relieve(ctx)
 }
 
@@ -465,9 +483,15 @@ func (w *laneWriter) Seal(ctx context.Context) (connectors.Sealed, error) {
 	if err := w.letters.finish(ctx); err != nil {
 		return nil, err
 	}
+	if err := w.errors.finish(ctx); err != nil {
+		return nil, err
+	}
+	if err := w.backup.finish(ctx); err != nil {
+		return nil, err
+	}
 	s := &sealed{
 		uploads: w.uploads, epoch: w.epoch, files: w.files, rows: w.rows, bytes: w.bytes,
-		letters: w.letters.files, dead: w.letters.count,
+		letters: w.letters.files, dead: w.letters.count, objects: append(w.errors.take(), w.backup.take()...),
 	}
 	w.letters.clear()
 	w.epoch++
@@ -497,6 +521,7 @@ type sealed struct {
 	rows, bytes int64
 	letters     []*outputFile
 	dead        int64
+	objects     []*outputFile // outside of tables
 }
 
 // Rows implements connectors.Sealed.

@@ -21,7 +21,8 @@ var streamSpec = connectors.Spec{
 	{Name: "row_group_size", Kind: connectors.OptionSize, Default: "64MiB", Min: 1e6, Max: 1 << 30, Doc: "Bytes of a row group before compression."},
 	{Name: "snapshot_retention", Kind: connectors.OptionDuration, Default: "1h", Max: int64(3650 * 24 * time.Hour), Runtime: true, Doc: "How long old snapshots of the table can be read; 100 are always kept, 500 at most."},
 	{Name: "adopt", Kind: connectors.OptionBool, Default: "false", Doc: "Takes over table metadata that lies at the table's place and that the catalog does not know."},
-}
+	{Name: "path_template", Doc: "Form of the folders below a Hive table's, instead of name=value/…: text with !{partition:name}, !{timestamp:yyyy/MM/dd/HH} (when the file was begun, in letters of Java's DateTimeFormatter) and !{random}, also as Amazon Data Firehose spells them."},
+}.With(outsideSpec)
 
 // sinkSpec are all options of a sink.
 var sinkSpec = connectors.Spec{

@@ -81,6 +81,9 @@ func open(ctx context.Context, cfg connectors.SinkConfig) (connectors.Sink, erro
 	if err := checkCatalog(o); err != nil {
 		return nil, err
 	}
+	if err := checkFolders(o, o.String("table_format") == formatHive); err != nil {
+		return nil, err
+	}
 	lakeConfig := Config{Name: cfg.Name, TableFormat: o.String("table_format"), CatalogName: o.String("catalog_name"), Logger: cfg.Logger}
 	var err error
 	switch o.String("catalog") {
@@ -161,7 +164,7 @@ func (s *Sink) Stream(ctx context.Context, spec connectors.StreamSpec) (connecto
 	}
 	d := catalog.Definition{
 		Name: spec.Table, Schema: spec.Schema, Adopt: spec.Adopt || spec.Options.Bool("adopt"), Stream: spec.Stream,
-		Format: spec.Options.String("format"), Options: formatOptions(spec.Options),
+		Format: spec.Options.String("format"), Options: formatOptions(spec.Options), PathTemplate: spec.Options.String("path_template"),
 		Writers: func(properties map[string]string) catalog.Writers { return writersOf(spec.Stream, properties) },
 	}
 	for _, f := range spec.Partition {
@@ -169,6 +172,14 @@ func (s *Sink) Stream(ctx context.Context, spec connectors.StreamSpec) (connecto
 	}
 	if spec.Table == catalog.DeadLetterTable {
 		return nil, sqlerror.Userf(sqlerror.CodeConflict, "table %s takes dead letters and cannot be a stream's target", spec.Table)
+	}
+	if s.hive {
+		// What they say is checked before the table is made.
+		for _, name := range []string{"error_path", "backup"} {
+			if _, err := s.openOutside(spec.Options, name); err != nil {
+				return nil, err
+			}
+		}
 	}
 	target, err := s.lake.Define(ctx, d)
 	if err != nil {

@@ -44,6 +44,9 @@ type streamSink struct {
 	letterFolder string
 	key          string // of the state's property
 	lanes        []*laneWriter
+	template     *hive.Template // of the folders; nil for the usual ones
+	errors       *outside       // nil for none
+	backup       *outside
 	// marker writes the marks of replays; it is a lane behind the others, nil
 	// before the first replay.
 	marker *laneWriter
@@ -87,6 +90,15 @@ func newStreamSink(sink *Sink, spec connectors.StreamSpec, target, letters *cata
 	}
 	if sink.hive {
 		s.stored = outsidePartition(target)
+		if s.template, err = pathTemplate(spec); err != nil {
+			return nil, err
+		}
+		if s.errors, err = sink.openOutside(spec.Options, "error_path"); err != nil {
+			return nil, err
+		}
+		if s.backup, err = sink.openOutside(spec.Options, "backup"); err != nil {
+			return nil, err
+		}
 	}
 	if s.schema, err = fileSchema(target, s.stored); err != nil {
 		return nil, err
@@ -338,6 +350,7 @@ func (s *streamSink) change(ctx context.Context, next *protocol.Record, sealed [
 			c.Files = append(c.Files, f.data(s.sink.store))
 		}
 	}
+	c.Objects = objectsOf(sealed)
 	c.Summary[catalog.SummaryRows] = strconv.FormatInt(rows, 10)
 	c.Summary[catalog.SummaryDead] = strconv.FormatInt(dead, 10)
 	c.Summary[catalog.SummaryFiles] = strconv.Itoa(len(c.Files))
@@ -407,6 +420,9 @@ func (s *streamSink) Commit(ctx context.Context, state connectors.State, parts [
 	if err := s.uploads.wait(ctx, epoch.letters); err != nil {
 		return connectors.CommitResult{}, err
 	}
+	if err := s.uploads.wait(ctx, epoch.objects); err != nil {
+		return connectors.CommitResult{}, err
+	}
 	var result connectors.CommitResult
 	var marks []*outputFile
 	if info.Replay != nil {
@@ -456,6 +472,7 @@ func (s *streamSink) Commit(ctx context.Context, state connectors.State, parts [
 	}
 	s.uploads.committed(epoch.files)
 	s.uploads.committed(epoch.letters)
+	s.uploads.committed(epoch.objects)
 	s.uploads.committed(marks)
 	s.deletePositions(ctx, s.base.PositionsFile)
 	s.deleteReplays(ctx, s.base.Replays, next.Replays)
@@ -475,6 +492,7 @@ func (s *streamSink) Commit(ctx context.Context, state connectors.State, parts [
 type epochOutput struct {
 	sealed         []*sealed
 	files, letters []*outputFile
+	objects        []*outputFile // outside of tables
 	dead           int64
 }
 
@@ -488,6 +506,7 @@ func (s *streamSink) gather(parts []connectors.Sealed, epoch int64) (epochOutput
 		out.sealed = append(out.sealed, one)
 		out.files = append(out.files, one.files...)
 		out.letters = append(out.letters, one.letters...)
+		out.objects = append(out.objects, one.objects...)
 		out.dead += one.dead
 	}
 	return out, nil

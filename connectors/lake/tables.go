@@ -62,6 +62,9 @@ func (t icebergTables) Define(ctx context.Context, d catalog.Definition) (*catal
 
 // checkFormat refuses options of files that do not go together.
 func (s *Sink) checkFormat(o connectors.Options) error {
+	if err := checkFolders(o, s.hive); err != nil {
+		return err
+	}
 	format, compression := o.String("format"), o.String("compression")
 	switch {
 	case format != "parquet" && !s.hive:
@@ -74,6 +77,40 @@ func (s *Sink) checkFormat(o connectors.Options) error {
 		return sqlerror.Userf(sqlerror.CodeBadOption, "header is for format = 'csv'").WithHint("leave it out")
 	}
 	return nil
+}
+
+// checkFolders refuses options of plain folders that cannot be, as far as they
+// say it themselves.
+func checkFolders(o connectors.Options, isHive bool) error {
+	for _, name := range []string{"path_template", "error_path", "backup"} {
+		if o.Has(name) && !isHive {
+			return sqlerror.Userf(sqlerror.CodeBadOption, "option %s needs plain folders", name).
+				WithHint("give the sink table_format = 'hive', or leave %s out", name)
+		}
+	}
+	for _, name := range []string{"error_path", "backup"} {
+		if err := checkOutside(o, name); err != nil {
+			return err
+		}
+	}
+	if o.Has("path_template") {
+		return aboutOption(hive.CheckTemplate(o.String("path_template"), hive.DataFiles), "path_template")
+	}
+	return nil
+}
+
+// pathTemplate is the form of a stream's folders, nil for the usual one.
+func pathTemplate(spec connectors.StreamSpec) (*hive.Template, error) {
+	text := spec.Options.String("path_template")
+	if text == "" {
+		return nil, nil
+	}
+	var names []string
+	for _, f := range spec.Partition {
+		names = append(names, spec.Schema[f.Column].Name)
+	}
+	t, err := hive.ParseTemplate(text, names, hive.DataFiles)
+	return t, aboutOption(err, "path_template")
 }
 
 // formatOptions are those that a reader of the table has to know.
@@ -98,5 +135,9 @@ func (s *Sink) RowCheck(spec connectors.StreamSpec) (connectors.RowCheck, error)
 	for i, f := range spec.Partition {
 		columns[i] = f.Column
 	}
-	return hive.NewPathCheck(spec.Schema, columns, len(root.Path)), nil
+	template, err := pathTemplate(spec)
+	if err != nil {
+		return nil, err
+	}
+	return hive.NewPathCheck(spec.Schema, columns, len(root.Path), template), nil
 }

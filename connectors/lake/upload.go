@@ -31,6 +31,8 @@ type outputFile struct {
 	err    error               // valid when done
 	stored bool                // … whether the object exists, or is staged
 	upload *objectstore.Upload // of a staged one
+
+	to *outside // nil for files of tables
 }
 
 // data describes the file for the table.
@@ -87,9 +89,13 @@ func (u *uploads) cancel() {
 }
 
 // create begins an object.
-func (u *uploads) create(ctx context.Context, key, place string) (w objectstore.Writer, err error) {
+func (u *uploads) create(ctx context.Context, to *outside, key, place string) (w objectstore.Writer, err error) {
 	backoff := objectstore.Backoff{Scheduler: u.scheduler}
 	err = backoff.Retry(ctx, u.retrying, func(context.Context) error {
+		if to != nil {
+			w, err = stage(u.ctx, to.store, key, place, u.retrying)
+			return err
+		}
 		if u.staged {
 			w, err = stage(u.ctx, u.store, key, place, u.retrying)
 			return err
@@ -214,8 +220,11 @@ func (u *uploads) abort(ctx context.Context, keep bool) {
 	}
 	var keys []string
 	var staged []objectstore.Upload
+	elsewhere := map[objectstore.Stager][]objectstore.Upload{}
 	for f := range u.open {
 		switch {
+		case f.upload != nil && f.to != nil:
+			elsewhere[f.to.store] = append(elsewhere[f.to.store], *f.upload)
 		case f.upload != nil:
 			staged = append(staged, *f.upload)
 		case f.stored:
@@ -230,6 +239,9 @@ func (u *uploads) abort(ctx context.Context, keep bool) {
 	}
 	if !keep {
 		discardStaged(ctx, u.store, staged)
+		for store, uploads := range elsewhere {
+			discardStaged(ctx, store, uploads)
+		}
 	}
 }
 
@@ -237,6 +249,7 @@ func (u *uploads) abort(ctx context.Context, keep bool) {
 // still open costs the store nothing.
 type lazySink struct {
 	uploads *uploads
+	to      *outside // nil for files of tables
 	key     string
 	place   string // of a staged object
 	writer  objectstore.Writer
@@ -245,7 +258,7 @@ type lazySink struct {
 // Write implements parquetfile.Sink.
 func (s *lazySink) Write(ctx context.Context, p []byte) error {
 	if s.writer == nil {
-		w, err := s.uploads.create(ctx, s.key, s.place)
+		w, err := s.uploads.create(ctx, s.to, s.key, s.place)
 		if err != nil {
 			return err
 		}

@@ -22,6 +22,7 @@ type lane struct {
 	decoder  connectors.Decoder
 	pipeline *operator.Pipeline
 	writer   connectors.LaneWriter
+	keeper   connectors.RecordKeeper // nil where records are not kept
 
 	// Guarded by the stream's monitor.
 	sealed      connectors.Sealed // handed over for the epoch that is being sealed
@@ -50,6 +51,9 @@ type lane struct {
 
 func newLane(s *Stream, index int) (*lane, error) {
 	l := &lane{s: s, index: index, writer: s.sink.Writer(index)}
+	if k, ok := l.writer.(connectors.RecordKeeper); ok && k.KeepsRecords() {
+		l.keeper = k
+	}
 	l.positions = l.position
 	var err error
 	if l.decoder, err = s.cfg.NewDecoder(); err != nil {
@@ -155,6 +159,11 @@ func (l *lane) poll(ctx, pollCtx context.Context) error {
 		return fmt.Errorf("read source %s: %w", s.cfg.SourceName, err)
 	}
 	l.recovered()
+	if l.keeper != nil {
+		if err := l.keeper.KeepRecords(ctx, s.cfg.SourceName, &l.chunk); err != nil {
+			return fmt.Errorf("keep records: %w", err)
+		}
+	}
 	total, message, err := l.process(ctx, &l.chunk)
 	if err != nil {
 		return err
