@@ -70,8 +70,15 @@ func configIn(dir string, store objectstore.Store) lake.Config {
 			Credentials: credentials.NewStaticCredentialsProvider("id", "key", ""),
 		}
 	}
+	if config, ok := glueConfigs.Load(dir); ok {
+		other := config.(aws.Config)
+		cfg.Glue = &other
+	}
 	return cfg
 }
+
+// glueConfigs reach the catalogs of folders whose Glue is no fake of ours.
+var glueConfigs sync.Map
 
 // restServers are the catalogs of folders whose tables are in a REST catalog.
 var restServers sync.Map

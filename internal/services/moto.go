@@ -1,0 +1,72 @@
+package services
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+)
+
+//go:embed moto/requirements.txt
+var motoRequirements string
+
+// motoServer adds to moto what Glue refuses and moto does not.
+//
+//go:embed moto/server.py
+var motoServer []byte
+
+var moto = register(Service{
+	Name:   "moto",
+	Recipe: motoRequirements + platform(),
+	Fetch: func(ctx context.Context, dir string) error {
+		return pythonEnvironment(ctx, dir, motoRequirements)
+	},
+})
+
+// Moto is an imitation of AWS: Glue, Secrets Manager and others, in memory. It
+// takes any credentials.
+type Moto struct {
+	*Process
+	Endpoint string // such as http://127.0.0.1:5555
+}
+
+// StartMoto starts moto's server. Updates of Glue tables are refused when their
+// version is not the newest, and more than 100 partitions of a call, as by AWS.
+func StartMoto(t TB) *Moto {
+	t.Helper()
+	address := freeAddresses(t, 1)[0]
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	script := filepath.Join(t.TempDir(), "server.py")
+	if err := os.WriteFile(script, motoServer, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m := &Moto{Endpoint: "http://" + address}
+	m.Process = start(t, command{
+		name:    "moto",
+		program: filepath.Join(moto.mustDir(t), "venv", "bin", "python"),
+		args:    []string{script, "-H", host, "-p", port},
+		env:     []string{"PYTHONDONTWRITEBYTECODE=1", "PYTHONNOUSERSITE=1", "PYTHONPATH=", "PYTHONUTF8=1"},
+		ready: func(ctx context.Context, _ []byte) error {
+			req, err := http.NewRequestWithContext(ctx, http.MethodGet, m.Endpoint+"/moto-api/", nil)
+			if err != nil {
+				return err
+			}
+			resp, err := http.DefaultClient.Do(req)
+			if err != nil {
+				return err
+			}
+			defer resp.Body.Close()
+			if resp.StatusCode != http.StatusOK {
+				return fmt.Errorf("GET /moto-api/: %s", resp.Status)
+			}
+			return nil
+		},
+	})
+	return m
+}
