@@ -386,8 +386,12 @@ func (t *Template) compile() error {
 		default:
 			text, fixed := timePattern(p.time, p.count)
 			pattern.WriteString(text)
-			t.longest += max(fixed, 9)
-			inSegment.length += max(fixed, 9)
+			longest := fixed
+			if fixed == 0 {
+				longest = len("September")
+			}
+			t.longest += longest
+			inSegment.length += longest
 			inSegment.loose = inSegment.loose || fixed == 0
 			inSegment.moves, t.moves = true, true
 		}

@@ -6,8 +6,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+
 	"github.com/leatdb/leat/catalog/hive"
 	"github.com/leatdb/leat/sql/sqlerror"
+	"github.com/leatdb/leat/sql/types"
 )
 
 // The examples of Firehose's documentation of prefixes and of dynamic
@@ -124,4 +129,33 @@ func TestTemplate_PartitionFolder(t *testing.T) {
 	f("!{partition:k}/!{random}/!{partition:l}", "", "", false, "k", "l")
 	f("!{partition:k}-!{timestamp:yyyy}/x", "", "", false, "k")
 	f("x/!{timestamp:yyyy}", "x/2018", "", true)
+}
+
+// Values that make a folder's name too long are found before they are written.
+func TestPathCheck_Template(t *testing.T) {
+	schema := types.Schema{{Name: "id", Type: types.TypeInt64}, {Name: "k", Type: types.NewVarchar(400)}}
+	template, err := hive.ParseTemplate("customers/of-!{partition:k}-!{timestamp:yyyy}/!{random}", []string{"k"}, hive.DataFiles)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := hive.NewPathCheck(schema, []int{1}, 20, template)
+	build := array.NewStringBuilder(memory.DefaultAllocator)
+	defer build.Release()
+	fits := 255 - len("of--2026") - 2
+	for _, n := range []int{1, fits, fits + 1, 300} {
+		build.Append(strings.Repeat("x", n))
+	}
+	build.AppendNull()
+	column := build.NewArray()
+	defer column.Release()
+	var rejected []int32
+	check.Check([]arrow.Array{nil, column}, 5, nil, func(row int32, err error) {
+		rejected = append(rejected, row)
+		if !sqlerror.HasCode(err, sqlerror.CodeOutOfRange) {
+			t.Errorf("row %d: %v", row, err)
+		}
+	})
+	if !slices.Equal(rejected, []int32{2, 3}) {
+		t.Errorf("rejected rows %v", rejected)
+	}
 }
