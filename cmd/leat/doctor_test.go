@@ -10,6 +10,8 @@ import (
 
 	"github.com/johannesboyne/gofakes3"
 	"github.com/johannesboyne/gofakes3/backend/s3mem"
+
+	"github.com/leatdb/leat/catalog/glue/gluetest"
 )
 
 // diagnose runs the doctor with ports that are free.
@@ -103,4 +105,27 @@ func TestDoctor_Systems(t *testing.T) {
 	}
 	r = diagnose(t, exitFailed, "--data", filepath.Join(dir, "data"), "--init", write(t, dir, "broken.sql", "SELECT 1;\nCREATE SNK x WITH ()"))
 	verdict(t, r, "FAIL", "file "+filepath.Join(dir, "broken.sql"), "broken.sql:2:8", "SINK")
+}
+
+// The doctor asks the Glue Data Catalog, with what a secret of the same file
+// holds.
+func TestDoctor_Glue(t *testing.T) {
+	server := &gluetest.Server{}
+	catalog := httptest.NewServer(server)
+	defer catalog.Close()
+	dir := t.TempDir()
+	file := write(t, dir, "glue.sql", `
+		CREATE SECRET aws WITH (access_key_id = 'k', secret_access_key = 'hush', catalog_region = 'eu-central-1', catalog_endpoint = '`+catalog.URL+`');
+		CREATE SINK folders WITH (connector = 's3', path = '`+dir+`/folders', table_format = 'hive', catalog = 'glue', secret = 'aws');
+		CREATE SINK tables WITH (connector = 's3', path = '`+dir+`/tables', catalog = 'glue', secret = 'aws');`)
+	r := diagnose(t, exitDone, "--data", filepath.Join(dir, "data"), "--init", file)
+	verdict(t, r, "ok", "sink folders", "its catalog answers")
+	verdict(t, r, "ok", "sink tables", "its catalog answers")
+	server.Fault = func(string, int) gluetest.Fault { return gluetest.Denied }
+	r = diagnose(t, exitFailed, "--data", filepath.Join(dir, "data"), "--init", file)
+	verdict(t, r, "FAIL", "sink folders", "AccessDeniedException", "glue:GetDatabase")
+	verdict(t, r, "FAIL", "sink tables", "AccessDeniedException", "glue:GetDatabase")
+	if strings.Contains(r, "hush") {
+		t.Errorf("a secret is shown:\n%s", r)
+	}
 }
