@@ -58,6 +58,11 @@ func (db *DB) direct(ctx *gms.Context, q *planner.Query) (array.RecordReader, er
 		if err != nil {
 			return nil, err
 		}
+		for _, l := range d.limits {
+			if l.Count >= 0 {
+				p.watch()
+			}
+		}
 		d.input = func() ([]arrow.Array, int, error) { return p.next(ctx) }
 		end = p.close
 	}

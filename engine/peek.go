@@ -33,7 +33,8 @@ const peekWait = 5 * time.Second
 const rejectedWarning = 1366
 
 // peek reads a source for a SELECT: from where its start option says, until what
-// it held when the query began has been read. The LIMIT above ends it earlier.
+// it held when the query began has been read. The LIMIT above ends it earlier;
+// of a source that held nothing (a generator) it waits for as many rows.
 // Values that cannot be decoded are warnings.
 type peek struct {
 	source  connectors.Source
@@ -43,6 +44,9 @@ type peek struct {
 	order   []int // output column → decoded or hidden column
 	until   time.Time
 	warn    func(number int, message string)
+	// live is set for a query with a LIMIT of a source that held nothing: what
+	// comes until then is what it is about.
+	live bool
 
 	chunk   connectors.Chunk
 	started bool
@@ -104,6 +108,9 @@ func (p *peek) open(ctx context.Context) error {
 	return err
 }
 
+// watch is called for a query with a LIMIT before it reads.
+func (p *peek) watch() { p.live = reached(p.source, p.ends) }
+
 // next is some more rows, at least one, or io.EOF. The arrays are valid until
 // the next call.
 func (p *peek) next(ctx context.Context) ([]arrow.Array, int, error) {
@@ -120,7 +127,7 @@ func (p *peek) next(ctx context.Context) ([]arrow.Array, int, error) {
 				}
 				continue
 			}
-			if reached(p.source, p.ends) {
+			if !p.live && reached(p.source, p.ends) {
 				return nil, 0, io.EOF
 			}
 		}
