@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -14,6 +15,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/leatdb/leat/connectors"
+	"github.com/leatdb/leat/connectors/format/avro"
+	"github.com/leatdb/leat/connectors/format/schemaregistry"
 	"github.com/leatdb/leat/sql/sqlerror"
 	"github.com/leatdb/leat/sql/types"
 )
@@ -31,7 +34,8 @@ func init() { connectors.RegisterSink(SinkConnector) }
 
 // streamSpec are the options that a stream gives or overrides.
 var streamSpec = connectors.Spec{
-	{Name: "format", Default: "json", Choices: []string{"json"}, Doc: "How values are encoded: a JSON object with a member for each column."},
+	{Name: "format", Default: "json", Choices: []string{"json", "avro"}, Doc: "How values are encoded: a JSON object with a member for each column, or an Avro record with the header of a schema registry."},
+	{Name: "subject", Doc: "The subject of the schema registry under which format = 'avro' registers its schema; default is <topic>-value."},
 	{Name: "decimals", Default: "number", Choices: []string{"number", "string"}, Doc: "Whether DECIMAL is a JSON number, which some readers take for a double, or a string."},
 	{Name: "compression", Default: "lz4", Choices: []string{"none", "gzip", "snappy", "lz4", "zstd"}, Doc: "Codec of the record batches."},
 	{Name: "commit_interval", Kind: connectors.OptionDuration, Default: "1s", Min: int64(10 * time.Millisecond), Max: int64(10 * time.Minute), Runtime: true, Doc: "How often a transaction is committed: readers with read_committed see rows only then. At most half of transaction_timeout."},
@@ -54,7 +58,7 @@ var sinkSpec = pick(spec,
 	{Name: "positions_topic", Default: "__leat_positions", Doc: "The compacted topic that keeps the streams' positions; it is created where there is none."},
 	{Name: "transactional_id_prefix", Default: "leat-", Doc: "Begins the transactional ids, which end with the stream's name: streams of one name in two installations on one cluster need different ones, or one stops the other."},
 	{Name: "transaction_timeout", Kind: connectors.OptionDuration, Default: "1m", Min: int64(time.Second), Max: int64(15 * time.Minute), Doc: "After how long the cluster gives a transaction up whose writer is gone; until then readers with read_committed wait behind it."},
-}, without(streamSpec, connectors.OptionExpression, "headers"))
+}, schemaregistry.Options, without(streamSpec, connectors.OptionExpression, "headers", "subject"))
 
 // pick is the options of a spec that have these names.
 func pick(s connectors.Spec, names ...string) connectors.Spec {
@@ -67,11 +71,11 @@ func pick(s connectors.Spec, names ...string) connectors.Spec {
 	return picked
 }
 
-// without is a spec without options of a kind or name.
-func without(s connectors.Spec, kind connectors.OptionKind, name string) connectors.Spec {
+// without is a spec without options of a kind or of these names.
+func without(s connectors.Spec, kind connectors.OptionKind, names ...string) connectors.Spec {
 	var kept connectors.Spec
 	for _, o := range s {
-		if o.Kind != kind && o.Name != name {
+		if o.Kind != kind && !slices.Contains(names, o.Name) {
 			kept = append(kept, o)
 		}
 	}
@@ -85,10 +89,14 @@ type sink struct {
 
 	mu     sync.Mutex
 	limits map[string]int // of a record's bytes, by topic
+	// registry is made when the first stream needs it; schemas are the ids of those
+	// that streams write, by the stream.
+	registry *schemaregistry.Client
+	schemas  map[string]int
 }
 
 func openSink(_ context.Context, cfg connectors.SinkConfig) (connectors.Sink, error) {
-	s := &sink{cfg: cfg, about: "sink " + cfg.Name, limits: map[string]int{}}
+	s := &sink{cfg: cfg, about: "sink " + cfg.Name, limits: map[string]int{}, schemas: map[string]int{}}
 	if _, err := connectionOptions(s.about, "", cfg.Options); err != nil {
 		return nil, err
 	}
@@ -101,7 +109,47 @@ func openSink(_ context.Context, cfg connectors.SinkConfig) (connectors.Sink, er
 }
 
 // Close implements connectors.Sink: each stream has clients of its own.
-func (s *sink) Close() error { return nil }
+func (s *sink) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.registry != nil {
+		s.registry.Close()
+	}
+	return nil
+}
+
+// register makes the schema of a stream's records known to the registry.
+func (s *sink) register(ctx context.Context, spec connectors.StreamSpec, schema string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o := spec.Options
+	if o.String("schema_registry") == "" {
+		return sqlerror.Userf(sqlerror.CodeBadOption, "format = 'avro' needs a schema registry").About("stream " + spec.Stream).
+			WithHint("give the sink the option schema_registry")
+	}
+	if s.registry == nil {
+		var err error
+		if s.registry, err = schemaregistry.New(o); err != nil {
+			return err
+		}
+	}
+	subject := o.String("subject")
+	if subject == "" {
+		subject = spec.Table + "-value"
+	}
+	id, err := s.registry.Register(ctx, subject, schemaregistry.Schema{Type: "AVRO", Text: schema})
+	if err != nil {
+		return err
+	}
+	s.schemas[spec.Stream] = id
+	return nil
+}
+
+func (s *sink) schema(stream string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.schemas[stream]
+}
 
 func (s *sink) explain(o connectors.Options, topic, act string, err error) error {
 	return explainTo(s.about, o, topic, "WRITE", act, err)
@@ -173,6 +221,12 @@ func (s *sink) Stream(ctx context.Context, spec connectors.StreamSpec) (connecto
 		if err := s.prepare(ctx, spec); err != nil {
 			return nil, err
 		}
+		if layout.avro != "" {
+			if err := s.register(ctx, spec, layout.avro); err != nil {
+				return nil, err
+			}
+			layout.schemaID = s.schema(spec.Stream)
+		}
 	}
 	ledger, err := s.cfg.Ledger(ctx, "")
 	if err != nil {
@@ -198,6 +252,9 @@ type layout struct {
 	key       int // −1 for none
 	timestamp int // −1 for none
 	decimals  bool
+	// name of the topic, and the schema and its id where values are Avro.
+	name, avro string
+	schemaID   int
 }
 
 // newLayout checks what the stream's options say of its columns.
@@ -242,6 +299,18 @@ func newLayout(spec connectors.StreamSpec) (*layout, error) {
 		if !isHeader[i] {
 			l.members = append(l.members, i)
 		}
+	}
+	if o.String("format") == "avro" {
+		l.name = spec.Table
+		var err error
+		if _, l.avro, err = avro.NewEncoder(l.name, l.schema, l.members); err != nil {
+			if e := sqlerror.As(err); e != nil {
+				return nil, e.About("stream " + spec.Stream)
+			}
+			return nil, err
+		}
+	} else if o.Has("subject") {
+		return nil, sqlerror.Userf(sqlerror.CodeBadOption, "option subject is for format = 'avro'").About("stream " + spec.Stream)
 	}
 	if interval, timeout := o.Duration("commit_interval"), o.Duration("transaction_timeout"); interval > timeout/2 {
 		return nil, sqlerror.Userf(sqlerror.CodeBadOption, "commit_interval %s is more than half of transaction_timeout %s", interval, timeout).
@@ -372,6 +441,7 @@ func (s *sink) RowCheck(spec connectors.StreamSpec) (connectors.RowCheck, error)
 	if err != nil {
 		return nil, err
 	}
+	l.schemaID = s.schema(spec.Stream)
 	return &rowCheck{rows: newRowEncoder(l), limit: s.limit(spec.Table) - batchOverhead}, nil
 }
 

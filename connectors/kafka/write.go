@@ -13,7 +13,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/leatdb/leat/connectors"
+	"github.com/leatdb/leat/connectors/format/avro"
 	"github.com/leatdb/leat/connectors/format/json"
+	"github.com/leatdb/leat/connectors/format/schemaregistry"
 	"github.com/leatdb/leat/sql/sqlerror"
 )
 
@@ -130,17 +132,33 @@ func (s *streamSink) Close() error {
 
 // rowEncoder makes keys, values and headers of rows.
 type rowEncoder struct {
-	layout  *layout
+	layout *layout
+	// encoder makes keys and headers, and values unless they are Avro.
 	encoder *json.Encoder
+	avro    *avro.Encoder
 }
 
 func newRowEncoder(l *layout) *rowEncoder {
-	return &rowEncoder{layout: l, encoder: json.NewEncoder(l.schema, json.EncoderOptions{DecimalText: l.decimals})}
+	e := &rowEncoder{layout: l, encoder: json.NewEncoder(l.schema, json.EncoderOptions{DecimalText: l.decimals})}
+	if l.avro != "" {
+		e.avro, _, _ = avro.NewEncoder(l.name, l.schema, l.members) // newLayout has made one
+	}
+	return e
 }
 
-func (e *rowEncoder) bind(columns []arrow.Array) error { return e.encoder.Bind(columns) }
+func (e *rowEncoder) bind(columns []arrow.Array) error {
+	if e.avro != nil {
+		if err := e.avro.Bind(columns); err != nil {
+			return err
+		}
+	}
+	return e.encoder.Bind(columns)
+}
 
 func (e *rowEncoder) appendValue(dst []byte, row int) []byte {
+	if e.avro != nil {
+		return e.avro.AppendRow(schemaregistry.AppendHeader(dst, e.layout.schemaID), row)
+	}
 	dst = append(dst, '{')
 	for _, c := range e.layout.members {
 		dst = e.encoder.AppendMember(dst, c, row)

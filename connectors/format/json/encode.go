@@ -8,9 +8,9 @@ import (
 	"unicode/utf8"
 
 	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/decimal128"
 
+	"github.com/leatdb/leat/connectors/format/internal/cells"
 	"github.com/leatdb/leat/sql/types"
 )
 
@@ -34,58 +34,16 @@ type EncoderOptions struct {
 
 // outColumn is a column of the bound batch.
 type outColumn struct {
-	key   []byte // ,"name":
-	kind  types.Kind
-	fsp   int
-	scale int
-
-	form    form
-	nulls   arrow.Array // nil when no value is NULL
-	i8      []int8
-	i16     []int16
-	i32     []int32
-	i64     []int64
-	u8      []uint8
-	u16     []uint16
-	u32     []uint32
-	u64     []uint64
-	f32     []float32
-	f64     []float64
-	decimal []decimal128.Num
-	boolean *array.Boolean
-	// Value i of text lies at bytes[offsets[i]:offsets[i+1]]; indices lead to
-	// them where the array has a dictionary.
-	offsets []int32
-	bytes   []byte
-	dict    *array.Dictionary
+	key []byte // ,"name":
+	cells.Column
 }
-
-// form is how a bound array holds its values.
-type form uint8
-
-const (
-	formNull form = iota
-	formBool
-	formI8
-	formI16
-	formI32
-	formI64
-	formU8
-	formU16
-	formU32
-	formU64
-	formF32
-	formF64
-	formDecimal
-	formBytes
-)
 
 // NewEncoder makes an encoder for rows of a schema.
 func NewEncoder(schema types.Schema, options EncoderOptions) *Encoder {
 	e := &Encoder{columns: make([]outColumn, len(schema)), options: options}
 	for i, c := range schema {
 		key := AppendString([]byte{','}, []byte(c.Name))
-		e.columns[i] = outColumn{key: append(key, ':'), kind: c.Type.Kind, fsp: c.Type.Fsp, scale: c.Type.Scale}
+		e.columns[i] = outColumn{key: append(key, ':'), Column: cells.Column{Type: c.Type}}
 	}
 	return e
 }
@@ -97,84 +55,11 @@ func (e *Encoder) Bind(columns []arrow.Array) error {
 		return fmt.Errorf("encode rows: %d columns of %d", len(columns), len(e.columns))
 	}
 	for i, a := range columns {
-		if err := e.columns[i].bind(a); err != nil {
+		if err := e.columns[i].Bind(a); err != nil {
 			return fmt.Errorf("encode column %s: %w", e.columns[i].key, err)
 		}
 	}
 	return nil
-}
-
-func (c *outColumn) bind(a arrow.Array) error {
-	c.nulls, c.dict = nil, nil
-	if a.NullN() > 0 {
-		c.nulls = a
-	}
-	switch a := a.(type) {
-	case *array.Null:
-		c.form = formNull
-	case *array.Boolean:
-		c.form, c.boolean = formBool, a
-	case *array.Int8:
-		c.form, c.i8 = formI8, a.Int8Values()
-	case *array.Int16:
-		c.form, c.i16 = formI16, a.Int16Values()
-	case *array.Int32:
-		c.form, c.i32 = formI32, a.Int32Values()
-	case *array.Int64:
-		c.form, c.i64 = formI64, a.Int64Values()
-	case *array.Uint8:
-		c.form, c.u8 = formU8, a.Uint8Values()
-	case *array.Uint16:
-		c.form, c.u16 = formU16, a.Uint16Values()
-	case *array.Uint32:
-		c.form, c.u32 = formU32, a.Uint32Values()
-	case *array.Uint64:
-		c.form, c.u64 = formU64, a.Uint64Values()
-	case *array.Float32:
-		c.form, c.f32 = formF32, a.Float32Values()
-	case *array.Float64:
-		c.form, c.f64 = formF64, a.Float64Values()
-	case *array.Decimal128:
-		c.form, c.decimal = formDecimal, a.Values()
-	case *array.Date32:
-		c.form, c.i32 = formI32, arrow.Int32Traits.CastFromBytes(arrow.Date32Traits.CastToBytes(a.Date32Values()))
-	case *array.Time64:
-		c.form, c.i64 = formI64, arrow.Int64Traits.CastFromBytes(arrow.Time64Traits.CastToBytes(a.Time64Values()))
-	case *array.Timestamp:
-		c.form, c.i64 = formI64, arrow.Int64Traits.CastFromBytes(arrow.TimestampTraits.CastToBytes(a.TimestampValues()))
-	case *array.String:
-		c.form, c.offsets, c.bytes = formBytes, a.ValueOffsets(), bytesOf(a.Data())
-	case *array.Binary:
-		c.form, c.offsets, c.bytes = formBytes, a.ValueOffsets(), bytesOf(a.Data())
-	case *array.Dictionary:
-		words, ok := a.Dictionary().(*array.String)
-		if !ok {
-			return fmt.Errorf("a dictionary of %s", a.Dictionary().DataType())
-		}
-		c.form, c.dict, c.offsets, c.bytes = formBytes, a, words.ValueOffsets(), bytesOf(words.Data())
-	default:
-		return fmt.Errorf("an array of %s", a.DataType())
-	}
-	return nil
-}
-
-// bytesOf are the bytes that the offsets of an array point into.
-func bytesOf(d arrow.ArrayData) []byte {
-	if b := d.Buffers()[2]; b != nil {
-		return b.Bytes()
-	}
-	return nil
-}
-
-func (c *outColumn) text(row int) []byte {
-	if c.dict != nil {
-		row = c.dict.GetValueIndex(row)
-	}
-	return c.bytes[c.offsets[row]:c.offsets[row+1]]
-}
-
-func (c *outColumn) isNull(row int) bool {
-	return c.form == formNull || c.nulls != nil && c.nulls.IsNull(row)
 }
 
 // AppendRow appends a row of the bound batch as an object with the columns in
@@ -196,19 +81,19 @@ func (e *Encoder) AppendMember(dst []byte, column, row int) []byte {
 		key = key[1:]
 	}
 	dst = append(dst, key...)
-	if c.isNull(row) {
+	if c.IsNull(row) {
 		return append(dst, "null"...)
 	}
 	return e.appendValue(dst, c, row)
 }
 
 func (e *Encoder) appendValue(dst []byte, c *outColumn, row int) []byte {
-	switch c.kind {
+	switch c.Type.Kind {
 	case types.String:
-		return AppendString(dst, c.text(row))
+		return AppendString(dst, c.Bytes(row))
 	case types.JSON:
 		// A line break can only stand between the tokens of a value.
-		for _, ch := range c.text(row) {
+		for _, ch := range c.Bytes(row) {
 			if ch == '\n' || ch == '\r' {
 				ch = ' '
 			}
@@ -217,7 +102,7 @@ func (e *Encoder) appendValue(dst []byte, c *outColumn, row int) []byte {
 		return dst
 	case types.Binary:
 		dst = append(dst, '"')
-		dst = base64.StdEncoding.AppendEncode(dst, c.text(row))
+		dst = base64.StdEncoding.AppendEncode(dst, c.Bytes(row))
 		return append(dst, '"')
 	case types.Decimal:
 		if !e.options.DecimalText {
@@ -227,7 +112,7 @@ func (e *Encoder) appendValue(dst []byte, c *outColumn, row int) []byte {
 	case types.Date, types.Time, types.DateTime, types.Timestamp:
 		return append(c.appendText(append(dst, '"'), row), '"')
 	case types.Float32, types.Float64:
-		if f := c.float(row); math.IsNaN(f) || math.IsInf(f, 0) {
+		if f := c.Float(row); math.IsNaN(f) || math.IsInf(f, 0) {
 			return append(dst, "null"...)
 		}
 	}
@@ -238,73 +123,48 @@ func (e *Encoder) appendValue(dst []byte, c *outColumn, row int) []byte {
 // they are. null reports that it is NULL.
 func (e *Encoder) AppendText(dst []byte, column, row int) (text []byte, null bool) {
 	c := &e.columns[column]
-	if c.isNull(row) {
+	if c.IsNull(row) {
 		return dst, true
 	}
 	return c.appendText(dst, row), false
 }
 
-func (c *outColumn) integer(row int) int64 {
-	switch c.form {
-	case formI8:
-		return int64(c.i8[row])
-	case formI16:
-		return int64(c.i16[row])
-	case formI32:
-		return int64(c.i32[row])
-	case formU8:
-		return int64(c.u8[row])
-	case formU16:
-		return int64(c.u16[row])
-	case formU32:
-		return int64(c.u32[row])
-	}
-	return c.i64[row]
-}
-
-func (c *outColumn) float(row int) float64 {
-	if c.form == formF32 {
-		return float64(c.f32[row])
-	}
-	return c.f64[row]
-}
-
 func (c *outColumn) appendText(dst []byte, row int) []byte {
-	switch c.form {
-	case formBool:
-		return strconv.AppendBool(dst, c.boolean.Value(row))
-	case formU64:
-		return strconv.AppendUint(dst, c.u64[row], 10)
-	case formF32:
-		return appendFloat(dst, float64(c.f32[row]), 32)
-	case formF64:
-		return appendFloat(dst, c.f64[row], 64)
-	case formDecimal:
-		return appendDecimal(dst, c.decimal[row], c.scale)
-	case formBytes:
-		return append(dst, c.text(row)...)
+	switch c.Form {
+	case cells.Bool:
+		return strconv.AppendBool(dst, c.Bool(row))
+	case cells.U64:
+		return strconv.AppendUint(dst, c.Unsigned(row), 10)
+	case cells.F32:
+		return appendFloat(dst, c.Float(row), 32)
+	case cells.F64:
+		return appendFloat(dst, c.Float(row), 64)
+	case cells.Decimal:
+		return appendDecimal(dst, c.Decimal(row), c.Type.Scale)
+	case cells.Bytes:
+		return append(dst, c.Bytes(row)...)
 	}
-	n := c.integer(row)
-	switch c.kind {
+	n := c.Integer(row)
+	switch c.Type.Kind {
 	case types.Bool:
 		return strconv.AppendBool(dst, n != 0)
 	case types.Date:
 		return appendDate(dst, n)
 	case types.Time:
-		return appendClock(dst, n, c.fsp)
+		return appendClock(dst, n, c.Type.Fsp)
 	case types.DateTime, types.Timestamp:
 		day := n / dayMicros
 		rest := n % dayMicros
 		if rest < 0 {
 			day, rest = day-1, rest+dayMicros
 		}
-		dst = appendClock(append(appendDate(dst, day), 'T'), rest, c.fsp)
-		if c.kind == types.Timestamp {
+		dst = appendClock(append(appendDate(dst, day), 'T'), rest, c.Type.Fsp)
+		if c.Type.Kind == types.Timestamp {
 			dst = append(dst, 'Z')
 		}
 		return dst
 	case types.Decimal: // narrower numbers
-		return appendDecimal(dst, decimal128.FromI64(n), c.scale)
+		return appendDecimal(dst, decimal128.FromI64(n), c.Type.Scale)
 	}
 	return strconv.AppendInt(dst, n, 10)
 }
@@ -449,16 +309,16 @@ func (e *Encoder) Fixed() int {
 func (e *Encoder) AddText(sizes []int) {
 	for i := range e.columns {
 		c := &e.columns[i]
-		if c.form != formBytes {
+		if c.Form != cells.Bytes {
 			continue
 		}
 		factor := 6 // \u0000
-		if c.kind != types.String {
+		if c.Type.Kind != types.String {
 			factor = 2
 		}
 		for row := range sizes {
-			if !c.isNull(row) {
-				sizes[row] += factor * len(c.text(row))
+			if !c.IsNull(row) {
+				sizes[row] += factor * len(c.Bytes(row))
 			}
 		}
 	}
