@@ -24,9 +24,15 @@ import (
 	"github.com/leatdb/leat/sql/types"
 )
 
-// peekWait is how long SELECT … FROM a source waits for records that are not
-// there yet.
-const peekWait = 5 * time.Second
+const (
+	// peekWait is how long SELECT … FROM a source waits for records that are not
+	// there yet.
+	peekWait = 5 * time.Second
+	// firstRows and mostRows are how many rows a peek decodes at a time: few, in
+	// case they are all that is wanted, and then more.
+	firstRows = 256
+	mostRows  = 16 << 10
+)
 
 // rejectedWarning is MySQL's number for a value that is none of its column's
 // type.
@@ -42,7 +48,7 @@ type peek struct {
 	ends    connectors.Positions
 	hidden  *dataflow.HiddenColumns
 	order   []int // output column → decoded or hidden column
-	until   time.Time
+	rows    int   // that are decoded at a time
 	warn    func(number int, message string)
 	// live is set for a query with a LIMIT of a source that held nothing: what
 	// comes until then is what it is about.
@@ -56,11 +62,11 @@ func (db *DB) peek(ctx context.Context, s *source, columns types.Schema, warn fu
 	if s.hub != nil {
 		return nil, sqlerror.Userf(sqlerror.CodeUnsupported, "source %s is fed by the program, and cannot be peeked at", s.name).WithHint("SELECT from the table of a stream")
 	}
-	p := &peek{until: time.Now().Add(peekWait), warn: warn}
+	p := &peek{rows: firstRows, warn: warn}
 	cfg := s.decoderConfig()
 	cfg.Alloc = memory.DefaultAllocator
 	source := db.sourceConfig(s)
-	source.ChunkBytes = min(source.ChunkBytes, 256<<10)
+	source.ChunkBytes = min(source.ChunkBytes, 2<<20)
 	var hiddenTypes []types.Type
 	decoded, hidden := []int{}, []int{}
 	for i, c := range columns {
@@ -116,11 +122,12 @@ func (p *peek) watch() { p.live = reached(p.source, p.ends) }
 func (p *peek) next(ctx context.Context) ([]arrow.Array, int, error) {
 	for {
 		if p.started {
-			d, err := p.decoder.Next(256)
+			d, err := p.decoder.Next(p.rows)
 			if err != nil {
 				return nil, 0, err
 			}
 			if d != nil {
+				p.rows = min(4*p.rows, mostRows)
 				columns, err := p.take(d)
 				if rows := len(d.Values); rows > 0 || err != nil {
 					return columns, rows, err
@@ -139,7 +146,7 @@ func (p *peek) next(ctx context.Context) ([]arrow.Array, int, error) {
 
 // poll waits for the next chunk.
 func (p *peek) poll(ctx context.Context) error {
-	pollCtx, cancel := context.WithDeadline(ctx, p.until)
+	pollCtx, cancel := context.WithTimeout(ctx, peekWait)
 	defer cancel()
 	if err := p.source.Poll(pollCtx, 0, &p.chunk); err != nil {
 		if ctx.Err() == nil && pollCtx.Err() != nil {
