@@ -150,6 +150,10 @@ bench-streaming: build peers-streaming ## measure Kafka to Parquet beside other 
 publish: ## put the tables of bench/results into README.md and bench/README.md
 	$(GO) run $(FLAGS) ./bench/publish
 
+.PHONY: bench-stages
+bench-stages: ## say which stage of ingesting takes how much of the CPU's time, by the profiler
+	$(GO) run $(FLAGS) ./bench/stages $(BENCH)
+
 .PHONY: reference
 reference: ## write docs/options.md from the specifications of the options
 	$(GO) test -tags $(TAGS) -run TestReference ./connectors/all -update
