@@ -28,7 +28,7 @@ const (
 	// usefulPage is how many bytes of rows a partition should gather before they
 	// become pages, and leastRows how many all may have, however few they are: to
 	// touch more memory costs more than smaller pages do.
-	usefulPage = 192 << 10
+	usefulPage = 384 << 10
 	leastRows  = 32 << 20
 	// leastMemory is what a lane needs to work at all.
 	leastMemory = 4 << 20
