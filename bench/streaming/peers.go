@@ -200,7 +200,7 @@ func (e *environment) connectProgram(c config) func(t services.TB) (program, str
 		}
 		n := 0
 		return program{name: "kafka-connect", unfiltered: true,
-			note: "Apache Iceberg's sink, two tasks, commits every 10 s; it cannot filter by value and lands all events; it writes at its commits, so that its time may be up to 10 s too long",
+			note: "Apache Iceberg's sink, two tasks, commits every 10 s; it cannot filter by value and lands all events; its time has the start of its tasks in it, and may be up to 10 s too long, since it writes at its commits",
 			run: func(ctx context.Context, dir string) (o outcome, err error) {
 				n++
 				config := peer.ConnectConfig{Topic: topic, Control: fmt.Sprintf("control-%d", n), Table: fmt.Sprintf("trips_%d", n), Dir: dir, Tasks: 2, Layout: c.layout}
