@@ -28,6 +28,9 @@ const (
 	// peekWait is how long SELECT … FROM a source waits for records that are not
 	// there yet.
 	peekWait = 5 * time.Second
+	// watchTime bounds how long a query with a LIMIT looks at what a source that
+	// held nothing makes: its WHERE may let none of it through.
+	watchTime = 30 * time.Second
 	// firstRows and mostRows are how many rows a peek decodes at a time: few, in
 	// case they are all that is wanted, and then more.
 	firstRows = 256
@@ -40,7 +43,7 @@ const rejectedWarning = 1366
 
 // peek reads a source for a SELECT: from where its start option says, until what
 // it held when the query began has been read. The LIMIT above ends it earlier;
-// of a source that held nothing (a generator) it waits for as many rows.
+// of a source that held nothing (a generator) it waits for as many rows, a while.
 // Values that cannot be decoded are warnings.
 type peek struct {
 	source  connectors.Source
@@ -50,9 +53,9 @@ type peek struct {
 	order   []int // output column → decoded or hidden column
 	rows    int   // that are decoded at a time
 	warn    func(number int, message string)
-	// live is set for a query with a LIMIT of a source that held nothing: what
+	// until is set for a query with a LIMIT of a source that held nothing: what
 	// comes until then is what it is about.
-	live bool
+	until time.Time
 
 	chunk   connectors.Chunk
 	started bool
@@ -115,7 +118,11 @@ func (p *peek) open(ctx context.Context) error {
 }
 
 // watch is called for a query with a LIMIT before it reads.
-func (p *peek) watch() { p.live = reached(p.source, p.ends) }
+func (p *peek) watch() {
+	if reached(p.source, p.ends) {
+		p.until = time.Now().Add(watchTime)
+	}
+}
 
 // next is some more rows, at least one, or io.EOF. The arrays are valid until
 // the next call.
@@ -134,7 +141,7 @@ func (p *peek) next(ctx context.Context) ([]arrow.Array, int, error) {
 				}
 				continue
 			}
-			if !p.live && reached(p.source, p.ends) {
+			if !time.Now().Before(p.until) && reached(p.source, p.ends) {
 				return nil, 0, io.EOF
 			}
 		}

@@ -4,7 +4,10 @@ package engine
 
 import (
 	"context"
+	"errors"
+	"io"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/leatdb/leat/connectors"
@@ -40,4 +43,32 @@ func TestPeek_WaitsAnewForEachChunk(t *testing.T) {
 	if !last.After(first) {
 		t.Errorf("all chunks have to come before %s", first)
 	}
+}
+
+// generator always has another chunk, a second later, and held nothing before.
+type generator struct{ connectors.Source }
+
+func (generator) Poll(context.Context, int, *connectors.Chunk) error {
+	time.Sleep(time.Second)
+	return nil
+}
+
+func (generator) Positions() connectors.Positions { return nil }
+
+func (generator) Reached(string, connectors.Position, connectors.Position) bool { return true }
+
+// emptyDecoder finds no values.
+type emptyDecoder struct{ noDecoder }
+
+func (emptyDecoder) Next(int) (*connectors.Decoded, error) { return nil, nil }
+
+// SELECT … FROM a generator WHERE false LIMIT 5 did not end.
+func TestPeek_EndsWithoutRows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &peek{source: generator{}, decoder: emptyDecoder{}, ends: connectors.Positions{"0": ""}}
+		p.watch()
+		if _, _, err := p.next(t.Context()); !errors.Is(err, io.EOF) {
+			t.Errorf("next: %v, want the end", err)
+		}
+	})
 }
