@@ -70,8 +70,11 @@ type Engine struct {
 	// ctx ends with Close, and with it every query.
 	ctx    context.Context
 	cancel context.CancelCauseFunc
-	groups atomic.Int64
 }
+
+// groups numbers statements, over all engines of the process: what DuckDB calls
+// knows no other name of a kernel.
+var groups atomic.Int64
 
 // Open makes an Engine: an in-memory DuckDB, opened by the first query, that reads
 // the files that queries name and nothing else; extensions are neither installed
@@ -153,7 +156,7 @@ func (e *Engine) Close() error {
 // *sqlerror.Error if the query itself failed. The reader's error is of the
 // second kind.
 func (e *Engine) Query(ctx context.Context, plan logical.Node, session Session) (array.RecordReader, error) {
-	group := e.groups.Add(1) << groupShift
+	group := groups.Add(1) << groupShift
 	statement, err := spell(plan, session, group)
 	if err != nil {
 		return nil, err

@@ -275,7 +275,7 @@ func (q *query) load(s *source, rows Rows) error {
 		s.scanned = fmt.Sprintf("SELECT 1 AS nothing FROM range(%d)", n)
 		return r.Err()
 	}
-	name := fmt.Sprintf("%s_%d", s.name, q.engine.groups.Add(1))
+	name := fmt.Sprintf("%s_%d", s.name, groups.Add(1))
 	drop, err := q.conn.load(q.ctx, name, strings.Join(items, ", "), r)
 	if r.Err() != nil {
 		err = r.Err() // which DuckDB only knows the text of

@@ -162,6 +162,23 @@ func TestQuery_Concurrent(t *testing.T) {
 	}
 }
 
+// Two engines in one process numbered their statements alike, so that one called
+// the kernels of the other, or found them gone.
+func TestQuery_TwoEngines(t *testing.T) {
+	first, second := openEngine(t, adhoc.Config{Threads: 1}), openEngine(t, adhoc.Config{Threads: 1})
+	tab := numbers(t, 5000)
+	count := func(e *adhoc.Engine, f func()) []string {
+		p := &plans{}
+		s := p.scan(tab)
+		call := signalling(ref(s, "id"), f)
+		filtered := &logical.Filter{Input: s, Predicate: infix("<", "BOOLEAN", call, lit(int64(4000), "BIGINT"))}
+		return run(t, e, p.aggregate(filtered, nil, agg("count", "BIGINT")))
+	}
+	var between sync.Once
+	meanwhile := func() { between.Do(func() { equalRows(t, count(second, func() {}), "4000") }) }
+	equalRows(t, count(first, meanwhile), "4000")
+}
+
 // What does not fit into memory is spilled, or is an error that says so.
 func TestQuery_MemoryLimit(t *testing.T) {
 	p := &plans{}
