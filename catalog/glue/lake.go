@@ -103,7 +103,7 @@ func (l *Lake) DropTable(ctx context.Context, name string) error {
 // foreign is a table of plain folders that others describe.
 func (l *Lake) foreign(t *gluetypes.Table) (catalog.Table, error) {
 	name := aws.ToString(t.Name)
-	bad := func(format string, args ...any) error {
+	bad := func(format string, args ...any) *sqlerror.Error {
 		return sqlerror.Userf(sqlerror.CodeUnsupported, "table %s.%s cannot be read: "+format, append([]any{l.Catalog.database, name}, args...)...)
 	}
 	if kind := aws.ToString(t.TableType); strings.Contains(kind, "VIEW") {
@@ -111,7 +111,7 @@ func (l *Lake) foreign(t *gluetypes.Table) (catalog.Table, error) {
 	}
 	for _, key := range []string{"table_type", "spark.sql.sources.provider"} {
 		if kind := strings.ToLower(t.Parameters[key]); kind != "" && !slices.Contains([]string{"parquet", "json", "csv", "hive"}, kind) {
-			return nil, bad("its format is %s", kind).(*sqlerror.Error).WithHint("Iceberg tables, and Parquet, JSON and CSV files can be read")
+			return nil, bad("its format is %s", kind).WithHint("Iceberg tables, and Parquet, JSON and CSV files can be read")
 		}
 	}
 	sd := t.StorageDescriptor
@@ -142,7 +142,7 @@ func (l *Lake) foreign(t *gluetypes.Table) (catalog.Table, error) {
 		}
 		f.Options = map[string]string{"header": fmt.Sprint(t.Parameters["skip.header.line.count"] == "1")}
 	default:
-		return nil, bad("its files are read by %s", library).(*sqlerror.Error).WithHint("Iceberg tables, and Parquet, JSON and CSV files can be read")
+		return nil, bad("its files are read by %s", library).WithHint("Iceberg tables, and Parquet, JSON and CSV files can be read")
 	}
 	for i, c := range append(slices.Clone(sd.Columns), t.PartitionKeys...) {
 		typ, err := fromHive(aws.ToString(c.Type))

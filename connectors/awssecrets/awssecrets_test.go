@@ -18,22 +18,24 @@ func serve(t *testing.T, secrets map[string]string) *atomic.Int64 {
 	var asked atomic.Int64
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked.Add(1)
-		var in struct{ SecretId string } //nolint:revive // as the service spells it
+		var in struct {
+			SecretID string `json:"SecretId"`
+		}
 		if err := json.NewDecoder(r.Body).Decode(&in); err != nil || r.Header.Get("X-Amz-Target") != "secretsmanager.GetSecretValue" {
 			t.Errorf("request %s: %v", r.Header.Get("X-Amz-Target"), err)
 		}
 		w.Header().Set("Content-Type", "application/x-amz-json-1.1")
-		text, ok := secrets[in.SecretId]
+		text, ok := secrets[in.SecretID]
 		if !ok {
 			code := "ResourceNotFoundException"
-			if in.SecretId == "forbidden" {
+			if in.SecretID == "forbidden" {
 				code = "AccessDeniedException"
 			}
 			w.WriteHeader(http.StatusBadRequest)
 			_ = json.NewEncoder(w).Encode(map[string]string{"__type": code, "message": "no"})
 			return
 		}
-		_ = json.NewEncoder(w).Encode(map[string]string{"Name": in.SecretId, "SecretString": text})
+		_ = json.NewEncoder(w).Encode(map[string]string{"Name": in.SecretID, "SecretString": text})
 	}))
 	t.Cleanup(server.Close)
 	t.Setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", server.URL)

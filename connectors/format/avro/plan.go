@@ -92,11 +92,11 @@ func newNode(s *shape, wishes []wish, depth int) (*node, error) {
 	}
 	deeper := map[int][]wish{}
 	for _, w := range wishes {
-		switch at := -1; {
+		switch {
 		case len(w.names) == 0, n.text:
 			n.columns = append(n.columns, w.column)
 		case s.kind == kindRecord && !strings.HasPrefix(w.names[0], "["):
-			if at = slices.Index(s.names, w.names[0]); at >= 0 {
+			if at := slices.Index(s.names, w.names[0]); at >= 0 {
 				deeper[at] = append(deeper[at], wish{w.column, w.names[1:]})
 				n.inner = true
 			}

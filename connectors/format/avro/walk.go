@@ -175,7 +175,6 @@ func (w *walker) skipParts(s *shape, depth int) {
 			items := w.long()
 			if items < 0 { // the bytes of the block follow
 				w.take(w.long())
-				items = 0
 				if w.err != nil {
 					return
 				}

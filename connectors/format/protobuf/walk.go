@@ -42,10 +42,9 @@ type walker struct {
 	class   connectors.ErrorClass // why the record is rejected, though it can be read
 	message string
 
-	json   []byte
-	merged []byte
-	found  []occurrence // of the messages that are being written as JSON
-	last   []int        // by oneof of them
+	json  []byte
+	found []occurrence // of the messages that are being written as JSON
+	last  []int        // by oneof of them
 }
 
 // record walks over a message and sets the columns of its row.

@@ -289,7 +289,7 @@ func (c *Client) ask(ctx context.Context, base *url.URL, method, path string, bo
 	if err != nil {
 		return true, sqlerror.Externalf(sqlerror.CodeExternal, "ask schema registry: %w", err)
 	}
-	defer resp.Body.Close() //nolint:errcheck // it was read
+	defer resp.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	switch {
 	case err != nil:

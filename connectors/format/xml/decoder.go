@@ -23,12 +23,11 @@ type Decoder struct {
 	path   []string
 	arrays []string
 
-	in     *xml.Decoder // nil between documents
-	start  int          // of the document
-	open   []*element   // around what comes next
-	found  bool         // the document had a record
-	json   []byte
-	around []byte
+	in    *xml.Decoder // nil between documents
+	start int          // of the document
+	open  []*element   // around what comes next
+	found bool         // the document had a record
+	json  []byte
 }
 
 // element is an element of a document.

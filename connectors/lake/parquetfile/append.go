@@ -32,7 +32,6 @@ type source struct {
 	bytes   []byte
 	indices []int32 // of an Arrow dictionary array into offsets
 	codes   bool    // ints holds codes of dict
-	lengths narrower
 
 	valid   []byte // validity from bit validAt; nil when no value is NULL
 	validAt int
