@@ -512,11 +512,11 @@ func (w *world) catchUp(d *definition, deadline time.Time) error {
 		w.p.Until(w.p.Context(), "last flush", time.Now().Add(time.Minute), func() bool { return done || i.ended })
 		switch record := w.model.of(d.name).record; {
 		case !done:
-		case generation == record.Generation:
+		case record != nil && generation == record.Generation:
 			return nil
 		default:
 			// It has nothing to commit and does not know that another one has come and
-			// gone, whose replay is not finished perhaps.
+			// gone, whose replay is not finished perhaps, or that the stream was dropped.
 			w.s.Note("shut down %s in %s, which is of generation %d", i.name, i.p.Name(), generation)
 			i.shutDown()
 			w.p.Until(w.p.Context(), "shutting down", time.Now().Add(time.Minute), func() bool { return i.ended || i.p.Dead() })
