@@ -1101,3 +1101,25 @@ func addPartitions(t testing.TB, cl *kgo.Client, total int) {
 		t.Fatal(err)
 	}
 }
+
+// A partition whose leader moves from broker to broker, and back, is read on from
+// where it was.
+func TestLeaderChange(t *testing.T) {
+	const brokers = 3
+	c := cluster(t, kfake.NumBrokers(brokers), kfake.SeedTopics(2, "trips"))
+	cl := client(t, c)
+	r := open(t, c, nil, "fetch_max_wait", "10ms")
+	defer r.close()
+	for i := range 2 * brokers {
+		for p := range int32(2) {
+			if err := c.MoveTopicPartition("trips", p, int32(i+int(p))%brokers); err != nil {
+				t.Fatal(err)
+			}
+			produce(t, cl, "trips", p, 20*i, 20*(i+1))
+		}
+		r.read(40 * (i + 1))
+	}
+	for _, p := range []string{"0", "1"} {
+		r.want(p, numbers(0, 40*brokers))
+	}
+}
