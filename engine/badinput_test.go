@@ -145,6 +145,7 @@ func TestBadInput_Statements(t *testing.T) {
 	mustExec(t, db, `CREATE VIEW a AS SELECT id FROM clicks; CREATE VIEW b AS SELECT id FROM a; CREATE VIEW c AS SELECT id FROM b`)
 	f(`CREATE OR REPLACE VIEW a AS SELECT id FROM c`, sqlerror.CodeConflict, `view a would refer to itself: a → c → b → a`)
 	f(`CREATE OR REPLACE VIEW a AS SELECT id FROM a`, sqlerror.CodeConflict, `view a would refer to itself: a → a`)
+	mustExec(t, db, `CREATE VIEW id AS SELECT id FROM clicks; DROP VIEW id`) // a column is no view
 
 	mustExec(t, db, `CREATE STREAM s AS SELECT id FROM c`)
 	f(`DROP SOURCE clicks`, sqlerror.CodeInUse, `source clicks is used by stream s, view lake.a`)

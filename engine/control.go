@@ -352,14 +352,14 @@ func (db *DB) viewCycle(ctx context.Context, database, name, selectText string) 
 	seen := map[string]bool{}
 	var follow func(text string, path []string) error
 	follow = func(text string, path []string) error {
-		if _, ok := sql.FindIdentifier(text, name); ok {
+		if readsTable(text, name) {
 			return sqlerror.Userf(sqlerror.CodeConflict, "view %s would refer to itself: %s", name, strings.Join(append(path, name), " → "))
 		}
 		for _, v := range views {
 			if seen[v.Name] {
 				continue
 			}
-			if _, ok := sql.FindIdentifier(text, v.Name); ok {
+			if readsTable(text, v.Name) {
 				seen[v.Name] = true
 				if err := follow(v.Select, append(path, v.Name)); err != nil {
 					return err
@@ -369,6 +369,28 @@ func (db *DB) viewCycle(ctx context.Context, database, name, selectText string) 
 		return nil
 	}
 	return follow(selectText, []string{name})
+}
+
+// readsTable reports whether a query selects from a table of the name. Where it
+// is no plain MySQL, any identifier of that name counts.
+func readsTable(text, name string) bool {
+	if _, ok := sql.FindIdentifier(text, name); !ok {
+		return false
+	}
+	query, err := sqlparser.Parse(text)
+	if err != nil {
+		return true
+	}
+	found := false
+	_ = sqlparser.Walk(func(n sqlparser.SQLNode) (bool, error) { // it returns no error of its own
+		if from, ok := n.(*sqlparser.AliasedTableExpr); ok {
+			if t, ok := from.Expr.(sqlparser.TableName); ok && strings.EqualFold(t.Name.String(), name) {
+				found = true
+			}
+		}
+		return !found, nil
+	}, query)
+	return found
 }
 
 // replaceView fails where CREATE OR REPLACE VIEW would, before the MySQL engine
@@ -410,14 +432,14 @@ func (db *DB) streamsOver(ctx context.Context, database, name string) ([]string,
 	names := []string{name}
 	for i := 0; i < len(names); i++ {
 		for _, v := range views {
-			if _, ok := sql.FindIdentifier(v.Select, names[i]); ok && !slices.Contains(names, v.Name) {
+			if readsTable(v.Select, names[i]) && !slices.Contains(names, v.Name) {
 				names = append(names, v.Name)
 			}
 		}
 	}
 	var list []string
 	for _, s := range db.allStreams() {
-		if slices.ContainsFunc(names, func(view string) bool { _, ok := sql.FindIdentifier(s.definition().Query, view); return ok }) {
+		if slices.ContainsFunc(names, func(view string) bool { return readsTable(s.definition().Query, view) }) {
 			list = append(list, "stream "+s.name)
 		}
 	}
@@ -433,7 +455,7 @@ func (db *DB) viewsNaming(ctx context.Context, name string) ([]string, error) {
 			return nil, err
 		}
 		for _, v := range views {
-			if _, ok := sql.FindIdentifier(v.Select, name); ok {
+			if readsTable(v.Select, name) {
 				list = append(list, "view "+s.name+"."+v.Name)
 			}
 		}
