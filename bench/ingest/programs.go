@@ -176,7 +176,7 @@ func childCountLeat(args []string) (err error) {
 	var row []string
 	for r.Next() {
 		for _, column := range r.RecordBatch().Columns() {
-			row = append(row, column.ValueStr(0))
+			row = append(row, strings.Clone(column.ValueStr(0))) // the batch is gone with the next one
 		}
 	}
 	if err := r.Err(); err != nil {

@@ -28,7 +28,7 @@ type published struct {
 
 // A place for a result in a document: a comment that names the table and maybe
 // the columns to show, what was put there before, and a comment that ends it.
-var place = regexp.MustCompile(`(?s)<!-- results: (\S+)( .*?)? -->\n.*?<!-- end of results -->`)
+var place = regexp.MustCompile(`(?s)<!-- results: (\S+)( [^\n]*?)? -->\n.*?<!-- end of results -->`)
 
 // Publish puts the tables of a folder of results into the places that a Markdown
 // document has for them, such as

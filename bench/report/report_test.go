@@ -127,6 +127,16 @@ func TestPublish(t *testing.T) {
 			t.Fatalf("got\n%s\nwant\n%s", got, want)
 		}
 	}
+	// A place that names no columns gets all of them, and ends where it ends.
+	if err := os.WriteFile(document, []byte("<!-- results: speed -->\nold\n<!-- end of results -->\nText.\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if names, err := report.Publish(document, filepath.Join(dir, "bench", "results")); err != nil || len(names) != 1 {
+		t.Fatalf("published %v, %v", names, err)
+	}
+	if got, err := os.ReadFile(document); err != nil || !strings.HasPrefix(string(got), "<!-- results: speed -->\n\n| program |") || !strings.HasSuffix(string(got), "<!-- end of results -->\nText.\n") {
+		t.Errorf("all columns: %v\n%s", err, got)
+	}
 	if err := os.WriteFile(document, []byte("<!-- results: speed colour -->\n<!-- end of results -->"), 0o600); err != nil {
 		t.Fatal(err)
 	}
