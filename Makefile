@@ -120,7 +120,7 @@ peers-streaming: ## install the streaming programs that the benchmarks compare l
 	-$(GO) run $(FLAGS) ./internal/services/install bento flink kafka-connect
 
 .PHONY: bench
-bench: bench-batch bench-tables bench-nexmark publish ## measure leat and its peers, and put the results into bench/results and the READMEs; about 20 minutes
+bench: bench-batch bench-tables bench-nexmark publish ## measure leat and its peers, and put the results into bench/results and the READMEs
 
 .PHONY: bench-ingest
 bench-ingest: build ## compare leat with DuckDB on the same file and cores, with nothing installed
@@ -144,7 +144,7 @@ bench-nexmark: build ## measure Nexmark's queries without state
 	$(GO) run $(FLAGS) ./bench/nexmark -events 2000000
 
 .PHONY: bench-streaming
-bench-streaming: build peers-streaming ## measure Kafka to Parquet beside other streaming programs, and latency; about 15 minutes
+bench-streaming: build peers-streaming ## measure Kafka to Parquet beside other streaming programs, and latency
 	$(GO) run $(FLAGS) ./bench/streaming -table kafka $(BENCH)
 	$(GO) run $(FLAGS) ./bench/streaming -table streaming -rows 4000000 $(BENCH)
 	$(GO) run $(FLAGS) ./bench/replay
