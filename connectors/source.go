@@ -122,6 +122,12 @@ type Acknowledger interface {
 	Committed(Positions)
 }
 
+// Explainer is implemented by sources that say in EXPLAIN how they read.
+type Explainer interface {
+	// Explain gives lines of text. It may be called before Splits.
+	Explain() []string
+}
+
 // SplitLagReporter is implemented by sources that know how far behind the newest
 // record each of their splits is read.
 type SplitLagReporter interface {

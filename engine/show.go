@@ -399,6 +399,9 @@ func (db *DB) explainSplits(ctx context.Context, p *planned, info *planner.Expla
 		return
 	}
 	defer src.Close()
+	if e, ok := src.(connectors.Explainer); ok {
+		info.Reading = e.Explain()
+	}
 	if splits, err := src.Splits(ctx, true, nil); err == nil {
 		info.Splits = len(splits)
 	}

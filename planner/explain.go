@@ -23,7 +23,8 @@ type ExplainInfo struct {
 	Connector  string
 	Format     string // of the source's records
 	Lanes      int
-	Splits     int // of the source; −1 when they could not be listed
+	Splits     int      // of the source; −1 when they could not be listed
+	Reading    []string // how the source reads, in its own words
 }
 
 // manyFiles is the number of files an hour above which EXPLAIN warns: a reader
@@ -151,6 +152,9 @@ func (x *explanation) source(p *StreamPlan, info ExplainInfo, depth int) {
 	}
 	if len(p.Source.Hidden) > 0 {
 		x.line(depth+1, "metadata %s", strings.Join(p.Source.Hidden, ", "))
+	}
+	for _, line := range info.Reading {
+		x.line(depth+1, "%s", line)
 	}
 	x.splits(info, depth+1)
 }

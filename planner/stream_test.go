@@ -152,6 +152,7 @@ func TestExplain(t *testing.T) {
 	infos["unknown"] = unknown
 	spare := info
 	spare.Splits, spare.Lanes, spare.CommitInterval = 1, 3, time.Hour
+	spare.Reading = []string{"told of new records by a bell", "and by a horn"}
 	infos["spare"] = spare
 	golden(t, "explain.txt", func(t *testing.T, input string) string {
 		which, input, _ := strings.Cut(input, "\n")

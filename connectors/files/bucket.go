@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/leatdb/leat/connectors"
 	"github.com/leatdb/leat/internal/objectstore"
@@ -22,12 +23,16 @@ var bucketOptions = connectors.Spec{
 	{Name: "session_token", Secret: true, Doc: "Token of temporary credentials."},
 	{Name: "path_style", Kind: connectors.OptionBool, Doc: "Address the bucket as endpoint/bucket; default true with an endpoint."},
 	{Name: "listing", Default: "full", Choices: []string{"full", "growing"}, Doc: "How a tailed prefix is looked through for new objects: all of it; or only behind the names of objects that are read and older than lookback, for prefixes whose names grow with time: what appears before those is never seen."},
+	{Name: "notifications", Doc: "URL or ARN of an SQS queue that gets the bucket's s3:ObjectCreated:* events, from S3 itself, by SNS or by EventBridge: new objects of a tailed prefix are known without listing it. Each stream needs a queue of its own."},
+	{Name: "listing_interval", Kind: connectors.OptionDuration, Default: "15m", Min: int64(time.Second), Doc: "With notifications: how often the prefix is listed all the same, as it is at every start, since a notification can be lost."},
+	{Name: "visibility_timeout", Kind: connectors.OptionDuration, Default: "5m", Min: int64(2 * time.Second), Doc: "With notifications: how long a message is hidden from other readers of the queue, in whole seconds; this is extended until the message's objects are committed, and at most 12h."},
 	{Name: "lookback", Kind: connectors.OptionDuration, Default: "1h", Doc: "How long after its name was first passed over an object may still appear, with listing = 'growing'."},
 }
 
 // bucket is the store of an S3 prefix.
 type bucket struct {
 	text      string // as the user wrote it
+	name      string
 	root      string // the prefix that ids are relative to, with a slash at its end
 	single    string // an object of this name may be what is meant
 	pattern   []string
@@ -65,7 +70,7 @@ func openBucket(ctx context.Context, cfg connectors.SourceConfig) (*bucket, erro
 	if err != nil {
 		return nil, err
 	}
-	b := &bucket{text: text, recursive: o.Bool("recursive"), objects: objects, expected: map[string]*ranges{}}
+	b := &bucket{text: text, name: name, recursive: o.Bool("recursive"), objects: objects, expected: map[string]*ranges{}}
 	lanes := int64(max(1, cfg.Lanes))
 	b.ahead = int(min(4, max(1, int64(cfg.PrefetchBytes)/2/lanes/rangeBytes)))
 	b.budget = int64(cfg.PrefetchBytes) / 2
@@ -125,6 +130,16 @@ func (b *bucket) list(ctx context.Context, after string, visit func(entry) bool)
 		}
 		after = infos[len(infos)-1].Key
 	}
+}
+
+// idOf is the id of an object that the path means.
+func (b *bucket) idOf(key string) (id string, ok bool) {
+	if b.single != "" && key == b.single {
+		return path.Base(key), true
+	}
+	rest, below := strings.CutPrefix(key, b.root)
+	id = splitID(rest)
+	return id, below && b.wanted(id)
 }
 
 // wanted reports whether an object is one that the path means.

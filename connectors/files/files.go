@@ -80,7 +80,12 @@ func check(ctx context.Context, cfg connectors.SourceConfig) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.store.close()) }()
+	defer func() { err = errors.Join(err, s.Close()) }()
+	if s.messages != nil {
+		if err := s.messages.check(ctx); err != nil {
+			return err
+		}
+	}
 	path, glob := s.store.path()
 	var first []entry
 	err = s.store.list(ctx, "", func(e entry) bool {

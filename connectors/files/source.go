@@ -24,6 +24,7 @@ type source struct {
 	store       store
 	once        bool
 	compression compression // "" is by content
+	messages    *queue      // of notifications; nil where the files are only listed
 	limits      limits
 	hidden      []string
 	byTime      bool // files are read in the order of their times
@@ -51,8 +52,9 @@ type source struct {
 	told     int     // of the queue, of which the store was told
 	own      []*file // what each lane is at
 	waiting  map[*file]struct{}
-	open     int           // files that are not read to their end for good
-	wake     chan struct{} // closed when lanes that wait should look again
+	open     int                 // files that are not read to their end for good
+	notices  map[string][]notice // of files that are not settled, by their ids
+	wake     chan struct{}       // closed when lanes that wait should look again
 	nextTick time.Time
 	troubled bool // Retrying was told of a file
 
@@ -150,6 +152,7 @@ func newSource(ctx context.Context, cfg connectors.SourceConfig) (_ *source, err
 		own:             make([]*file, cfg.Lanes),
 		waiting:         map[*file]struct{}{},
 		replaced:        map[string]struct{}{},
+		notices:         map[string][]notice{},
 		wake:            make(chan struct{}),
 	}
 	if s.onChanged == "" {
@@ -160,6 +163,9 @@ func newSource(ctx context.Context, cfg connectors.SourceConfig) (_ *source, err
 	}
 	if st.immutable() && !o.Has("discovery_interval") {
 		s.listPause = bucketPause
+	}
+	if err := s.openQueue(ctx); err != nil {
+		return nil, err
 	}
 	if s.growing && s.once {
 		return nil, sqlerror.Userf(sqlerror.CodeBadOption, "listing = 'growing' needs mode = 'tail'")
@@ -251,7 +257,7 @@ func (s *source) list(ctx context.Context) ([]entry, error) {
 
 // Splits lists the files that are not assigned yet, and the ledger. With first
 // set these are all files; none is held back for where it would start.
-func (s *source) Splits(ctx context.Context, _ bool, known connectors.Positions) ([]connectors.Split, error) {
+func (s *source) Splits(ctx context.Context, _ bool, known connectors.Positions) (_ []connectors.Split, err error) {
 	if err := s.load(known); err != nil {
 		return nil, err
 	}
@@ -261,8 +267,14 @@ func (s *source) Splits(ctx context.Context, _ bool, known connectors.Positions)
 	entries := s.news
 	s.news = nil
 	s.mu.Unlock()
+	defer func() {
+		if err != nil {
+			s.mu.Lock()
+			s.listedAt = time.Time{} // what was found is found again
+			s.mu.Unlock()
+		}
+	}()
 	if !rest {
-		var err error
 		if entries, err = s.list(ctx); err != nil {
 			return nil, err
 		}
@@ -270,13 +282,19 @@ func (s *source) Splits(ctx context.Context, _ bool, known connectors.Positions)
 	if err := s.verifyKnown(ctx, known); err != nil {
 		return nil, err
 	}
-	for _, e := range entries {
+	announced, err := s.announced(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range append(entries, announced...) {
 		s.mu.Lock()
 		_, assigned := s.files[e.id]
 		finished := s.ledger.find(e.id)
 		s.mu.Unlock()
 		switch {
 		case assigned:
+		case finished != nil && finished.unchanged(e):
+			s.settle(e.id)
 		case finished == nil:
 			splits = append(splits, connectors.Split{ID: e.id})
 		default:
@@ -286,6 +304,8 @@ func (s *source) Splits(ctx context.Context, _ bool, known connectors.Positions)
 			}
 			if split != nil {
 				splits = append(splits, *split)
+			} else {
+				s.settle(e.id)
 			}
 		}
 	}
@@ -369,7 +389,7 @@ func (s *source) TakeDataLoss() []connectors.DataLoss {
 	return lost
 }
 
-func (s *source) Assign(_ context.Context, positions connectors.Positions) error {
+func (s *source) Assign(ctx context.Context, positions connectors.Positions) error {
 	if err := s.load(positions); err != nil {
 		return err
 	}
@@ -425,6 +445,9 @@ func (s *source) Assign(_ context.Context, positions connectors.Positions) error
 		s.enqueue(f)
 	}
 	s.wakeAll()
+	if s.messages != nil && s.cfg.Stream != "" {
+		s.messages.start(ctx)
+	}
 	return nil
 }
 
@@ -527,6 +550,10 @@ func (s *source) Committed(positions connectors.Positions) {
 		delete(s.waiting, f)
 		delete(s.files, id)
 		s.folded++
+		if s.messages != nil {
+			delete(s.listed, id) // or it would grow from one listing to the next
+			s.settleLocked(id)
+		}
 	}
 }
 
@@ -550,6 +577,9 @@ func (s *source) Progress() connectors.Progress {
 
 func (s *source) Close() error {
 	var err error
+	if s.messages != nil {
+		s.messages.close()
+	}
 	for _, f := range s.files {
 		if f.in != nil {
 			err = errors.Join(err, f.in.close())

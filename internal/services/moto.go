@@ -70,3 +70,10 @@ func StartMoto(t TB) *Moto {
 	})
 	return m
 }
+
+// RunPython is RunPython with boto3 importable. The first argument of the script
+// is the endpoint.
+func (m *Moto) RunPython(t TB, source string, args ...string) []byte {
+	t.Helper()
+	return runPython(t, filepath.Join(moto.mustDir(t), "venv", "bin", "python"), source, append([]string{m.Endpoint}, args...)...)
+}

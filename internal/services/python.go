@@ -32,7 +32,11 @@ const pythonTimeout = 5 * time.Minute
 // that fails ends the test with its traceback.
 func RunPython(t TB, source string, args ...string) []byte {
 	t.Helper()
-	program := filepath.Join(python.mustDir(t), "venv", "bin", "python")
+	return runPython(t, filepath.Join(python.mustDir(t), "venv", "bin", "python"), source, args...)
+}
+
+func runPython(t TB, program, source string, args ...string) []byte {
+	t.Helper()
 	// A file, so that tracebacks show the lines.
 	script := filepath.Join(t.TempDir(), "script.py")
 	if err := os.WriteFile(script, []byte(source), 0o600); err != nil {
