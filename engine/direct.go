@@ -256,12 +256,16 @@ func ownBatch(schema *arrow.Schema, columns []arrow.Array, rows int) (arrow.Reco
 	return array.NewRecordBatch(schema, own, int64(rows)), nil
 }
 
-// computes reports whether a plan evaluates anything that kernels know: what
-// only names variables, constants and the session's functions is the MySQL
+// computes reports whether a plan evaluates anything that kernels or DuckDB know:
+// what only names variables, constants and the session's functions is the MySQL
 // engine's.
 func computes(root logical.Node) bool {
 	found := false
 	logical.TransformPlan(root, func(n logical.Node) logical.Node {
+		switch n.(type) {
+		case *logical.SetOp, *logical.Sort, *logical.Aggregate, *logical.Window:
+			found = true
+		}
 		for _, e := range logical.Exprs(n) {
 			logical.Transform(e, func(e logical.Expr) logical.Expr {
 				switch e.(type) {

@@ -1,7 +1,6 @@
 package planner
 
 import (
-	"context"
 	"fmt"
 	"math"
 	"strings"
@@ -11,6 +10,7 @@ import (
 	gms "github.com/dolthub/go-mysql-server/sql"
 	gmstypes "github.com/dolthub/go-mysql-server/sql/types"
 
+	"github.com/leatdb/leat/internal/mysqljson"
 	"github.com/leatdb/leat/sql/types"
 )
 
@@ -79,8 +79,11 @@ func GMSValue(v any, t types.Type, loc *time.Location) (any, error) {
 		}
 	case types.JSON:
 		if s, ok := v.(string); ok {
-			doc, _, err := gmstypes.JSON.Convert(context.Background(), s)
-			return doc, err
+			text, err := mysqljson.AppendNormal(nil, []byte(s))
+			if err != nil {
+				text = []byte(s) // a number that no double holds is shown as it came
+			}
+			return gmstypes.NewLazyJSONDocument(text), nil
 		}
 	}
 	return nil, fmt.Errorf("value %v (%T) is not one of type %s", v, v, t)
@@ -237,6 +240,10 @@ func FromGMSValue(ctx *gms.Context, v any, t types.Type, loc *time.Location) (an
 		wrapper, ok := doc.(gms.JSONWrapper)
 		if !ok {
 			return nil, fmt.Errorf("value %v (%T) is not JSON", v, v)
+		}
+		if text, ok := doc.(gmstypes.JSONBytes); ok {
+			b, err := text.GetBytes(ctx)
+			return string(b), err
 		}
 		return gmstypes.JsonToMySqlString(ctx, wrapper)
 	}

@@ -20,7 +20,8 @@ import (
 // to the scale of the column that it is compared with.
 //
 // Named windows are written where they are used, and a query with window
-// functions over groups becomes two, one in the other.
+// functions over groups becomes two, one in the other. Literals that an ORDER BY
+// of a UNION may mean get names.
 //
 // Statements that hold no SELECT are left as they are.
 func PrepareSelect(stmt sqlparser.Statement, lookup Lookup) error {
@@ -72,6 +73,9 @@ func (p preparer) query(q sqlparser.SelectStatement, visible ctes) error {
 		if err := p.query(q.Right, visible); err != nil {
 			return err
 		}
+		if len(q.OrderBy) > 0 {
+			nameLiterals(q)
+		}
 		return p.walk(visible, q.OrderBy, q.Limit)
 	case *sqlparser.Select:
 		visible, err := p.with(q.With, visible)
@@ -86,6 +90,38 @@ func (p preparer) query(q sqlparser.SelectStatement, visible ctes) error {
 		return p.walk(visible, q.SelectExprs, q.From, q.Where, q.GroupBy, q.Having, q.Window, q.OrderBy, q.Limit)
 	}
 	return nil
+}
+
+// nameLiterals gives literals in the first arm of a UNION a name, so that ORDER BY
+// sorts by the column, and not by the literal, which is the same in all rows.
+func nameLiterals(q sqlparser.SelectStatement) {
+	switch q := q.(type) {
+	case *sqlparser.ParenSelect:
+		nameLiterals(q.Select)
+	case *sqlparser.SetOp:
+		nameLiterals(q.Left)
+	case *sqlparser.Select:
+		for _, e := range q.SelectExprs {
+			a, ok := e.(*sqlparser.AliasedExpr)
+			if !ok || !a.As.IsEmpty() {
+				continue
+			}
+			name := a.InputExpression
+			switch v := a.Expr.(type) {
+			case *sqlparser.SQLVal:
+				if v.Type == sqlparser.StrVal && len(v.Val) > 0 {
+					name = string(v.Val)
+				}
+			case *sqlparser.NullVal, sqlparser.BoolVal:
+			default:
+				continue
+			}
+			if name == "" {
+				name = sqlparser.String(a.Expr)
+			}
+			a.As = sqlparser.NewColIdent(name)
+		}
+	}
 }
 
 func (p preparer) with(with *sqlparser.With, visible ctes) (ctes, error) {
