@@ -40,6 +40,7 @@ func TestAcceptance(t *testing.T) {
 	t.Run("Idle", e.testIdle)
 	t.Run("RunToLatest", e.testRunToLatest)
 	t.Run("Hostile", e.testHostile)
+	t.Run("Messages", e.testMessages)
 }
 
 // sink is a CREATE SINK on the S3 server.

@@ -142,16 +142,21 @@ func libraryFolders(root string) ([]string, error) {
 // java returns the program and the arguments that run a class of the jars in
 // dir/libs with at most heap of memory, such as "256m".
 func java(dir, heap string, options []string, class string, args ...string) (program string, all []string) {
+	program, all = javaMachine(heap)
+	all = append(all, options...)
+	all = append(all, "-cp", filepath.Join(dir, "libs", "*"), class)
+	return program, append(all, args...)
+}
+
+// javaMachine returns the program and its arguments up to what it runs.
+func javaMachine(heap string) (program string, args []string) {
 	program = "java"
 	if home := os.Getenv("JAVA_HOME"); home != "" {
 		program = filepath.Join(home, "bin", "java")
 	}
 	// One collector thread and no second compiler: the servers share few cores
 	// with the tests.
-	all = []string{"-Xms" + heap, "-Xmx" + heap, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"}
-	all = append(all, options...)
-	all = append(all, "-cp", filepath.Join(dir, "libs", "*"), class)
-	return program, append(all, args...)
+	return program, []string{"-Xms" + heap, "-Xmx" + heap, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"}
 }
 
 // platform distinguishes installations of compiled code in a recipe.

@@ -4,12 +4,13 @@ import (
 	hamba "github.com/hamba/avro/v2"
 
 	"github.com/leatdb/leat/connectors"
+	"github.com/leatdb/leat/connectors/format/internal/columns"
 	"github.com/leatdb/leat/connectors/format/schemaregistry"
 	"github.com/leatdb/leat/sql/types"
 )
 
 // Infer gives the columns of the schemas with which the sample was written; of
-// two types of one field that of the newest schema.
+// two types of one field that of the registry's newest schema, or of the first file.
 func Infer(chunks []*connectors.Chunk, config connectors.DecoderConfig) (types.Schema, error) {
 	d, err := NewDecoder(connectors.DecoderConfig{Options: config.Options})
 	if err != nil {
@@ -19,52 +20,48 @@ func Infer(chunks []*connectors.Chunk, config connectors.DecoderConfig) (types.S
 	if d.given != nil {
 		return columnsOf(d.given), nil
 	}
-	var schema types.Schema
-	newest := map[int]bool{}
-	top := -1
-	for _, c := range chunks {
+	var versions columns.Versions
+	for n, c := range chunks {
 		if c.Header != nil {
-			h, _, err := parseHeader(c.Header)
+			err := versions.Add(c.Header, -n, func() (types.Schema, string, error) {
+				h, _, err := parseHeader(c.Header)
+				if err != nil {
+					return nil, "", err
+				}
+				s, err := parse(h.schema, nil)
+				if err != nil {
+					return nil, "", err
+				}
+				return columnsOf(s), "", nil
+			})
 			if err != nil {
 				return nil, err
 			}
-			s, err := parse(h.schema, nil)
-			if err != nil {
-				return nil, err
-			}
-			schema = merge(schema, columnsOf(s))
 			continue
 		}
 		for _, r := range c.Records {
-			id, _, err := schemaregistry.SplitHeader(c.Data[r.Start:r.End])
-			if r.Null || err != nil || newest[id] {
+			if r.Null {
 				continue
 			}
-			newest[id] = true
-			s, why, err := d.schemaOf(id)
-			switch {
-			case err != nil:
+			payload := c.Data[r.Start:r.End]
+			id, value, err := schemaregistry.SplitHeader(payload)
+			if err != nil {
+				versions.Unreadable(err.Error())
+				continue
+			}
+			err = versions.Add(payload[:len(payload)-len(value)], id, func() (types.Schema, string, error) {
+				s, why, err := d.schemaOf(id)
+				if s == nil {
+					return nil, why, err
+				}
+				return columnsOf(s), why, err
+			})
+			if err != nil {
 				return nil, err
-			case why != "":
-				continue
-			case id > top:
-				top, schema = id, merge(columnsOf(s), schema)
-			default:
-				schema = merge(schema, columnsOf(s))
 			}
 		}
 	}
-	return schema, nil
-}
-
-// merge adds the columns that a does not have.
-func merge(a, b types.Schema) types.Schema {
-	for _, c := range b {
-		if a.Index(c.Name) < 0 {
-			a = append(a, c)
-		}
-	}
-	return a
+	return versions.Schema()
 }
 
 // columnsOf gives the columns of a schema. All may be NULL, since another

@@ -2,6 +2,7 @@ package protobuf_test
 
 import (
 	stdcontext "context"
+	"encoding/base64"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -178,6 +179,58 @@ func TestDecoder_Registry(t *testing.T) {
 	dec.Reset(formattest.Messages(payload(id1, "\x0a\x01x", 0)))
 	if out, err := dec.Next(10); out != nil || !sqlerror.IsRetryable(err) {
 		t.Errorf("registry away: %v, %v", out, err)
+	}
+}
+
+// A registry may hand out a file as its descriptor in base64, as Confluent's
+// clients of Python and Go register them: without the JSON names.
+func TestDecoder_RegistryDescriptors(t *testing.T) {
+	encode := func(d *descriptorpb.FileDescriptorProto) string {
+		content, err := proto.Marshal(d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return base64.StdEncoding.EncodeToString(content)
+	}
+	field := func(name string, number int32, kind descriptorpb.FieldDescriptorProto_Type, typeName string) *descriptorpb.FieldDescriptorProto {
+		f := &descriptorpb.FieldDescriptorProto{Name: &name, Number: &number, Type: &kind, Label: descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum(), JsonName: proto.String("")}
+		if typeName != "" {
+			f.TypeName = &typeName
+		}
+		return f
+	}
+	const integer, message = descriptorpb.FieldDescriptorProto_TYPE_INT64, descriptorpb.FieldDescriptorProto_TYPE_MESSAGE
+	money := &descriptorpb.FileDescriptorProto{Name: proto.String("common/money.proto"), Package: proto.String("c"), Syntax: proto.String("proto3"),
+		MessageType: []*descriptorpb.DescriptorProto{{Name: proto.String("Money"), Field: []*descriptorpb.FieldDescriptorProto{field("in_cents", 1, integer, ""), field("other_one", 2, integer, "")}}}}
+	order := &descriptorpb.FileDescriptorProto{Name: proto.String("shop/order.proto"), Syntax: proto.String("proto3"), Dependency: []string{"common/money.proto", "google/protobuf/timestamp.proto"},
+		MessageType: []*descriptorpb.DescriptorProto{{Name: proto.String("Order"), Field: []*descriptorpb.FieldDescriptorProto{
+			field("order_id", 1, integer, ""), field("fee", 2, message, ".c.Money"), field("placed_at", 3, message, ".google.protobuf.Timestamp")}}}}
+	r := registrytest.Start(t)
+	r.Add("common", schemaregistry.Schema{Type: "PROTOBUF", Text: encode(money)})
+	id := r.Add("x-value", schemaregistry.Schema{Type: "PROTOBUF", Text: encode(order), References: []schemaregistry.Reference{{Name: "common/money.proto", Subject: "common", Version: 1}}})
+	chunk := formattest.Messages(string(schemaregistry.AppendIndexes(schemaregistry.AppendHeader(nil, id), 0)) + "\x08\x07\x12\x02\x08\x2a\x1a\x02\x08\x01")
+	config := protoConfig(t, []string{"order_id BIGINT", "orderId BIGINT", "fee JSON", "placed_at TIMESTAMP"}, "schema_registry", r.URL)
+	formattest.Check(t, formattest.Decode(t, "protobuf", config, 100, chunk), `7|7|{"in_cents":42,"other_one":0}|1970-01-01T00:00:01Z`)
+	schema, err := protobuf.Infer([]*connectors.Chunk{chunk}, connectors.DecoderConfig{Options: config.Options})
+	if got, want := formattest.Columns(schema), "order_id BIGINT, fee JSON, placed_at TIMESTAMP(6)"; err != nil || got != want {
+		t.Errorf("inferred %s, %v, want %s", got, err, want)
+	}
+}
+
+// Columns of a sample of which nothing can be read are an error that says why.
+func TestInfer_Unreadable(t *testing.T) {
+	r := registrytest.Start(t)
+	bad := r.Add("b", schemaregistry.Schema{Type: "PROTOBUF", Text: `message {`})
+	config := protoConfig(t, []string{"id INT"}, "schema_registry", r.URL)
+	for payload, want := range map[string]string{
+		string(schemaregistry.AppendHeader(nil, bad)) + "\x00": "compile .proto",
+		string(schemaregistry.AppendHeader(nil, 99)) + "\x00":  "schema 99",
+		"{}": "zero byte",
+	} {
+		_, err := protobuf.Infer([]*connectors.Chunk{formattest.Messages(payload)}, connectors.DecoderConfig{Options: config.Options})
+		if err == nil || !strings.Contains(err.Error(), "no record of the sample can be read: ") || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %s", payload, err, want)
+		}
 	}
 }
 

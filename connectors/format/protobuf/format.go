@@ -18,6 +18,7 @@ package protobuf
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"maps"
@@ -30,6 +31,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protodesc"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/descriptorpb"
 
 	"github.com/leatdb/leat/connectors"
@@ -137,9 +139,20 @@ func given(o connectors.Options) (protoreflect.MessageDescriptor, error) {
 }
 
 // compileFile compiles a .proto file. sources are files by the names under which
-// they are imported, folders where others lie.
+// they are imported, as text or as descriptors in base64; folders are where others
+// lie.
 func compileFile(name string, sources map[string]string, folders []string) (protoreflect.FileDescriptor, error) {
-	resolvers := protocompile.CompositeResolver{&protocompile.SourceResolver{Accessor: protocompile.SourceAccessorFromMap(sources)}}
+	resolvers := protocompile.CompositeResolver{protocompile.ResolverFunc(func(name string) (protocompile.SearchResult, error) {
+		text, ok := sources[name]
+		if !ok {
+			return protocompile.SearchResult{}, protoregistry.NotFound
+		}
+		if d := encodedDescriptor(text); d != nil {
+			d.Name = &name
+			return protocompile.SearchResult{Proto: d}, nil
+		}
+		return protocompile.SearchResult{Source: strings.NewReader(text)}, nil
+	})}
 	if len(folders) > 0 {
 		resolvers = append(resolvers, &protocompile.SourceResolver{ImportPaths: folders})
 	}
@@ -149,6 +162,51 @@ func compileFile(name string, sources map[string]string, folders []string) (prot
 		return nil, fmt.Errorf("compile .proto: %w", err)
 	}
 	return files[0], nil
+}
+
+// encodedDescriptor is the descriptor of a file that text is in base64: so
+// Confluent's clients of Python and Go hand files to a registry, and not every
+// registry makes source text of it. It is nil for anything else; no source text is
+// base64.
+func encodedDescriptor(text string) *descriptorpb.FileDescriptorProto {
+	content, err := base64.StdEncoding.DecodeString(text)
+	if err != nil || len(content) == 0 {
+		return nil
+	}
+	d := &descriptorpb.FileDescriptorProto{}
+	if err := proto.Unmarshal(content, d); err != nil || d.GetName() == "" {
+		return nil
+	}
+	for _, m := range d.GetMessageType() {
+		nameFields(m)
+	}
+	return d
+}
+
+// nameFields gives fields the JSON name that a compiler would write into the
+// descriptor; the serializers leave it out.
+func nameFields(m *descriptorpb.DescriptorProto) {
+	for _, f := range m.GetField() {
+		if f.GetJsonName() != "" {
+			continue
+		}
+		var name []byte
+		upper := false
+		for _, c := range []byte(f.GetName()) {
+			if c == '_' {
+				upper = true
+				continue
+			}
+			if upper && 'a' <= c && c <= 'z' {
+				c -= 'a' - 'A'
+			}
+			name, upper = append(name, c), false
+		}
+		f.JsonName = proto.String(string(name))
+	}
+	for _, inner := range m.GetNestedType() {
+		nameFields(inner)
+	}
 }
 
 func readDescriptors(content []byte) ([]protoreflect.FileDescriptor, error) {

@@ -4,6 +4,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/leatdb/leat/connectors"
+	"github.com/leatdb/leat/connectors/format/internal/columns"
 	"github.com/leatdb/leat/connectors/format/schemaregistry"
 	"github.com/leatdb/leat/sql/types"
 )
@@ -19,32 +20,31 @@ func Infer(chunks []*connectors.Chunk, config connectors.DecoderConfig) (types.S
 	if d.given != nil {
 		return columnsOf(d.given), nil
 	}
-	var schema types.Schema
-	seen := map[string]bool{}
-	top := -1
+	var versions columns.Versions
 	for _, c := range chunks {
 		for _, r := range c.Records {
-			payload := c.Data[r.Start:r.End]
-			id, indexes, value, err := splitPayload(payload, nil)
-			name := string(payload[:len(payload)-len(value)])
-			if r.Null || err != nil || seen[name] {
+			if r.Null {
 				continue
 			}
-			seen[name] = true
-			m, why, err := d.messageOf(id, indexes)
-			switch {
-			case err != nil:
-				return nil, err
-			case why != "":
+			payload := c.Data[r.Start:r.End]
+			id, indexes, value, err := splitPayload(payload, nil)
+			if err != nil {
+				versions.Unreadable(err.Error())
 				continue
-			case id > top:
-				top, schema = id, merge(columnsOf(m), schema)
-			default:
-				schema = merge(schema, columnsOf(m))
+			}
+			err = versions.Add(payload[:len(payload)-len(value)], id, func() (types.Schema, string, error) {
+				m, why, err := d.messageOf(id, indexes)
+				if m == nil {
+					return nil, why, err
+				}
+				return columnsOf(m), why, err
+			})
+			if err != nil {
+				return nil, err
 			}
 		}
 	}
-	return schema, nil
+	return versions.Schema()
 }
 
 // splitPayload takes the id and the path to the message type off a payload.
@@ -55,16 +55,6 @@ func splitPayload(payload []byte, indexes []int) (id int, path []int, value []by
 	}
 	path, value, err = schemaregistry.SplitIndexes(value, indexes)
 	return id, path, value, err
-}
-
-// merge adds the columns that a does not have.
-func merge(a, b types.Schema) types.Schema {
-	for _, c := range b {
-		if a.Index(c.Name) < 0 {
-			a = append(a, c)
-		}
-	}
-	return a
 }
 
 // columnsOf gives the columns of a message type.
