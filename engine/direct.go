@@ -15,6 +15,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	gms "github.com/dolthub/go-mysql-server/sql"
 
+	"github.com/leatdb/leat/engine/adhoc"
 	"github.com/leatdb/leat/engine/kernel"
 	"github.com/leatdb/leat/engine/operator"
 	"github.com/leatdb/leat/planner"
@@ -26,26 +27,14 @@ import (
 // direct runs a SELECT each of whose rows comes from one row of a source, or
 // that has no FROM, by the operators and kernels of streams: it gives what a
 // stream gives, but in MySQL's words for a SELECT, where values that do not fit
-// are warnings.
+// are warnings. Aggregates of all rows are computed on several lanes.
 func (db *DB) direct(ctx *gms.Context, q *planner.Query) (array.RecordReader, error) {
 	w := &warnings{}
 	session := adhocSession(ctx, w.add)
-	operators, err := operatorsOf(compacted(q.Steps))
-	if err != nil {
-		return nil, err
-	}
-	d := &directRun{pipeline: operator.NewPipeline(&kernel.Context{
-		Alloc: memory.DefaultAllocator, Now: session.Now, Location: session.Location, Warn: session.Warn,
-	}, operators, q.Output)}
-	for _, o := range operators {
-		if l, ok := o.(*operator.Limit); ok {
-			d.limits = append(d.limits, l)
-		}
-	}
-	end := func() error { return nil }
-	if q.Scan == nil {
-		d.input = oneRow()
-	} else {
+	input, end := oneRow(nil), func() error { return nil }
+	var peek *peek
+	lanes := 1
+	if q.Scan != nil {
 		s, ok := q.Scan.Handle.(*source)
 		if !ok {
 			return nil, fmt.Errorf("peek at %s: it is no source", q.Scan.Name)
@@ -54,32 +43,69 @@ func (db *DB) direct(ctx *gms.Context, q *planner.Query) (array.RecordReader, er
 		for _, c := range q.Scan.Columns {
 			columns = append(columns, types.Column{Name: c.Name, Type: c.Type, NotNull: c.NotNull})
 		}
-		p, err := db.peek(ctx, s, columns, w.addNumber)
-		if err != nil {
+		if q.Totals != nil && !q.Alone {
+			lanes = db.cfg.Threads
+		}
+		var err error
+		if peek, err = db.peek(ctx, s, columns, lanes, w.addNumber); err != nil {
 			return nil, err
 		}
-		for _, l := range d.limits {
-			if l.Count >= 0 {
-				p.watch()
-			}
-		}
-		d.input = func() ([]arrow.Array, int, error) { return p.next(ctx) }
-		end = p.close
+		input, end = func() ([]arrow.Array, int, error) { return peek.next(ctx) }, peek.close
 	}
-	r := &batchReader{schema: q.Output.Arrow(), next: d.next, end: end, release: d.pipeline.Release}
+	d, err := newDirectRun(session, q.Steps, input)
+	if err != nil {
+		return nil, errors.Join(err, end())
+	}
+	for _, l := range d.limits {
+		if peek != nil && l.Count >= 0 {
+			peek.watch()
+		}
+	}
+	if q.Totals != nil {
+		t := &totalsRun{ctx: ctx, query: q, session: session, first: d, lanes: lanes, peek: peek}
+		if d, err = newDirectRun(session, q.Above, t.next); err != nil {
+			return nil, errors.Join(err, end())
+		}
+		above := d.pipeline
+		d.release = func() {
+			above.Release()
+			t.release()
+		}
+	}
+	r := &batchReader{schema: q.Output.Arrow(), next: d.next, end: end, release: d.release}
 	r.refs.Store(1)
 	return &warningReader{r, ctx, w}, nil
 }
 
-// oneRow is the input of a SELECT without FROM.
-func oneRow() func() ([]arrow.Array, int, error) {
+// newDirectRun makes the operators of steps, the last of which is a projection.
+func newDirectRun(session adhoc.Session, steps []planner.Step, input func() ([]arrow.Array, int, error)) (*directRun, error) {
+	operators, err := operatorsOf(compacted(steps))
+	if err != nil {
+		return nil, err
+	}
+	output := steps[len(steps)-1].(*planner.ProjectStep).Schema
+	d := &directRun{input: input, pipeline: operator.NewPipeline(&kernel.Context{
+		Alloc: memory.DefaultAllocator, Now: session.Now, Location: session.Location, Warn: session.Warn,
+	}, operators, output)}
+	d.release = d.pipeline.Release
+	for _, o := range operators {
+		if l, ok := o.(*operator.Limit); ok {
+			d.limits = append(d.limits, l)
+		}
+	}
+	return d, nil
+}
+
+// oneRow is an input of one row; without columns it is that of a SELECT without
+// FROM.
+func oneRow(columns []arrow.Array) func() ([]arrow.Array, int, error) {
 	given := false
 	return func() ([]arrow.Array, int, error) {
 		if given {
 			return nil, 0, io.EOF
 		}
 		given = true
-		return nil, 1, nil
+		return columns, 1, nil
 	}
 }
 
@@ -101,6 +127,7 @@ type directRun struct {
 	input    func() ([]arrow.Array, int, error)
 	pipeline *operator.Pipeline
 	limits   []*operator.Limit
+	release  func()
 }
 
 // next computes some more rows, at least one, or gives io.EOF.

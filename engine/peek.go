@@ -35,6 +35,9 @@ const (
 	// case they are all that is wanted, and then more.
 	firstRows = 256
 	mostRows  = 16 << 10
+	// peekChunk is the most that is read at a time, in bytes: what stays in the
+	// processor's cache until it is decoded.
+	peekChunk = 1 << 20
 )
 
 // rejectedWarning is MySQL's number for a value that is none of its column's
@@ -53,6 +56,13 @@ type peek struct {
 	order   []int // output column → decoded or hidden column
 	rows    int   // that are decoded at a time
 	warn    func(number int, message string)
+	lane    int
+	// another makes what decodes for another lane.
+	another func() (connectors.Decoder, *dataflow.HiddenColumns, error)
+	// polling ends the polls of all lanes, by enough, when one of them has polled
+	// the last of what the query is about. With one lane there are none.
+	polling context.Context
+	enough  context.CancelFunc
 	// until is set for a query with a LIMIT of a source that held nothing: what
 	// comes until then is what it is about.
 	until time.Time
@@ -61,7 +71,8 @@ type peek struct {
 	started bool
 }
 
-func (db *DB) peek(ctx context.Context, s *source, columns types.Schema, warn func(number int, message string)) (*peek, error) {
+// peek opens a source for a query, to be read by some lanes.
+func (db *DB) peek(ctx context.Context, s *source, columns types.Schema, lanes int, warn func(number int, message string)) (*peek, error) {
 	if s.hub != nil {
 		return nil, sqlerror.Userf(sqlerror.CodeUnsupported, "source %s is fed by the program, and cannot be peeked at", s.name).WithHint("SELECT from the table of a stream")
 	}
@@ -69,7 +80,8 @@ func (db *DB) peek(ctx context.Context, s *source, columns types.Schema, warn fu
 	cfg := s.decoderConfig()
 	cfg.Alloc = memory.DefaultAllocator
 	source := db.sourceConfig(s)
-	source.ChunkBytes = min(source.ChunkBytes, 2<<20)
+	source.ChunkBytes = min(source.ChunkBytes, peekChunk)
+	source.Lanes = lanes
 	var hiddenTypes []types.Type
 	decoded, hidden := []int{}, []int{}
 	for i, c := range columns {
@@ -87,11 +99,20 @@ func (db *DB) peek(ctx context.Context, s *source, columns types.Schema, warn fu
 	for k, i := range append(decoded, hidden...) {
 		p.order[i] = k
 	}
-	var err error
-	if p.decoder, err = s.format.NewDecoder(cfg); err != nil {
-		return nil, fmt.Errorf("peek at source %s: %w", s.name, err)
+	p.another = func() (connectors.Decoder, *dataflow.HiddenColumns, error) {
+		decoder, err := s.format.NewDecoder(cfg)
+		if err != nil {
+			return nil, nil, fmt.Errorf("peek at source %s: %w", s.name, err)
+		}
+		return decoder, dataflow.NewHiddenColumns(cfg.Alloc, hiddenTypes), nil
 	}
-	p.hidden = dataflow.NewHiddenColumns(cfg.Alloc, hiddenTypes)
+	var err error
+	if p.decoder, p.hidden, err = p.another(); err != nil {
+		return nil, err
+	}
+	if lanes > 1 {
+		p.polling, p.enough = context.WithCancel(ctx)
+	}
 	if p.source, err = s.connector.Open(ctx, source); err == nil {
 		err = p.open(ctx)
 	}
@@ -115,6 +136,19 @@ func (p *peek) open(ctx context.Context) error {
 	}
 	p.ends, err = p.source.Ends(ctx)
 	return err
+}
+
+// fork is another lane of a peek that was opened for several. It is closed before
+// the peek is.
+func (p *peek) fork(lane int) (*peek, error) {
+	decoder, hidden, err := p.another()
+	if err != nil {
+		return nil, err
+	}
+	return &peek{
+		source: p.source, decoder: decoder, ends: p.ends, hidden: hidden, order: p.order, rows: firstRows, warn: p.warn,
+		lane: lane, polling: p.polling, enough: p.enough,
+	}, nil
 }
 
 // watch is called for a query with a LIMIT before it reads.
@@ -153,13 +187,20 @@ func (p *peek) next(ctx context.Context) ([]arrow.Array, int, error) {
 
 // poll waits for the next chunk.
 func (p *peek) poll(ctx context.Context) error {
-	pollCtx, cancel := context.WithTimeout(ctx, peekWait)
+	polling := ctx
+	if p.polling != nil {
+		polling = p.polling
+	}
+	pollCtx, cancel := context.WithTimeout(polling, peekWait)
 	defer cancel()
-	if err := p.source.Poll(pollCtx, 0, &p.chunk); err != nil {
+	if err := p.source.Poll(pollCtx, p.lane, &p.chunk); err != nil {
 		if ctx.Err() == nil && pollCtx.Err() != nil {
 			return io.EOF
 		}
 		return err
+	}
+	if p.enough != nil && reached(p.source, p.ends) {
+		p.enough()
 	}
 	p.started = true
 	p.decoder.Reset(&p.chunk)
@@ -188,6 +229,12 @@ func (p *peek) close() error {
 	}
 	if p.hidden != nil {
 		p.hidden.Close()
+	}
+	if p.lane > 0 {
+		return nil // the source is that of the first lane
+	}
+	if p.enough != nil {
+		p.enough()
 	}
 	if p.source != nil {
 		return p.source.Close()
@@ -261,7 +308,7 @@ func (t *peekTable) ScanArrow(ctx context.Context, columns []int) (array.RecordR
 	for i, c := range columns {
 		schema[i] = t.schema[c]
 	}
-	p, err := t.db.peek(ctx, t.source, schema, t.warn)
+	p, err := t.db.peek(ctx, t.source, schema, 1, t.warn)
 	if err != nil {
 		return nil, err
 	}

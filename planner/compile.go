@@ -54,32 +54,76 @@ func (*FlattenStep) isStep() {}
 func (*ProjectStep) isStep() {}
 func (*LimitStep) isStep()   {}
 
-// Query is an ad hoc SELECT of which each row comes from one row of its input,
-// compiled for one run. Its last step is a *ProjectStep.
+// Query is an ad hoc SELECT of which each row comes from one row of its input, or
+// its only row from all of them, compiled for one run.
 type Query struct {
 	// Scan is what is read; nil stands for one row without columns.
-	Scan   *logical.Scan
-	Steps  []Step
+	Scan *logical.Scan
+	// Steps work on what is read; the last is a *ProjectStep.
+	Steps []Step
+	// Totals are aggregates of all rows that Steps leave, and Above the steps from
+	// their one row on, the last a *ProjectStep. Without Totals there are none.
+	Totals []Total
+	Above  []Step
 	Output types.Schema
+	// Alone is set where one lane has to see all rows: Steps have a LIMIT, or a
+	// function that is evaluated row by row.
+	Alone bool
+}
+
+// Total is an aggregate over all rows. kernel.NewTotal takes its function and
+// types.
+type Total struct {
+	Function string
+	// Column is what is aggregated of the output of the steps below; −1 stands for
+	// the rows themselves, as COUNT(*) counts them.
+	Column   int
+	Arg, Out types.Type
 }
 
 // CompileQuery compiles a plan that Lower made. It reports false for plans that
-// do more than filter, flatten, compute and cut off the rows of one relation.
+// do more than filter, flatten, compute and cut off the rows of one relation, and
+// perhaps aggregate them all.
 func CompileQuery(root logical.Node) (*Query, bool) {
 	root = pruneRoot(root)
-	c := &laneCompiler{}
+	q := &Query{}
+	c := &laneCompiler{query: q}
 	if err := c.node(root, nil); err != nil {
 		return nil, false
 	}
-	steps := c.lane.Steps
+	last, ok := lastProject(c.lane.Steps)
+	if !ok {
+		return nil, false
+	}
+	q.Scan, q.Output = c.scan, last.Schema
+	if q.Totals == nil {
+		q.Steps = c.lane.Steps
+	} else {
+		q.Above = c.lane.Steps
+	}
+	logical.TransformPlan(root, func(n logical.Node) logical.Node {
+		for _, e := range logical.Exprs(n) {
+			logical.Walk(e, func(e logical.Expr) bool {
+				_, rowByRow := e.(*logical.RowFunc)
+				q.Alone = q.Alone || rowByRow
+				return true
+			})
+		}
+		return n
+	})
+	for _, s := range q.Steps {
+		_, limited := s.(*LimitStep)
+		q.Alone = q.Alone || limited
+	}
+	return q, true
+}
+
+func lastProject(steps []Step) (*ProjectStep, bool) {
 	if len(steps) == 0 {
 		return nil, false
 	}
 	last, ok := steps[len(steps)-1].(*ProjectStep)
-	if !ok {
-		return nil, false
-	}
-	return &Query{Scan: c.scan, Steps: steps, Output: last.Schema}, true
+	return last, ok
 }
 
 // Prune drops what nobody reads of a plan that Lower made: columns down to the
@@ -101,11 +145,9 @@ func (p *StreamPlan) compile() (*Lane, error) {
 	if err := c.node(p.Logical, nil); err != nil {
 		return nil, err
 	}
-	if n := len(c.lane.Steps); n > 0 {
-		if last, ok := c.lane.Steps[n-1].(*ProjectStep); ok {
-			last.Schema = p.Output
-			return &c.lane, nil
-		}
+	if last, ok := lastProject(c.lane.Steps); ok {
+		last.Schema = p.Output
+		return &c.lane, nil
 	}
 	return nil, fmt.Errorf("no projection on top of %s", p.Logical)
 }
@@ -113,6 +155,7 @@ func (p *StreamPlan) compile() (*Lane, error) {
 // laneCompiler compiles a plan from the scan up. columns says where in the batch
 // each column is after the steps so far.
 type laneCompiler struct {
+	query   *Query // nil for a stream
 	lane    Lane
 	scan    *logical.Scan
 	columns map[logical.ColumnID]int
@@ -173,8 +216,44 @@ func (c *laneCompiler) node(n logical.Node, above columnSet) error {
 			return err
 		}
 		return c.flatten(n, above)
+	case *logical.Aggregate:
+		if c.query != nil && c.query.Totals == nil && len(n.GroupBy) == 0 && len(n.Aggs) > 0 {
+			return c.totals(n)
+		}
 	}
 	return fmt.Errorf("no step for %s", n)
+}
+
+// totals compiles the aggregates of all rows. What comes after it are the steps
+// above them.
+func (c *laneCompiler) totals(n *logical.Aggregate) error {
+	var totals []Total
+	args := &logical.Project{Input: n.Input}
+	for _, a := range n.Aggs {
+		t := Total{Function: a.Name, Column: -1, Out: a.Column.Type}
+		switch {
+		case a.Distinct || len(a.Args) > 1:
+			return fmt.Errorf("no total for %s", a)
+		case len(a.Args) == 1:
+			arg := a.Args[0]
+			t.Column, t.Arg = len(args.Exprs), arg.Type()
+			column := logical.OutputColumn{ID: a.Column.ID, Name: a.Column.Name, Type: arg.Type(), NotNull: !arg.Nullable()}
+			args.Exprs = append(args.Exprs, logical.NamedExpr{Column: column, Expr: arg})
+		case a.Name != "count":
+			return fmt.Errorf("no total for %s", a)
+		}
+		if _, ok := kernel.NewTotal(t.Function, t.Arg, t.Out); !ok {
+			return fmt.Errorf("no total for %s", a)
+		}
+		totals = append(totals, t)
+	}
+	if err := c.node(args, nil); err != nil {
+		return err
+	}
+	c.query.Totals, c.query.Steps = totals, c.lane.Steps
+	c.lane.Steps = nil
+	c.reset(n.Output())
+	return nil
 }
 
 func (c *laneCompiler) flatten(n *logical.Flatten, above columnSet) error {
