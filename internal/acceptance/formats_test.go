@@ -23,6 +23,12 @@ var produceMessages string
 //go:embed testdata/consume_messages.py
 var consumeMessages string
 
+//go:embed testdata/write_records.py
+var writeRecords string
+
+//go:embed testdata/write_tables.py
+var writeTables string
+
 // testMessages reads Avro and Protobuf as Confluent's own serializers write them,
 // by a registry that is not ours: logical types, unions, nested records, enums,
 // two versions of a schema; nested messages, maps, oneofs, optional fields.
@@ -170,4 +176,41 @@ func sameValue(got *string, want any) bool {
 	var v any
 	d := json.NewDecoder(strings.NewReader(*got))
 	return d.Decode(&v) == nil && reflect.DeepEqual(v, want)
+}
+
+// TestForeignFiles reads files that other programs wrote, value by value: Avro
+// and Protobuf, Parquet and CSV.
+func TestForeignFiles(t *testing.T) {
+	root := t.TempDir()
+	want := wantRows(t, services.RunProducer(t, writeRecords, root))
+	for name, rows := range wantRows(t, services.RunPython(t, writeTables, root)) {
+		want[name] = rows
+	}
+	const (
+		csvColumns = "(id BIGINT, i16 SMALLINT, u64 BIGINT UNSIGNED, f64 DOUBLE, d18 DECIMAL(18,6), s TEXT, day DATE, wall DATETIME(6))"
+		csvSelect  = "id, i16, u64, f64, d18, s, day, wall"
+		texts      = "u64, f32, f64, b, d5, d18, d38, s, code, large, HEX(raw), "
+	)
+	cases := []struct{ name, columns, options, selected string }{
+		{"avro", "", "format = 'avro', chunk_bytes = '8KiB'", "id, amount, at, kind, tree, bag, added"},
+		{"protobuf", "", "format = 'protobuf', descriptor_file = '" + root + "/m.desc'", "id, name, points, sub->>'$.name', `limit`, flag"},
+		{"parquet", "", "format = 'parquet'", "id, i8, i16, i32, u8, u32, " + texts + "HEX(fixed), day, clock, ts, wall, ns, list, st, mp"},
+		{"duckdb", "", "format = 'parquet'", "id, i8, i16, i32, u8, " + texts + "day, clock, ts, wall, list, st, mp"},
+		{"csv_arrow", csvColumns, "format = 'csv'", csvSelect},
+		{"csv_duckdb", csvColumns, "format = 'csv', null_values = '~', empty_as_null = 'false'", csvSelect},
+		{"csv_python", csvColumns, "format = 'csv', empty_as_null = 'false'", csvSelect},
+	}
+	init := ""
+	for _, c := range cases {
+		init += fmt.Sprintf("CREATE SOURCE %[1]s_in %[2]s WITH (connector = 'files', path = '%[3]s/%[1]s', mode = 'once', %[4]s);\nCREATE STREAM %[1]s AS SELECT * FROM %[1]s_in;\n",
+			c.name, c.columns, root, c.options)
+	}
+	l := services.StartLeat(t, services.LeatBinary(t), "--init", write(t, "init.sql", init))
+	for _, c := range cases {
+		eventually(t, l, state(c.name), "FINISHED\tNULL")
+		sameRows(t, l, c.name, "SELECT "+c.selected+" FROM lake."+c.name, want[c.name])
+	}
+	if dead := typed(t, l, "SELECT stream, error_class, error_message, HEX(raw) FROM leat.dead_letters LIMIT 3"); dead != "" {
+		t.Errorf("dead letters: %s", dead)
+	}
 }
