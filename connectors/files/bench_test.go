@@ -1,16 +1,20 @@
 package files_test
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
-	"net/http/httptest"
+	"net"
+	"os"
+	"os/exec"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -18,64 +22,156 @@ import (
 	"github.com/leatdb/leat/connectors/files"
 )
 
-// objectServer serves count objects of the same content, each request after a
-// delay as of a network.
-func objectServer(b *testing.B, count int, content string, delay time.Duration) string {
-	var listing strings.Builder
-	pages := map[string]string{}
-	for start := 0; start < count; start += 1000 {
-		listing.Reset()
-		end := min(count, start+1000)
-		fmt.Fprintf(&listing, "<ListBucketResult><IsTruncated>%t</IsTruncated>", end < count)
-		for i := start; i < end; i++ {
-			fmt.Fprintf(&listing, `<Contents><Key>in/%06d.json</Key><ETag>"e"</ETag><LastModified>2026-01-02T03:04:05Z</LastModified><Size>%d</Size></Contents>`, i, len(content))
-		}
-		listing.WriteString("</ListBucketResult>")
-		after := ""
-		if start > 0 {
-			after = fmt.Sprintf("in/%06d.json", start-1)
-		}
-		pages[after] = listing.String()
+// objectServer is a server of a bucket whose objects all have the same content. It
+// is another process, so that what it costs is not taken for what reading costs.
+func objectServer(b *testing.B, count, size int, delay time.Duration) (url string) {
+	cmd := exec.Command(os.Args[0], "-test.run=^TestServeObjects$")
+	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d %d %d", serveObjects, count, size, delay))
+	stdin, err := cmd.StdinPipe() // the server ends with it
+	if err != nil {
+		b.Fatal(err)
 	}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		_ = stdin.Close()
+		_ = cmd.Wait()
+	})
+	lines := bufio.NewScanner(stdout)
+	for lines.Scan() {
+		if at, ok := strings.CutPrefix(lines.Text(), "serving at "); ok {
+			go func() { _, _ = io.Copy(io.Discard, stdout) }()
+			return at
+		}
+	}
+	b.Fatal("the server did not start")
+	return ""
+}
+
+const serveObjects = "LEAT_TEST_SERVE_OBJECTS"
+
+// TestServeObjects is the server of benchmarks, which run it in a process of its own.
+func TestServeObjects(t *testing.T) {
+	var count, size, delay int
+	if n, _ := fmt.Sscan(os.Getenv(serveObjects), &count, &size, &delay); n != 3 {
+		return // it is no benchmark that runs this
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		_ = listener.Close()
+	}()
+	fmt.Println("serving at http://" + listener.Addr().String())
+	content := []byte(strings.Repeat(strings.Repeat("x", 499)+"\n", size/500+1)[:size-1] + "\n")
+	for {
+		conn, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		go func() {
+			defer conn.Close()
+			serveConn(conn, content, count, time.Duration(delay))
+		}()
+	}
+}
+
+// serveConn answers as little as an S3 server may, at the least cost.
+func serveConn(conn net.Conn, content []byte, count int, delay time.Duration) {
+	in := bufio.NewReader(conn)
+	for {
+		line, err := in.ReadSlice('\n')
+		if err != nil {
+			return
+		}
+		_, target, _ := bytes.Cut(line, []byte(" "))
+		path, _, _ := bytes.Cut(target, []byte(" "))
+		after, isList := "", bytes.HasPrefix(path, []byte("/b?")) || bytes.HasPrefix(path, []byte("/b/?"))
+		if isList {
+			if _, rest, ok := strings.Cut(string(path), "start-after="); ok {
+				after, _, _ = strings.Cut(rest, "&")
+			}
+		}
+		from, to := 0, len(content)-1
+		for len(line) > 2 {
+			if line, err = in.ReadSlice('\n'); err != nil {
+				return
+			}
+			if name, value, _ := bytes.Cut(line, []byte(": ")); bytes.EqualFold(name, []byte("range")) {
+				_, _ = fmt.Sscanf(string(value), "bytes=%d-%d", &from, &to)
+			}
+		}
 		if delay > 0 {
 			time.Sleep(delay)
 		}
-		if strings.Trim(r.URL.Path, "/") == "b" {
-			_, _ = io.WriteString(w, pages[r.URL.Query().Get("start-after")])
+		if isList {
+			body := listing(after, count, len(content))
+			_, err = fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Type: application/xml\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+		} else {
+			head := fmt.Appendf(nil, "HTTP/1.1 206 Partial Content\r\nETag: \"e\"\r\nAccept-Ranges: bytes\r\nx-amz-request-id: 0123456789ABCDEF\r\nServer: AmazonS3\r\n"+
+				"Date: Fri, 02 Jan 2026 03:04:05 GMT\r\nLast-Modified: Fri, 02 Jan 2026 03:04:05 GMT\r\nContent-Type: binary/octet-stream\r\nContent-Length: %d\r\nContent-Range: bytes %d-%d/%d\r\n\r\n",
+				to-from+1, from, to, len(content))
+			buffers := net.Buffers{head, content[from : to+1]}
+			_, err = buffers.WriteTo(conn)
+		}
+		if err != nil {
 			return
 		}
-		var from, to int
-		if _, err := fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-%d", &from, &to); err != nil {
-			from, to = 0, len(content)-1
-		}
-		w.Header().Set("ETag", `"e"`)
-		w.Header().Set("Content-Length", strconv.Itoa(to-from+1))
-		w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, to, len(content)))
-		w.WriteHeader(http.StatusPartialContent)
-		_, _ = io.WriteString(w, content[from:to+1])
-	}))
-	b.Cleanup(server.Close)
-	return server.URL
+	}
 }
 
-// BenchmarkObjects reads the same bytes as one object and as many; MB/s say what
-// the source alone does, with the server in the same process.
+func listing(after string, count, size int) string {
+	start := 0
+	if _, name, ok := strings.Cut(after, "in%2F"); ok {
+		n, _ := strconv.Atoi(strings.TrimSuffix(name, ".json"))
+		start = n + 1
+	}
+	end := min(count, start+1000)
+	var text strings.Builder
+	fmt.Fprintf(&text, "<ListBucketResult><IsTruncated>%t</IsTruncated>", end < count)
+	for i := start; i < end; i++ {
+		fmt.Fprintf(&text, `<Contents><Key>in/%06d.json</Key><ETag>"e"</ETag><LastModified>2026-01-02T03:04:05Z</LastModified><Size>%d</Size></Contents>`, i, size)
+	}
+	text.WriteString("</ListBucketResult>")
+	return text.String()
+}
+
+// BenchmarkObjects reads the same bytes as one object and as many. MB/s are by the
+// clock; cpu-µs/object and cpu-MB/s are what this process alone takes.
 func BenchmarkObjects(b *testing.B) {
 	for _, delay := range []time.Duration{0, 10 * time.Millisecond} {
-		for _, shape := range []struct{ count, size int }{{1, 64 << 20}, {64, 1 << 20}, {640, 100 << 10}, {6400, 10 << 10}} {
+		for _, shape := range []struct{ count, size int }{{1, 64 << 20}, {64, 1 << 20}, {640, 100 << 10}, {3200, 20 << 10}, {6400, 10 << 10}} {
 			b.Run(fmt.Sprintf("%dx%dKiB/%v", shape.count, shape.size>>10, delay), func(b *testing.B) {
-				content := strings.Repeat(strings.Repeat("x", 499)+"\n", shape.size/500+1)[:shape.size-1] + "\n"
-				url := objectServer(b, shape.count, content, delay)
-				b.SetBytes(int64(shape.count * len(content)))
+				url := objectServer(b, shape.count, shape.size, delay)
+				b.SetBytes(int64(shape.count * shape.size))
+				before := cpuTime()
 				for b.Loop() {
-					if got := readAll(b, "path", "s3://b/in/", "endpoint", url, "access_key_id", "id", "secret_access_key", "hush"); got != int64(shape.count*len(content)) {
+					if got := readAll(b, "path", "s3://b/in/", "endpoint", url, "access_key_id", "id", "secret_access_key", "hush"); got != int64(shape.count*shape.size) {
 						b.Fatalf("%d bytes", got)
 					}
 				}
+				cpu := (cpuTime() - before).Seconds() / float64(b.N)
+				b.ReportMetric(cpu*1e6/float64(shape.count), "cpu-µs/object")
+				b.ReportMetric(float64(shape.count*shape.size)/1e6/cpu, "cpu-MB/s")
 			})
 		}
 	}
+}
+
+// cpuTime is what this process has taken of the processors.
+func cpuTime() time.Duration {
+	var used syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
+		panic(err)
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }
 
 // readAll reads a source to its end in two lanes.

@@ -68,6 +68,7 @@ type s3Store struct {
 	client  *s3.Client
 	root    Location
 	cfg     Config
+	getter  *getter       // nil where the SDK does it
 	uploads chan struct{} // one element per part under way
 	close   func()
 }
@@ -129,10 +130,15 @@ func openS3(ctx context.Context, l Location, cfg Config) (Store, error) {
 		}
 		o.UsePathStyle = cfg.PathStyle || cfg.Endpoint != "" && !cfg.VirtualHosted
 	})
-	return &s3Store{
+	store := &s3Store{
 		client: client, root: l, cfg: cfg, uploads: make(chan struct{}, cfg.Uploads),
-		close: func() { transport.GetTransport().CloseIdleConnections() },
-	}, nil
+		getter: newGetter(ctx, client.Options(), sdk.HTTPClient, l.Bucket),
+	}
+	store.close = func() {
+		transport.GetTransport().CloseIdleConnections()
+		store.getter.close()
+	}
+	return store, nil
 }
 
 func (s *s3Store) URI(key string) string {
@@ -153,6 +159,9 @@ func (s *s3Store) At(uri string) (Store, error) {
 	}
 	other := *s
 	other.root, other.close = l, func() {}
+	if l.Bucket != s.root.Bucket {
+		other.getter = nil
+	}
 	return &other, nil
 }
 
@@ -266,6 +275,12 @@ func (r *s3Reader) ReadAt(p []byte, off int64) (int, error) {
 	if r.etag != "" {
 		in.IfMatch = aws.String(r.etag)
 	}
+	if r.store.getter.read(r.ctx, *name, r.etag, want, off) {
+		if len(want) < len(p) {
+			return len(want), io.EOF
+		}
+		return len(want), nil
+	}
 	n := 0
 	// The SDK repeats a request that was refused, not a body that broke off.
 	for attempt := 0; ; attempt++ {
@@ -275,6 +290,7 @@ func (r *s3Reader) ReadAt(p []byte, off int64) (int, error) {
 			out.Body.Close()
 		}
 		if err == nil {
+			r.store.getter.missed()
 			break
 		}
 		if attempt == 2 || r.ctx.Err() != nil || !errors.Is(err, io.ErrUnexpectedEOF) && n == 0 {
