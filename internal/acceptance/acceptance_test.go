@@ -41,6 +41,7 @@ func TestAcceptance(t *testing.T) {
 	t.Run("RunToLatest", e.testRunToLatest)
 	t.Run("Hostile", e.testHostile)
 	t.Run("Messages", e.testMessages)
+	t.Run("Folders", e.testFolders)
 }
 
 // sink is a CREATE SINK on the S3 server.
