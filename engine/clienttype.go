@@ -79,8 +79,13 @@ func (t clockType) Precision() int { return t.digits }
 
 // SQL implements gms.Type.
 func (t clockType) SQL(ctx *gms.Context, dest []byte, v any) (sqltypes.Value, error) {
-	if v, ok := v.(gmstypes.Timespan); ok && v >= 0 && time.Duration(v)*time.Microsecond < 24*time.Hour {
-		return sqltypes.MakeTrusted(sqltypes.Time, time.UnixMicro(int64(v)).UTC().AppendFormat(dest, t.layout)), nil
+	if v, ok := v.(gmstypes.Timespan); ok && v >= 0 {
+		switch d := time.Duration(v) * time.Microsecond; {
+		case d < 24*time.Hour:
+			return sqltypes.MakeTrusted(sqltypes.Time, time.UnixMicro(int64(v)).UTC().AppendFormat(dest, t.layout)), nil
+		case d == 24*time.Hour: // the end of a day, which Go's clock does not have
+			return sqltypes.MakeTrusted(sqltypes.Time, append(append(dest, "24:00:00"...), t.layout[len("15:04:05"):]...)), nil
+		}
 	}
 	return t.TimeType.SQL(ctx, dest, v)
 }

@@ -3,6 +3,7 @@
 package mysqlserver
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -303,7 +304,8 @@ func (b *rowBuffer) encode(ctx *gms.Context, schema gms.Schema, row gms.Row) ([]
 }
 
 // valueText is a value as MySQL writes it; the MySQL engine writes floating-point
-// numbers as Go does, with an exponent where MySQL has none.
+// numbers as Go does, with an exponent where MySQL has none, and years before 1000
+// with fewer than four digits.
 func valueText(ctx *gms.Context, t gms.Type, dst []byte, v any) (sqltypes.Value, error) {
 	switch f := v.(type) {
 	case float64:
@@ -314,6 +316,15 @@ func valueText(ctx *gms.Context, t gms.Type, dst []byte, v any) (sqltypes.Value,
 		if t.Type() == sqltypes.Float32 {
 			return sqltypes.MakeTrusted(sqltypes.Float32, mysqlfloat.AppendFloat(dst, f)), nil
 		}
+	case time.Time:
+		if f.Year() >= 1000 {
+			break
+		}
+		text, err := t.SQL(ctx, dst, v)
+		if digits := bytes.IndexByte(text.Raw(), '-'); err == nil && digits > 0 && digits < len("0000") {
+			return sqltypes.MakeTrusted(text.Type(), append([]byte("000"[digits-1:]), text.Raw()...)), nil
+		}
+		return text, err
 	}
 	return t.SQL(ctx, dst, v)
 }
