@@ -217,7 +217,11 @@ func (db *DB) lowerAdhoc(ctx *gms.Context, _ *analyzer.Analyzer, n gms.Node, sco
 		if reads.source {
 			lowered = planner.Prune(lowered)
 		}
-		_, err = adhoc.Spell(db.withPeeks(lowered, nil), adhocSession(ctx, nil))
+		session := adhocSession(ctx, nil)
+		_, err = adhoc.Spell(db.withFlattened(db.withPeeks(lowered, nil), session), session)
+		if err != nil && reads.lake && flattens(lowered) { // the MySQL engine's JSON_TABLE is another one
+			err = sqlerror.Userf(sqlerror.CodeUnsupported, "JSON_TABLE is not supported in this query: %v", err)
+		}
 	}
 	if e := sqlerror.As(err); e != nil && e.Code == sqlerror.CodeUnsupported {
 		return nil, transform.SameTree, edgeError(ctx, err) // the MySQL engine would give something wrong
@@ -326,7 +330,8 @@ func (n *adhocNode) open(ctx *gms.Context) (array.RecordReader, error) {
 		}
 	}
 	w := &warnings{}
-	r, err := n.db.queries.Query(ctx, n.db.withPeeks(n.plan, w.addNumber), adhocSession(ctx, w.add))
+	session := adhocSession(ctx, w.add)
+	r, err := n.db.queries.Query(ctx, n.db.withFlattened(n.db.withPeeks(n.plan, w.addNumber), session), session)
 	if err != nil {
 		return nil, err
 	}
