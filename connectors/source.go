@@ -128,6 +128,14 @@ type Explainer interface {
 	Explain() []string
 }
 
+// SplitPositioner is implemented by sources that may have so many splits that
+// Positions takes its time.
+type SplitPositioner interface {
+	// Position is what Positions has for a split, empty where it has nothing. It
+	// may be called at any time from any goroutine.
+	Position(split string) Position
+}
+
 // SplitLagReporter is implemented by sources that know how far behind the newest
 // record each of their splits is read.
 type SplitLagReporter interface {

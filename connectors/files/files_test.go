@@ -160,6 +160,15 @@ func (r *reader) want(split string, lines ...string) {
 
 func (r *reader) commit() connectors.Positions {
 	p := r.src.Positions()
+	one := r.src.(connectors.SplitPositioner)
+	for id, at := range p {
+		if got := one.Position(id); id != "/finished" && got != at {
+			r.t.Errorf("%s: position %q, but %q of Positions", id, got, at)
+		}
+	}
+	if got := one.Position("no such file"); got != "" {
+		r.t.Errorf("position %q of no file", got)
+	}
 	r.src.(connectors.Acknowledger).Committed(p)
 	return p
 }

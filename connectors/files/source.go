@@ -513,15 +513,31 @@ func (s *source) Positions() connectors.Positions {
 		if f.pos.Offset == 0 && !f.pos.Done {
 			continue
 		}
-		if f.encoded == "" {
-			if !f.pos.Done {
-				f.pos.Check = f.check()
-			}
-			f.encoded = f.pos.encode()
-		}
-		positions[id] = f.encoded
+		positions[id] = f.position()
 	}
 	return positions
+}
+
+// position is that of Positions. The caller holds mu.
+func (f *file) position() connectors.Position {
+	if f.encoded == "" {
+		if !f.pos.Done {
+			f.pos.Check = f.check()
+		}
+		f.encoded = f.pos.encode()
+	}
+	return f.encoded
+}
+
+// Position implements connectors.SplitPositioner.
+func (s *source) Position(split string) connectors.Position {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f := s.files[split]
+	if f == nil || f.pos.Offset == 0 && !f.pos.Done {
+		return ""
+	}
+	return f.position()
 }
 
 // Committed moves the files that are finished and committed to the ledger.

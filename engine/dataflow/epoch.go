@@ -302,10 +302,23 @@ func (s *Stream) flushReached(src connectors.Source) bool {
 	if !slices.ContainsFunc(s.flushes, func(f *flush) bool { return f.ends != nil && !f.done }) {
 		return false
 	}
-	positions := src.Positions()
+	var positions connectors.Positions
 	return slices.ContainsFunc(s.flushes, func(f *flush) bool {
-		return f.ends != nil && !f.done && s.holds(src, positions, f)
+		if f.ends == nil || f.done || f.lacks(src) {
+			return false
+		}
+		if positions == nil {
+			positions = src.Positions()
+		}
+		return s.holds(src, positions, f)
 	})
+}
+
+// lacks reports whether the split that was short of its end at the last look still
+// is. That saves looking at all of them, which may be many.
+func (f *flush) lacks(src connectors.Source) bool {
+	p, ok := src.(connectors.SplitPositioner)
+	return ok && f.short != "" && !src.Reached(f.short, p.Position(f.short), f.ends[f.short])
 }
 
 // holds reports whether what was read holds all that a flush waits for. The
@@ -318,6 +331,7 @@ func (s *Stream) holds(src connectors.Source, positions connectors.Positions, f 
 	}
 	for split, end := range f.ends {
 		if !src.Reached(split, positions[split], end) {
+			f.short = split
 			return false
 		}
 	}

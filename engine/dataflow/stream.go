@@ -136,6 +136,7 @@ type Stream struct {
 // flush is one caller of Flush.
 type flush struct {
 	ends      connectors.Positions // nil until asked of the source
+	short     string               // a split that had not reached its end at the last look
 	replays   []string             // that had begun when it was asked
 	asked     bool
 	sealed    bool // everything is in an epoch that is sealed or committed

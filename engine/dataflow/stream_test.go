@@ -404,6 +404,51 @@ func TestFlush_WaitsForWhatTheSourceHeld(t *testing.T) {
 	})
 }
 
+// positioner is a source that counts how often all its positions are asked for.
+type positioner struct {
+	*source
+	all int
+}
+
+func (p *positioner) Position(string) connectors.Position { return p.source.Positions()["0"] }
+
+func (p *positioner) Positions() connectors.Positions {
+	p.w.mu.Lock()
+	p.all++
+	p.w.mu.Unlock()
+	return p.source.Positions()
+}
+
+// A flush that waits long does not look at all splits at each turn.
+func TestFlush_LooksAtOneSplit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{}
+		for range 100 {
+			w.records = append(w.records, "a")
+		}
+		w.writeHook = func(string) { time.Sleep(time.Second) }
+		counting := &positioner{}
+		s := w.stream(func(c *dataflow.Config) {
+			c.CommitInterval = func() time.Duration { return time.Hour }
+			c.OpenSource = func(context.Context, func(error)) (connectors.Source, error) {
+				counting.source = &source{w: w}
+				return counting, nil
+			}
+		})
+		wait := start(t.Context(), s)
+		if err := s.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if len(w.table) != 100 || counting.all > 10 {
+			t.Errorf("%d rows; all positions were asked for %d times", len(w.table), counting.all)
+		}
+		s.Stop()
+		if err := wait(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
 func TestFlush_NothingToDo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{}
