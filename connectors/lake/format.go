@@ -25,6 +25,13 @@ type dataFile interface {
 	Discard()
 }
 
+// detachable is a dataFile of which, before it is begun in its sink, all can be
+// taken to join it with what other lanes have of the same partition.
+type detachable interface {
+	Begun() bool
+	Detach() (*parquetfile.Part, error)
+}
+
 type parquetEncoder struct{ *parquetfile.Encoder }
 
 // NewFile implements fileEncoder.

@@ -66,7 +66,7 @@ type laneWriter struct {
 	open  []*openFile
 	files []*outputFile // finished in this epoch
 	rows  int64
-	bytes int64 // of finished files
+	bytes int64 // of finished files, those of joined ones without footers
 
 	columns []arrow.Array
 	stored  []arrow.Array // those of columns that files have
@@ -328,27 +328,51 @@ func (w *laneWriter) account(f *openFile) {
 
 // finish closes a partition's file and uploads it. Rows that follow begin
 // another one.
-func (w *laneWriter) finish(ctx context.Context, part int) error {
+func (w *laneWriter) finish(ctx context.Context, part int) error { return w.close(ctx, part, 1) }
+
+// close closes a partition's file, which becomes one with those of the same
+// partition that so many lanes close.
+func (w *laneWriter) close(ctx context.Context, part, lanes int) error {
 	f := w.open[part]
 	if err := w.encode(ctx, f); err != nil {
 		return err
 	}
-	footer, err := f.file.Finish(ctx)
-	if err != nil {
-		return err
+	p := &w.router.parts[part]
+	out := &outputFile{key: f.sink.key, partition: p.values, rows: f.n}
+	if d, ok := f.file.(detachable); ok && !d.Begun() {
+		detached, err := d.Detach()
+		if err != nil {
+			return err
+		}
+		w.forget(part)
+		w.bytes += detached.Bytes()
+		if w.uploads.join(p.key, lanes, out, f.sink.place, detached, &w.inFlight, w.stream.settings.Load().targetFileSize) {
+			w.files = append(w.files, out)
+		}
+	} else {
+		footer, err := f.file.Finish(ctx)
+		if err != nil {
+			return err
+		}
+		out.footer = footer
+		f.file.Discard()
+		w.forget(part)
+		w.files = append(w.files, out)
+		w.bytes += footer.Bytes
+		w.uploads.finish(out, f.sink.writer, &w.inFlight)
 	}
-	out := &outputFile{key: f.sink.key, partition: w.router.parts[part].values, rows: f.n, footer: footer}
+	w.inOpen.Store(w.held + w.beside())
+	return nil
+}
+
+// forget takes a file whose rows are encoded out of the open ones.
+func (w *laneWriter) forget(part int) {
+	f := w.open[part]
 	f.rows.Release()
-	f.file.Discard()
 	w.held -= f.held
 	w.heldRows -= f.heldRows
 	w.open[part] = nil
 	w.parted.Add(-1)
-	w.files = append(w.files, out)
-	w.bytes += footer.Bytes
-	w.uploads.finish(out, f.sink.writer, &w.inFlight)
-	w.inOpen.Store(w.held + w.beside())
-	return nil
 }
 
 // beside is what the lane holds that is no row of the table.
@@ -476,7 +500,7 @@ func (w *laneWriter) Seal(ctx context.Context) (connectors.Sealed, error) {
 		if f == nil {
 			continue
 		}
-		if err := w.finish(ctx, part); err != nil {
+		if err := w.close(ctx, part, w.stream.spec.Lanes); err != nil {
 			return nil, err
 		}
 	}

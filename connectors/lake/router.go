@@ -1,6 +1,10 @@
 package lake
 
 import (
+	"fmt"
+	"math"
+	"strconv"
+
 	"github.com/apache/arrow-go/v18/arrow"
 
 	"github.com/leatdb/leat/catalog"
@@ -26,6 +30,7 @@ type partition struct {
 	known  bool
 	values []any  // as catalog.NewFile.Partition
 	path   string // folder, "" for an unpartitioned table
+	key    string // tells values from all others
 }
 
 // rowGroup is the rows of one batch that belong to a partition.
@@ -149,8 +154,32 @@ func (r *router) describe(groups []rowGroup) []rowGroup {
 		}
 		p.values[0] = r.fields[0].values[id]
 		p.path = r.folder(r.fields, p.values)
+		p.key = partitionKey(p.values)
 	}
 	return groups
+}
+
+// partitionKey is a text that no other values have.
+func partitionKey(values []any) string {
+	var key []byte
+	for _, v := range values {
+		switch v := v.(type) {
+		case nil:
+			key = append(key, 'n')
+		case string:
+			key = strconv.AppendQuote(key, v)
+		case []byte:
+			key = strconv.AppendQuote(append(key, 'b'), string(v))
+		case float32:
+			key = strconv.AppendUint(append(key, 'f'), uint64(math.Float32bits(v)), 16)
+		case float64:
+			key = strconv.AppendUint(append(key, 'd'), math.Float64bits(v), 16)
+		default:
+			key = fmt.Append(key, v)
+		}
+		key = append(key, ',')
+	}
+	return string(key)
 }
 
 func grow(scratch *[]int32, n int) []int32 {

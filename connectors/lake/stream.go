@@ -345,8 +345,8 @@ func (s *streamSink) change(ctx context.Context, next *protocol.Record, sealed [
 	var rows, bytes int64
 	for _, one := range sealed {
 		rows += one.rows
-		bytes += one.bytes
 		for _, f := range one.files {
+			bytes += f.footer.Bytes
 			c.Files = append(c.Files, f.data(s.sink.store))
 		}
 	}
@@ -408,6 +408,7 @@ func (s *streamSink) Commit(ctx context.Context, state connectors.State, parts [
 	if err != nil {
 		return connectors.CommitResult{}, err
 	}
+	s.uploads.flush()
 	if err := s.settle(ctx, s.target); err != nil {
 		return connectors.CommitResult{}, err
 	}

@@ -24,7 +24,7 @@ type outputFile struct {
 	key       string
 	partition []any
 	rows      int64
-	footer    parquetfile.Footer
+	footer    parquetfile.Footer // of a file that is joined: valid when done
 
 	// Guarded by the uploads' monitor.
 	done   bool
@@ -62,19 +62,50 @@ type uploads struct {
 	running int                  // goroutines, uploadsAtOnce at most
 	queue   []queued             // what waits for one of them
 	open    map[*outputFile]bool // not committed
+	joints  map[string]*joint    // files that other lanes may add to, by partition
+	joining []string             // … in the order they came
 }
 
-// queued is a file that is to be finished in the store.
+// queued is a file that is to be finished in the store: what a writer has, or the
+// parts that make the file.
 type queued struct {
 	file   *outputFile
 	writer objectstore.Writer
 	size   int64         // bytes that the writer holds
 	held   *atomic.Int64 // … counted here
+	place  string        // of a staged object
+	parts  []lanePart
+}
+
+// joint is a file to which so many lanes have added, or would have.
+type joint struct {
+	queued
+	lanes int
+}
+
+// lanePart is what a lane has of a file; held counts its memory.
+type lanePart struct {
+	part *parquetfile.Part
+	held *atomic.Int64
+}
+
+// release ends what the file takes of the lanes' memory.
+func (q *queued) release() {
+	if q.held != nil {
+		q.held.Add(-q.size)
+	}
+	for _, p := range q.parts {
+		n := p.part.Held()
+		p.part.Release()
+		p.held.Add(-n)
+	}
+	q.parts = nil
 }
 
 func newUploads(scheduler sched.Scheduler, store objectstore.Store, retrying func(error)) *uploads {
 	u := &uploads{
 		scheduler: scheduler, store: store, retrying: retrying, m: scheduler.NewMonitor(), open: map[*outputFile]bool{},
+		joints: map[string]*joint{},
 	}
 	u.ctx, u.end = context.WithCancel(context.Background())
 	return u
@@ -113,13 +144,66 @@ func (u *uploads) finish(f *outputFile, w objectstore.Writer, held *atomic.Int64
 	held.Add(q.size)
 	u.m.Lock()
 	defer u.m.Unlock()
-	u.open[f] = true
+	u.enqueue(q)
+}
+
+// join makes the parts that lanes have of a partition one file, which is finished
+// when so many lanes have added theirs, or by flush. own is false when the part
+// goes into a file of another lane, which f would have been. A file does not
+// become larger than most bytes by it.
+func (u *uploads) join(partition string, lanes int, f *outputFile, place string, p *parquetfile.Part, held *atomic.Int64, most int64) (own bool) {
+	held.Add(p.Held())
+	u.m.Lock()
+	defer u.m.Unlock()
+	if lanes <= 1 {
+		u.enqueue(queued{file: f, place: place, parts: []lanePart{{p, held}}})
+		return true
+	}
+	q := u.joints[partition]
+	if q == nil {
+		q = &joint{}
+		u.joints[partition] = q
+		u.joining = append(u.joining, partition)
+	}
+	if len(q.parts) > 0 && q.size+p.Bytes() > most {
+		u.enqueue(q.queued)
+		q.queued = queued{}
+	}
+	if own = len(q.parts) == 0; own {
+		q.file, q.place = f, place
+		u.open[f] = true
+	}
+	q.parts = append(q.parts, lanePart{p, held})
+	q.size += p.Bytes()
+	if q.lanes++; q.lanes == lanes {
+		delete(u.joints, partition)
+		u.enqueue(q.queued)
+	}
+	return own
+}
+
+// flush finishes the files that no lane adds to any more, since all are sealed.
+func (u *uploads) flush() {
+	u.m.Lock()
+	defer u.m.Unlock()
+	for _, partition := range u.joining {
+		if q := u.joints[partition]; q != nil {
+			u.enqueue(q.queued)
+		}
+	}
+	clear(u.joints)
+	u.joining = u.joining[:0]
+}
+
+// enqueue lets a file be finished. The caller holds the lock.
+func (u *uploads) enqueue(q queued) {
+	u.open[q.file] = true
 	u.queue = append(u.queue, q)
 	if u.running == uploadsAtOnce {
 		return
 	}
 	u.running++
-	u.scheduler.Go("upload "+f.key, func() {
+	u.scheduler.Go("upload "+q.file.key, func() {
 		u.m.Lock()
 		defer u.m.Unlock()
 		for len(u.queue) > 0 {
@@ -127,7 +211,8 @@ func (u *uploads) finish(f *outputFile, w objectstore.Writer, held *atomic.Int64
 			u.queue[0] = queued{}
 			u.queue = u.queue[1:]
 			u.m.Unlock()
-			err := u.send(next.writer)
+			err := u.send(&next)
+			next.release()
 			u.m.Lock()
 			u.sent(next, err)
 		}
@@ -138,7 +223,6 @@ func (u *uploads) finish(f *outputFile, w objectstore.Writer, held *atomic.Int64
 
 // sent notes what became of a file. The caller holds the lock.
 func (u *uploads) sent(q queued, err error) {
-	q.held.Add(-q.size)
 	f := q.file
 	f.done, f.err, f.stored = true, err, err == nil
 	if s, ok := q.writer.(*stagedObject); ok && err == nil {
@@ -148,15 +232,30 @@ func (u *uploads) sent(q queued, err error) {
 }
 
 // send finishes the object.
-func (u *uploads) send(w objectstore.Writer) error {
+func (u *uploads) send(q *queued) error {
 	err := u.ctx.Err()
-	if err == nil {
-		_, err = w.Commit(u.ctx)
+	if err == nil && q.writer == nil {
+		err = u.writeParts(q)
 	}
-	if err != nil {
-		w.Abort()
+	if err == nil {
+		_, err = q.writer.Commit(u.ctx)
+	}
+	if err != nil && q.writer != nil {
+		q.writer.Abort()
 	}
 	return vanished(err)
+}
+
+// writeParts makes a file of its parts.
+func (u *uploads) writeParts(q *queued) error {
+	sink := &lazySink{uploads: u, key: q.file.key, place: q.place}
+	parts := make([]*parquetfile.Part, len(q.parts))
+	for i, p := range q.parts {
+		parts[i] = p.part
+	}
+	footer, err := parquetfile.Join(u.ctx, sink, parts)
+	q.writer, q.file.footer, q.file.rows = sink.writer, footer, footer.Rows
+	return err
 }
 
 // vanished makes an upload that is gone before its file was finished an error
@@ -218,6 +317,10 @@ func (u *uploads) abort(ctx context.Context, keep bool) {
 	for u.running > 0 {
 		u.m.Wait()
 	}
+	for _, q := range u.joints {
+		q.release()
+	}
+	clear(u.joints)
 	var keys []string
 	var staged []objectstore.Upload
 	elsewhere := map[objectstore.Stager][]objectstore.Upload{}

@@ -3,13 +3,10 @@ package parquetfile
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"unsafe"
-
-	"github.com/apache/arrow-go/v18/parquet"
-	"github.com/apache/arrow-go/v18/parquet/compress"
-	"github.com/apache/arrow-go/v18/parquet/metadata"
 )
 
 // Options say how files are encoded.
@@ -35,7 +32,7 @@ type Encoder struct {
 	options Options
 	codec   codec
 	pool    *Pool
-	props   *parquet.WriterProperties
+	bounds  bounds // of one page
 	data    []byte // of one column, before encoding
 	page    []byte // of one page, uncompressed
 	packed  []byte // … and compressed
@@ -49,6 +46,7 @@ type Encoder struct {
 	numbers            *numberIndex
 	direct             []uint16 // by number of up to 16 bits: code in the chunk + 1; zero between pages
 	local              []uint32 // by code of a Dictionary: code in the chunk + 1; zero between pages
+	seen               []bool   // by code in the chunk
 	// stored counts down, by column, the chunks that are stored uncompressed
 	// before compression is tried again.
 	stored []int
@@ -69,20 +67,18 @@ func NewEncoder(s *Schema, pool *Pool, options Options) (*Encoder, error) {
 	return &Encoder{
 		schema: s, options: options, codec: c, pool: pool, numbers: newNumberIndex(),
 		direct: make([]uint16, 1<<16), stored: make([]int, len(s.columns)),
-		props: parquet.NewWriterProperties(parquet.WithCompression(c.parquet()), parquet.WithCreatedBy(options.CreatedBy)),
 	}, nil
 }
 
 // File is a file that is being written. It belongs to the encoder's lane.
 type File struct {
 	encoder *Encoder
-	sink    Sink
-	at      int64 // bytes written to the sink
+	out     output
 	chunks  []chunk
 	rows    int64 // of the open row group
 	raw     int64 // bytes of its values before encoding
-	groups  []group
-	total   []total
+	held    int64 // memory of the open row group
+	encoded int64 // bytes of its pages
 	err     error
 }
 
@@ -99,66 +95,37 @@ type chunk struct {
 	numbers      []int64          // the chunk's entries
 	plain        bool             // no dictionary any more
 	codec        codec            // of all its pages; nil before the first
-}
-
-// group is a row group that is written.
-type group struct {
-	rows   int64
-	chunks []chunkInfo
-}
-
-type chunkInfo struct {
-	values, dictionaryAt, dataAt, compressed, uncompressed int64
-	counts                                                 [encodings]int32
-	hasDictionary                                          bool
-	codec                                                  compress.Compression
-	statistics                                             metadata.EncodedStatistics
-}
-
-// total is what is known of a column in the whole file.
-type total struct {
-	bytes, values, nulls int64
-	bounds               bounds
-}
-
-// Footer describes a finished file.
-type Footer struct {
-	Rows, Bytes int64
-	// SplitOffsets are where the row groups begin.
-	SplitOffsets []int64
-	Columns      []ColumnStats
-	// Metadata is what readers find at the file's end.
-	Metadata *metadata.FileMetaData
+	index        pageIndex
 }
 
 // NewFile begins a file. Nothing is written to the sink before the first row
 // group is complete.
 func (e *Encoder) NewFile(sink Sink) *File {
-	f := &File{encoder: e, sink: sink, chunks: make([]chunk, len(e.schema.columns)), total: make([]total, len(e.schema.columns))}
+	f := &File{
+		encoder: e, chunks: make([]chunk, len(e.schema.columns)),
+		out: output{schema: e.schema, createdBy: e.options.CreatedBy, sink: sink, total: newTotals(e.schema)},
+	}
 	for i := range f.chunks {
-		signed := e.schema.layouts[i] == layoutFixed
-		f.chunks[i].bounds.invertSign, f.total[i].bounds.invertSign = signed, signed
+		f.chunks[i].bounds.invertSign = e.schema.layouts[i] == layoutFixed
 	}
 	return f
 }
 
 // Held is the memory that encoded pages take, in bytes.
-func (f *File) Held() int64 {
-	held := int64(0)
-	for i := range f.chunks {
-		held += int64(f.chunks[i].pages.held) + int64(8*cap(f.chunks[i].numbers)) + int64(4*cap(f.chunks[i].codes))
-	}
-	return held
-}
+func (f *File) Held() int64 { return f.held }
 
 // Size is how many bytes the file has so far, encoded pages that are not yet
 // written included.
-func (f *File) Size() int64 {
-	size := f.at
+func (f *File) Size() int64 { return f.out.at + f.encoded }
+
+// measure brings what Held and Size say up to date.
+func (f *File) measure() {
+	f.held, f.encoded = 0, 0
 	for i := range f.chunks {
-		size += int64(f.chunks[i].pages.n)
+		c := &f.chunks[i]
+		f.held += int64(c.pages.held + 8*cap(c.numbers) + 4*cap(c.codes) + cap(c.index.limits))
+		f.encoded += int64(c.pages.n)
 	}
-	return size
 }
 
 // WriteRows encodes rows as a page of each column and releases them. After an
@@ -182,6 +149,7 @@ func (f *File) WriteRows(ctx context.Context, rows *Rows) error {
 	if f.raw >= f.encoder.options.RowGroupBytes {
 		f.err = f.closeGroup(ctx)
 	}
+	f.measure()
 	return f.err
 }
 
@@ -190,6 +158,7 @@ func (e *Encoder) encode(c *chunk, b *buffer, column, rows int) error {
 	col, l := e.schema.columns[column], e.schema.layouts[column]
 	c.values += int64(rows)
 	c.nulls += int64(b.nulls)
+	e.bounds.reset(l == layoutFixed)
 	page := e.page[:0]
 	if !col.Required {
 		var valid []byte
@@ -205,10 +174,10 @@ func (e *Encoder) encode(c *chunk, b *buffer, column, rows int) error {
 		data := b.data.bytes(&e.data)
 		switch {
 		case l == layoutBool:
-			c.bounds.addBools(data)
+			e.bounds.addBools(data)
 			page = appendBools(page, data)
 		case l == layoutFixed:
-			c.bounds.addFixed(data, e.schema.widths[column])
+			e.bounds.addFixed(data, e.schema.widths[column])
 			page = append(page, data...)
 		case l == layout32 && len(data) > 0:
 			page, encoding = encodeIntegers[int32](e, c, data, b.width, page, col.Type)
@@ -218,6 +187,18 @@ func (e *Encoder) encode(c *chunk, b *buffer, column, rows int) error {
 	}
 	e.page = page
 	c.counts[encoding]++
+	size, err := e.appendData(c, column, rows, encoding, page)
+	if err != nil {
+		return err
+	}
+	c.index.add(size, rows, b.nulls, &e.bounds, col, l)
+	c.bounds.merge(&e.bounds, l, col.Type)
+	return nil
+}
+
+// appendData adds a data page and says how many bytes it has with its header. The
+// first page of a chunk decides whether the chunk is compressed.
+func (e *Encoder) appendData(c *chunk, column, rows, encoding int, page []byte) (size int, err error) {
 	if c.codec == nil {
 		if c.codec = e.codec; e.stored[column] > 0 {
 			e.stored[column]--
@@ -226,7 +207,7 @@ func (e *Encoder) encode(c *chunk, b *buffer, column, rows int) error {
 			return e.tryPage(c, column, rows, encoding, page)
 		}
 	}
-	return e.appendPage(c, pageData, rows, encoding, page)
+	return e.appendPage(c, &c.pages, pageData, rows, encoding, page)
 }
 
 const (
@@ -241,18 +222,17 @@ const (
 
 // tryPage appends the first page of a chunk and decides whether the chunk is
 // compressed.
-func (e *Encoder) tryPage(c *chunk, column, rows, encoding int, page []byte) error {
+func (e *Encoder) tryPage(c *chunk, column, rows, encoding int, page []byte) (size int, err error) {
 	packed, err := e.codec.compress(e.packed[:0], page)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	e.packed = packed
 	if len(packed) >= len(page)-len(page)/leastGain {
 		c.codec, e.stored[column] = plainCodec{}, storedChunks
 		packed = page
 	}
-	e.addPage(c, pageData, rows, encoding, len(page), packed)
-	return nil
+	return e.addPage(c, &c.pages, pageData, rows, encoding, len(page), packed), nil
 }
 
 // dictionaryBytes is about how large the chunk's dictionary is.
@@ -264,26 +244,25 @@ func (c *chunk) dictionaryBytes() int {
 	return n
 }
 
-// appendPage compresses a page and adds it with its header to the chunk.
-func (e *Encoder) appendPage(c *chunk, kind, values, encoding int, page []byte) error {
+// appendPage compresses a page and adds it with its header to pages of the chunk.
+func (e *Encoder) appendPage(c *chunk, to *blocks, kind, values, encoding int, page []byte) (size int, err error) {
 	packed := page
 	if _, plain := c.codec.(plainCodec); !plain {
-		var err error
 		if packed, err = c.codec.compress(e.packed[:0], page); err != nil {
-			return err
+			return 0, err
 		}
 		e.packed = packed
 	}
-	e.addPage(c, kind, values, encoding, len(page), packed)
-	return nil
+	return e.addPage(c, to, kind, values, encoding, len(page), packed), nil
 }
 
-// addPage adds a page of so many bytes before compression to the chunk.
-func (e *Encoder) addPage(c *chunk, kind, values, encoding, size int, packed []byte) {
-	e.header = appendPageHeader(e.header[:0], kind, values, encoding, size, len(packed), crc32.ChecksumIEEE(packed))
-	c.uncompressed += int64(len(e.header) + size)
-	c.pages.append(e.pool, e.header)
-	c.pages.append(e.pool, packed)
+// addPage adds a page that had so many bytes before compression.
+func (e *Encoder) addPage(c *chunk, to *blocks, kind, values, encoding, raw int, packed []byte) (size int) {
+	e.header = appendPageHeader(e.header[:0], kind, values, encoding, raw, len(packed), crc32.ChecksumIEEE(packed))
+	c.uncompressed += int64(len(e.header) + raw)
+	to.append(e.pool, e.header)
+	to.append(e.pool, packed)
+	return len(e.header) + len(packed)
 }
 
 // encodeIntegers encodes numbers of Parquet's type T, each of which has width
@@ -301,20 +280,25 @@ func encodeIntegers[T int32 | int64](e *Encoder, c *chunk, data []byte, width in
 }
 
 // encodeNumbers chooses between a dictionary, differences and plain values. A
-// dictionary has to prove itself with the first page. What is in it gets its
-// bounds when the chunk is closed.
+// dictionary has to prove itself with the first page.
 func encodeNumbers[T int32 | int64, S stored](e *Encoder, c *chunk, values []S, page []byte, t Type) ([]byte, int) {
 	if !c.plain {
+		first := len(c.numbers) == 0
 		if codes := numberCodes(e, c, values); codes != nil {
+			if first { // the page has all values of the dictionary
+				addNumbers(&e.bounds, c.numbers, t)
+			} else {
+				addNumbers(&e.bounds, values, t)
+			}
 			return appendCodes(page, codes, len(c.numbers)), encodingDictionary
 		}
 		c.plain = true
 	}
 	if t == Float || t == Double {
-		addFloatBits(&c.bounds, values, t)
+		addFloatBits(&e.bounds, values, t)
 	} else {
 		least, most := extremes(values)
-		c.bounds.addInts(int64(least), int64(most))
+		e.bounds.addInts(int64(least), int64(most))
 		var zero T
 		if deltaBits[T](values)*10 <= 8*int(unsafe.Sizeof(zero))*8 {
 			return appendDelta[T](page, values), encodingDelta
@@ -434,6 +418,7 @@ func (e *Encoder) encodeStrings(c *chunk, b *buffer, page []byte) ([]byte, int) 
 			codes = stringCodes(e, c, viewAs[int32](data))
 		}
 		if codes != nil {
+			e.addCodes(c, codes)
 			return appendCodes(page, codes, len(c.codes)), encodingDictionary
 		}
 		c.plain = true
@@ -474,7 +459,7 @@ func (e *Encoder) lengthsOf(b *buffer) []int32 {
 // then all bytes, or without what each shares with the one before if that is
 // much.
 func (e *Encoder) appendStrings(c *chunk, page, text []byte, lengths []int32) ([]byte, int) {
-	c.bounds.addStrings(text, lengths)
+	e.bounds.addStrings(text, lengths)
 	if sharesPrefixes(text, lengths) {
 		return appendDeltaStrings(page, text, lengths, &e.prefixes, &e.suffixes), encodingDeltaStrings
 	}
@@ -520,101 +505,97 @@ func stringCodes[S stored](e *Encoder, c *chunk, values []S) []uint16 {
 	return codes
 }
 
-var magic = []byte("PAR1")
+// addCodes takes the strings of codes into account.
+func (e *Encoder) addCodes(c *chunk, codes []uint16) {
+	first := len(c.index.pages) == 0 // the page has all strings of the dictionary
+	seen := resize(&e.seen, len(c.codes))
+	if !first {
+		clear(seen)
+		for _, code := range codes {
+			seen[code] = true
+		}
+	}
+	for i, code := range c.codes {
+		if first || seen[i] {
+			e.bounds.addBytes(c.dict.value(code))
+		}
+	}
+}
 
 // closeGroup writes the open row group.
 func (f *File) closeGroup(ctx context.Context) error {
-	if f.rows == 0 {
-		return nil
-	}
-	if f.at == 0 {
-		if err := f.write(ctx, magic); err != nil {
-			return err
-		}
-	}
-	g := group{rows: f.rows, chunks: make([]chunkInfo, len(f.chunks))}
-	for i := range f.chunks {
-		info, err := f.closeChunk(ctx, i)
-		if err != nil {
-			return err
-		}
-		g.chunks[i] = info
-	}
-	f.groups = append(f.groups, g)
-	f.rows, f.raw = 0, 0
-	return nil
-}
-
-func (f *File) write(ctx context.Context, p []byte) error {
-	if err := f.sink.Write(ctx, p); err != nil {
+	g, err := f.encodeGroup()
+	if err != nil {
 		return err
 	}
-	f.at += int64(len(p))
-	return nil
+	defer g.release(f.encoder.pool)
+	return f.out.writeGroup(ctx, &g)
 }
 
-func (f *File) writePages(ctx context.Context, pages *blocks) error {
-	for _, block := range pages.list {
-		if err := f.write(ctx, block); err != nil {
+// encodeGroup takes the open row group, which is not empty, and begins another
+// one.
+func (f *File) encodeGroup() (encodedGroup, error) {
+	g := encodedGroup{
+		group:   group{rows: f.rows, chunks: make([]chunkInfo, len(f.chunks))},
+		encoded: make([]encodedChunk, len(f.chunks)), total: newTotals(f.encoder.schema),
+	}
+	pages := 0
+	for i := range f.chunks {
+		pages += len(f.chunks[i].index.pages)
+	}
+	g.pages = make([]pageInfo, 0, pages)
+	for i := range f.chunks {
+		if err := f.closeChunk(i, &g); err != nil {
+			g.release(f.encoder.pool)
+			return encodedGroup{}, err
+		}
+	}
+	f.rows, f.raw = 0, 0
+	f.measure()
+	return g, nil
+}
+
+// closeChunk moves a column chunk to the row group.
+func (f *File) closeChunk(column int, g *encodedGroup) error {
+	e, c := f.encoder, &f.chunks[column]
+	col, l := e.schema.columns[column], e.schema.layouts[column]
+	pages := &g.encoded[column]
+	info := chunkInfo{
+		values: c.values, nulls: c.nulls, counts: c.counts, hasDictionary: c.counts[encodingDictionary] > 0,
+		codec: int(c.codec.parquet()), pages: len(c.index.pages),
+	}
+	if info.hasDictionary {
+		values, data := e.dictionaryPage(c, l)
+		if _, err := e.appendPage(c, &pages.dictionary, pageDictionary, values, encodingPlain, data); err != nil {
 			return err
 		}
 	}
+	info.uncompressed = c.uncompressed
+	if info.bounded = c.bounds.set && !c.bounds.unknown; info.bounded {
+		info.low, info.high = c.bounds.plain(col, l, false), c.bounds.plain(col, l, true)
+	}
+	before := len(g.indexes)
+	g.indexes = c.index.appendColumnIndex(g.indexes, col, l)
+	info.index = len(g.indexes) - before
+	g.group.pages = append(g.group.pages, c.index.pages...)
+	g.chunks[column] = info
+	g.total[column] = total{values: c.values, nulls: c.nulls, bounds: c.bounds}
+	pages.data = c.pages
+	c.index.reset()
+	*c = chunk{
+		pages: blocks{most: c.pages.n}, bounds: bounds{invertSign: c.bounds.invertSign},
+		numbers: c.numbers[:0], codes: c.codes[:0], index: c.index,
+	}
 	return nil
 }
 
-func (f *File) closeChunk(ctx context.Context, column int) (chunkInfo, error) {
-	e, c := f.encoder, &f.chunks[column]
-	col, l := e.schema.columns[column], e.schema.layouts[column]
-	info := chunkInfo{values: c.values, counts: c.counts, hasDictionary: c.counts[encodingDictionary] > 0, codec: c.codec.parquet()}
-	start := f.at
-	if info.hasDictionary {
-		pages := c.pages
-		c.pages = blocks{}
-		values, data := e.dictionaryPage(c, l, col.Type)
-		err := e.appendPage(c, pageDictionary, values, encodingPlain, data)
-		if err == nil {
-			info.dictionaryAt = start
-			err = f.writePages(ctx, &c.pages)
-		}
-		c.pages.release(e.pool)
-		c.pages = pages
-		if err != nil {
-			return info, err
-		}
-	}
-	info.dataAt = f.at
-	if err := f.writePages(ctx, &c.pages); err != nil {
-		return info, err
-	}
-	info.compressed, info.uncompressed = f.at-start, c.uncompressed
-	info.statistics = c.bounds.encoded(col, l, c.nulls)
-	t := &f.total[column]
-	t.bytes += info.compressed
-	t.values += c.values
-	t.nulls += c.nulls
-	t.bounds.merge(&c.bounds, l, col.Type)
-	c.pages.release(e.pool)
-	*c = chunk{pages: c.pages, bounds: bounds{invertSign: c.bounds.invertSign}, numbers: c.numbers[:0], codes: c.codes[:0]}
-	return info, nil
-}
-
-// dictionaryPage is the chunk's dictionary in plain encoding. Its values get
-// their bounds here, once each.
-func (e *Encoder) dictionaryPage(c *chunk, l layout, t Type) (values int, data []byte) {
+// dictionaryPage is the chunk's dictionary in plain encoding.
+func (e *Encoder) dictionaryPage(c *chunk, l layout) (values int, data []byte) {
 	data = e.page[:0]
-	switch {
-	case l == layoutBytes || len(c.numbers) == 0:
-	case t == Float || t == Double:
-		addFloatBits(&c.bounds, c.numbers, t)
-	default:
-		least, most := extremes(c.numbers)
-		c.bounds.addInts(least, most)
-	}
 	switch l {
 	case layoutBytes:
 		for _, code := range c.codes {
 			v := c.dict.value(code)
-			c.bounds.addBytes(v)
 			data = binary.LittleEndian.AppendUint32(data, uint32(len(v)))
 			data = append(data, v...)
 		}
@@ -630,24 +611,26 @@ func (e *Encoder) dictionaryPage(c *chunk, l layout, t Type) (values int, data [
 	return values, data
 }
 
+// errFinished is what a file says that is done.
+var errFinished = errors.New("the file is finished")
+
 // Finish writes what is left and the footer. The file is done then.
-func (f *File) Finish(ctx context.Context) (Footer, error) {
+func (f *File) Finish(ctx context.Context) (footer Footer, err error) {
 	if f.err != nil {
 		return Footer{}, f.err
 	}
-	if f.err = f.finish(ctx); f.err != nil {
-		return Footer{}, f.err
+	f.err = errFinished
+	if f.rows > 0 {
+		err = f.closeGroup(ctx)
 	}
-	footer, err := f.footer(ctx)
-	f.err = fmt.Errorf("the file is finished")
-	return footer, err
-}
-
-func (f *File) finish(ctx context.Context) error {
-	if f.at == 0 && f.rows == 0 {
-		return f.write(ctx, magic)
+	if err == nil {
+		footer, err = f.out.finish(ctx)
 	}
-	return f.closeGroup(ctx)
+	if err != nil {
+		f.err = err
+		return Footer{}, err
+	}
+	return footer, nil
 }
 
 // Discard gives the memory of a file back that will not be finished.
@@ -656,97 +639,8 @@ func (f *File) Discard() {
 		f.chunks[i].pages.release(f.encoder.pool)
 		f.chunks[i] = chunk{}
 	}
+	f.held, f.encoded = 0, 0
 	if f.err == nil {
-		f.err = fmt.Errorf("the file was discarded")
+		f.err = errors.New("the file was discarded")
 	}
-}
-
-func (f *File) footer(ctx context.Context) (Footer, error) {
-	e := f.encoder
-	builder := metadata.NewFileMetadataBuilder(e.schema.parquet, e.props, nil)
-	footer := Footer{}
-	for ordinal, g := range f.groups {
-		rg := builder.AppendRowGroup()
-		rg.SetNumRows(int(g.rows))
-		footer.Rows += g.rows
-		for i, c := range g.chunks {
-			column := rg.NextColumnChunk()
-			column.SetStats(c.statistics)
-			stats := metadata.EncodingStats{
-				DictEncodingStats: map[parquet.Encoding]int32{}, DataEncodingStats: map[parquet.Encoding]int32{},
-			}
-			used := []parquet.Encoding{parquet.Encodings.RLE}
-			if c.hasDictionary {
-				stats.DictEncodingStats[parquet.Encodings.Plain] = 1
-			}
-			for encoding, pages := range c.counts {
-				if pages > 0 {
-					stats.DataEncodingStats[parquet.Encoding(encoding)] = pages
-					used = append(used, parquet.Encoding(encoding))
-				}
-			}
-			if c.hasDictionary && c.counts[encodingPlain] == 0 {
-				used = append(used, parquet.Encodings.Plain)
-			}
-			if err := column.Finish(metadata.ChunkMetaInfo{
-				NumValues: c.values, DictPageOffset: c.dictionaryAt, IndexPageOffset: -1, DataPageOffset: c.dataAt,
-				CompressedSize: c.compressed, UncompressedSize: c.uncompressed,
-			}, c.hasDictionary, false, stats); err != nil {
-				return Footer{}, fmt.Errorf("build Parquet metadata: %w", err)
-			}
-			meta := column.Contents().MetaData
-			meta.Encodings = replaceEncodings(meta.Encodings, used)
-			setCodec(&meta.Codec, c.codec)
-			if i == 0 {
-				first := c.dataAt
-				if c.hasDictionary {
-					first = c.dictionaryAt
-				}
-				footer.SplitOffsets = append(footer.SplitOffsets, first)
-			}
-		}
-		if err := rg.Finish(0, int16(ordinal)); err != nil {
-			return Footer{}, fmt.Errorf("build Parquet metadata: %w", err)
-		}
-	}
-	meta, err := builder.Finish()
-	if err != nil {
-		return Footer{}, fmt.Errorf("build Parquet metadata: %w", err)
-	}
-	var end footerBuffer
-	n, err := meta.WriteTo(&end, nil)
-	if err != nil {
-		return Footer{}, fmt.Errorf("write Parquet metadata: %w", err)
-	}
-	end = binary.LittleEndian.AppendUint32(end, uint32(n))
-	if err := f.write(ctx, append(end, magic...)); err != nil {
-		return Footer{}, err
-	}
-	footer.Bytes, footer.Metadata = f.at, meta
-	for i, t := range f.total {
-		stats := ColumnStats{ID: e.schema.columns[i].ID, Bytes: t.bytes, Values: t.values, Nulls: t.nulls}
-		stats.Lower, stats.Upper = t.bounds.iceberg(e.schema.columns[i], e.schema.layouts[i])
-		footer.Columns = append(footer.Columns, stats)
-	}
-	return footer, nil
-}
-
-// footerBuffer gathers the footer before it goes to the sink.
-type footerBuffer []byte
-
-func (b *footerBuffer) Write(p []byte) (int, error) {
-	*b = append(*b, p...)
-	return len(p), nil
-}
-
-// setCodec sets a field whose type Arrow keeps to itself.
-func setCodec[C ~int64 | ~int32](field *C, codec compress.Compression) { *field = C(codec) }
-
-// replaceEncodings sets a list whose element type Arrow keeps to itself.
-func replaceEncodings[E ~int64 | ~int32](old []E, encodings []parquet.Encoding) []E {
-	list := old[:0]
-	for _, e := range encodings {
-		list = append(list, E(e))
-	}
-	return list
 }

@@ -306,6 +306,7 @@ func TestFile_RoundTrip(t *testing.T) {
 		if footer.Bytes != int64(out.Len()) || footer.Rows != int64(total) {
 			t.Errorf("seed %d: footer says %d bytes and %d rows, the file has %d and %d", seed, footer.Bytes, footer.Rows, out.Len(), total)
 		}
+		checkPageIndex(t, out.Bytes(), list, want)
 		got := readBack(t, out.Bytes())
 		for i, k := range list {
 			if len(got[i]) != len(want[i]) {

@@ -4,12 +4,14 @@ import (
 	"math/bits"
 	"runtime"
 	"slices"
+	"sync"
 	"unsafe"
 )
 
 // Pool hands out and takes back small blocks of memory, so that memory once
 // touched is used again by whichever column, page or file needs it next. It
-// belongs to one lane.
+// belongs to one lane; parts of files that have left the lane give their blocks
+// back from any goroutine.
 //
 // The memory comes from the operating system in arenas, in huge pages where it
 // has them, and lies outside of Go's heap: it is large, holds no pointers, and
@@ -20,13 +22,15 @@ type Pool struct {
 	// operating system.
 	Most int64
 
+	mu      sync.Mutex          // guards what follows
 	arenas  []*arena            // by address
 	partial [blockSizes][]*slab // by size of block: slabs with free blocks and used ones
 	size    int64               // of all arenas
 	used    int64               // in blocks that are handed out
 
-	rows, lengths []int32 // scratch of appends
-	wide          []byte  // scratch of Rows.widen
+	// Scratch of the lane.
+	rows, lengths []int32 // of appends
+	wide          []byte  // of Rows.widen
 }
 
 const (
@@ -67,11 +71,19 @@ func (s *slab) block(i int) []byte {
 func (a *arena) start() uintptr { return uintptr(unsafe.Pointer(unsafe.SliceData(a.memory))) }
 
 // Held is how many bytes lie unused.
-func (p *Pool) Held() int64 { return p.size - p.used }
+func (p *Pool) Held() int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.held()
+}
+
+func (p *Pool) held() int64 { return p.size - p.used }
 
 // get is an empty block with room for n bytes, or the largest there is.
 func (p *Pool) get(n int) []byte {
 	size := int8(max(bits.Len(uint(min(n, mostBlock)-1)), bits.Len(leastBlock-1)) - bits.Len(leastBlock-1))
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	list := p.partial[size]
 	var s *slab
 	if len(list) > 0 {
@@ -146,8 +158,16 @@ func (p *Pool) leavePartial(s *slab) {
 	p.partial[s.size] = list[:len(list)-1]
 }
 
-// put takes a block back.
-func (p *Pool) put(block []byte) {
+// put takes blocks back.
+func (p *Pool) put(list [][]byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, block := range list {
+		p.putOne(block)
+	}
+}
+
+func (p *Pool) putOne(block []byte) {
 	start := uintptr(unsafe.Pointer(unsafe.SliceData(block)))
 	at, found := slices.BinarySearchFunc(p.arenas, start, compareStart)
 	if !found {
@@ -164,7 +184,7 @@ func (p *Pool) put(block []byte) {
 	if s.free == s.all() {
 		p.leavePartial(s)
 		a.free = append(a.free, s.index)
-		if len(a.free) == len(a.slabs) && p.Held() > p.Most {
+		if len(a.free) == len(a.slabs) && p.held() > p.Most {
 			p.release(at)
 		}
 	}
@@ -173,6 +193,8 @@ func (p *Pool) put(block []byte) {
 // Trim gives up to n unused bytes, or a little more, back to the operating
 // system. What lies in arenas that are partly used stays.
 func (p *Pool) Trim(n int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	for at := len(p.arenas) - 1; at >= 0 && n > 0; at-- {
 		if a := p.arenas[at]; len(a.free) == len(a.slabs) {
 			n -= int64(len(a.memory))
@@ -247,9 +269,9 @@ func (b *blocks) bytes(scratch *[]byte) []byte {
 
 // release drops the bytes and gives the memory back.
 func (b *blocks) release(p *Pool) {
-	for i, block := range b.list {
-		p.put(block)
-		b.list[i] = nil
+	if len(b.list) > 0 {
+		p.put(b.list)
+		clear(b.list)
 	}
 	*b = blocks{list: b.list[:0], most: b.n}
 }

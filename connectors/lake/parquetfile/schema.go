@@ -5,16 +5,10 @@
 // costs its compressed size and one page of each column.
 //
 // The format is that of https://parquet.apache.org/docs/file-format/, with the
-// types and field ids of Iceberg's specification (appendix A, "Parquet"). The
-// footer's metadata is built and written by Arrow's package.
+// types and field ids of Iceberg's specification (appendix A, "Parquet").
 package parquetfile
 
-import (
-	"fmt"
-
-	"github.com/apache/arrow-go/v18/parquet"
-	"github.com/apache/arrow-go/v18/parquet/schema"
-)
+import "fmt"
 
 // Type is one of Iceberg's primitive types.
 type Type uint8
@@ -70,28 +64,30 @@ type Schema struct {
 	columns []Column
 	layouts []layout
 	widths  []int // bytes of a value in a buffer, 0 for layoutBytes
-	parquet *schema.Schema
+	// physical are Parquet's numbers of the types, encoded its SchemaElements, of
+	// the root and of the columns.
+	physical []int
+	encoded  []byte
 }
 
 // NewSchema is the schema of files with these columns.
 func NewSchema(columns []Column) (*Schema, error) {
 	s := &Schema{columns: columns}
-	fields := make(schema.FieldList, len(columns))
-	for i, c := range columns {
+	w := thriftWriter{}
+	root := w.open(0)
+	w.bytes(4, []byte("table"))
+	w.i32(5, len(columns))
+	w.close(root)
+	for _, c := range columns {
 		l, width, err := c.layout()
 		if err != nil {
 			return nil, err
 		}
-		s.layouts, s.widths = append(s.layouts, l), append(s.widths, width)
-		if fields[i], err = c.node(l, width); err != nil {
-			return nil, fmt.Errorf("column %s: %w", c.Name, err)
-		}
+		physical := c.physical(l)
+		s.layouts, s.widths, s.physical = append(s.layouts, l), append(s.widths, width), append(s.physical, physical)
+		c.appendElement(&w, physical, width)
 	}
-	root, err := schema.NewGroupNode("table", parquet.Repetitions.Required, fields, -1)
-	if err != nil {
-		return nil, fmt.Errorf("build Parquet schema: %w", err)
-	}
-	s.parquet = schema.NewSchema(root)
+	s.encoded = w.out
 	return s, nil
 }
 
@@ -133,42 +129,97 @@ func decimalBytes(precision int) int {
 	return n
 }
 
-func (c Column) node(l layout, width int) (schema.Node, error) {
-	repetition := parquet.Repetitions.Optional
+// Parquet's numbers of its physical types.
+const (
+	physicalBoolean = 0
+	physicalInt32   = 1
+	physicalInt64   = 2
+	physicalFloat   = 4
+	physicalDouble  = 5
+	physicalBytes   = 6
+	physicalFixed   = 7
+)
+
+func (c Column) physical(l layout) int {
+	switch {
+	case l == layoutBool:
+		return physicalBoolean
+	case c.Type == Float:
+		return physicalFloat
+	case c.Type == Double:
+		return physicalDouble
+	case l == layout32:
+		return physicalInt32
+	case l == layout64:
+		return physicalInt64
+	case l == layoutFixed:
+		return physicalFixed
+	}
+	return physicalBytes
+}
+
+// appendElement appends Parquet's SchemaElement, with the logical type and, for
+// old readers, the converted type that says the same.
+func (c Column) appendElement(w *thriftWriter, physical, width int) {
+	const (
+		convertedText      = 0
+		convertedDecimal   = 5
+		convertedDate      = 6
+		convertedTimestamp = 10 // µs of an instant; wall clocks have none
+	)
+	outer := w.open(0)
+	w.i32(1, physical)
+	if physical == physicalFixed {
+		w.i32(2, width)
+	}
 	if c.Required {
-		repetition = parquet.Repetitions.Required
+		w.i32(3, 0)
+	} else {
+		w.i32(3, 1)
 	}
-	var logical schema.LogicalType = schema.NoLogicalType{}
+	w.bytes(4, []byte(c.Name))
 	switch c.Type {
-	case Decimal:
-		logical = schema.NewDecimalLogicalType(int32(c.Precision), int32(c.Scale))
-	case Date:
-		logical = schema.DateLogicalType{}
-	case Time:
-		logical = schema.NewTimeLogicalType(false, schema.TimeUnitMicros)
-	case Timestamp, TimestampTZ:
-		logical = schema.NewTimestampLogicalType(c.Type == TimestampTZ, schema.TimeUnitMicros)
 	case String:
-		logical = schema.StringLogicalType{}
+		w.i32(6, convertedText)
+	case Decimal:
+		w.i32(6, convertedDecimal)
+		w.i32(7, c.Scale)
+		w.i32(8, c.Precision)
+	case Date:
+		w.i32(6, convertedDate)
+	case TimestampTZ:
+		w.i32(6, convertedTimestamp)
 	}
-	var physical parquet.Type
-	switch l {
-	case layoutBool:
-		physical = parquet.Types.Boolean
-	case layout32:
-		physical = parquet.Types.Int32
-		if c.Type == Float {
-			physical = parquet.Types.Float
+	w.i32(9, c.ID)
+	switch c.Type {
+	case String:
+		logical := w.open(10)
+		w.empty(1)
+		w.close(logical)
+	case Decimal:
+		logical := w.open(10)
+		decimal := w.open(5)
+		w.i32(1, c.Scale)
+		w.i32(2, c.Precision)
+		w.close(decimal)
+		w.close(logical)
+	case Date:
+		logical := w.open(10)
+		w.empty(6)
+		w.close(logical)
+	case Time, Timestamp, TimestampTZ:
+		logical := w.open(10)
+		kind := 8
+		if c.Type == Time {
+			kind = 7
 		}
-	case layout64:
-		physical = parquet.Types.Int64
-		if c.Type == Double {
-			physical = parquet.Types.Double
-		}
-	case layoutBytes:
-		physical = parquet.Types.ByteArray
-	case layoutFixed:
-		return schema.NewPrimitiveNodeLogical(c.Name, repetition, logical, parquet.Types.FixedLenByteArray, width, int32(c.ID))
+		time := w.open(kind)
+		w.bool(1, c.Type == TimestampTZ)
+		unit := w.open(2)
+		w.empty(2) // µs
+		w.close(unit)
+		w.close(time)
+		w.close(logical)
 	}
-	return schema.NewPrimitiveNodeLogical(c.Name, repetition, logical, physical, -1, int32(c.ID))
+	w.close(outer)
 }

@@ -5,8 +5,6 @@ import (
 	"encoding/binary"
 	"math"
 	"unicode/utf8"
-
-	"github.com/apache/arrow-go/v18/parquet/metadata"
 )
 
 // ColumnStats describe a column of a file, as Iceberg's manifests want it.
@@ -39,6 +37,11 @@ type bounds struct {
 	invertSign bool   // low and high are signed numbers
 	// The first eight bytes of low and high as headOf has them.
 	lowHead, highHead uint64
+}
+
+// reset makes the bounds those of nothing; they keep their memory.
+func (b *bounds) reset(invertSign bool) {
+	*b = bounds{low: b.low[:0], high: b.high[:0], invertSign: invertSign}
 }
 
 func (b *bounds) addInts(least, most int64) {
@@ -169,6 +172,16 @@ func (b *bounds) addFixed(data []byte, width int) {
 	}
 }
 
+// addNumbers takes numbers of type t, which are not none, into account.
+func addNumbers[S stored](b *bounds, values []S, t Type) {
+	if t == Float || t == Double {
+		addFloatBits(b, values, t)
+		return
+	}
+	least, most := extremes(values)
+	b.addInts(int64(least), int64(most))
+}
+
 // addFloatBits takes floats of type t, which are not none, into account.
 func addFloatBits[S stored](b *bounds, values []S, t Type) {
 	if b.unknown {
@@ -185,39 +198,29 @@ func addFloatBits[S stored](b *bounds, values []S, t Type) {
 	b.addFloats(least, most)
 }
 
-// encoded is the statistics of a column chunk. Parquet wants zeros of both
-// signs within the bounds.
-func (b *bounds) encoded(c Column, l layout, nulls int64) metadata.EncodedStatistics {
-	var e metadata.EncodedStatistics
-	e.SetNullCount(nulls)
-	e.Signed = l != layoutBytes
-	if !b.set || b.unknown {
-		return e
-	}
-	e.SetMin(b.plain(c, l, false))
-	e.SetMax(b.plain(c, l, true))
-	return e
-}
+// plain is a bound in Parquet's plain encoding, which wants zeros of both signs
+// within the bounds.
+func (b *bounds) plain(c Column, l layout, upper bool) []byte { return b.appendPlain(nil, c, l, upper) }
 
-// plain is a bound in Parquet's plain encoding.
-func (b *bounds) plain(c Column, l layout, upper bool) []byte {
+// appendPlain appends plain. Strings are as they are.
+func (b *bounds) appendPlain(dst []byte, c Column, l layout, upper bool) []byte {
 	v, f, s := b.least, b.fleast, b.low
 	if upper {
 		v, f, s = b.most, b.fmost, b.high
 	}
 	switch {
 	case l == layoutBytes || l == layoutFixed:
-		return bytes.Clone(s)
+		return append(dst, s...)
 	case l == layoutBool:
-		return []byte{byte(v)}
+		return append(dst, byte(v))
 	case c.Type == Float:
-		return binary.LittleEndian.AppendUint32(nil, math.Float32bits(float32(signedZero(f, upper))))
+		return binary.LittleEndian.AppendUint32(dst, math.Float32bits(float32(signedZero(f, upper))))
 	case c.Type == Double:
-		return binary.LittleEndian.AppendUint64(nil, math.Float64bits(signedZero(f, upper)))
+		return binary.LittleEndian.AppendUint64(dst, math.Float64bits(signedZero(f, upper)))
 	case l == layout32:
-		return binary.LittleEndian.AppendUint32(nil, uint32(int32(v)))
+		return binary.LittleEndian.AppendUint32(dst, uint32(int32(v)))
 	}
-	return binary.LittleEndian.AppendUint64(nil, uint64(v))
+	return binary.LittleEndian.AppendUint64(dst, uint64(v))
 }
 
 func signedZero(f float64, upper bool) float64 {
@@ -241,9 +244,9 @@ func (b *bounds) iceberg(c Column, l layout) (lower, upper []byte) {
 	}
 	switch {
 	case c.Type == String:
-		return cutString(b.low), raiseString(b.high)
+		return cutString(b.low, boundLength), raiseString(b.high, boundLength)
 	case c.Type == Binary:
-		return cutBinary(b.low), raiseBinary(b.high)
+		return cutBinary(b.low, boundLength), raiseBinary(b.high, boundLength)
 	case c.Type == Decimal && l != layoutFixed:
 		return shortest(binary.BigEndian.AppendUint64(nil, uint64(b.least))), shortest(binary.BigEndian.AppendUint64(nil, uint64(b.most)))
 	case l == layoutFixed:
@@ -260,9 +263,9 @@ func shortest(b []byte) []byte {
 	return bytes.Clone(b)
 }
 
-func cutString(s []byte) []byte {
+func cutString(s []byte, n int) []byte {
 	end := 0
-	for range boundLength {
+	for range n {
 		if end == len(s) {
 			break
 		}
@@ -273,8 +276,8 @@ func cutString(s []byte) []byte {
 }
 
 // raiseString is the shortest string above all that begin as s does, or nil.
-func raiseString(s []byte) []byte {
-	cut := cutString(s)
+func raiseString(s []byte, n int) []byte {
+	cut := cutString(s, n)
 	if len(cut) == len(s) {
 		return cut
 	}
@@ -294,10 +297,10 @@ func raiseString(s []byte) []byte {
 	return nil
 }
 
-func cutBinary(s []byte) []byte { return append([]byte{}, s[:min(len(s), boundLength)]...) }
+func cutBinary(s []byte, n int) []byte { return append([]byte{}, s[:min(len(s), n)]...) }
 
-func raiseBinary(s []byte) []byte {
-	cut := cutBinary(s)
+func raiseBinary(s []byte, n int) []byte {
+	cut := cutBinary(s, n)
 	if len(cut) == len(s) {
 		return cut
 	}
