@@ -38,7 +38,11 @@ type SinkConnector struct {
 	Spec Spec
 	// StreamSpec are the options that a stream may also give.
 	StreamSpec Spec
-	Open       func(ctx context.Context, cfg SinkConfig) (Sink, error)
+	// Check, where it is set, refuses options that do not go together. It is asked
+	// when a stream is made and when its options are changed, with the stream's over
+	// the sink's.
+	Check func(o Options) error
+	Open  func(ctx context.Context, cfg SinkConfig) (Sink, error)
 }
 
 // SinkConfig is what a connector needs to open a sink.

@@ -312,6 +312,10 @@ func (db *DB) alterStream(ctx context.Context, stmt *sql.AlterStream) (*result, 
 	if err != nil {
 		return nil, aboutStream(err, s)
 	}
+	options, err := sink.streamOptions(own)
+	if err != nil {
+		return nil, aboutStream(err, s)
+	}
 	o := object(&changed)
 	o.Running = s.shallRun()
 	if err := db.store.Replace(ctx, o); err != nil {
@@ -320,7 +324,7 @@ func (db *DB) alterStream(ctx context.Context, stmt *sql.AlterStream) (*result, 
 	s.mu.Lock()
 	s.def = &changed
 	s.mu.Unlock()
-	s.setLimits(newLimits(sink.options.Over(own)))
+	s.setLimits(newLimits(options))
 	if run := s.running(); run != nil {
 		run.Wake()
 	}

@@ -123,6 +123,7 @@ func TestOutage_S3(t *testing.T) {
 		{"RequestTimeout", refuse(http.StatusBadRequest, "RequestTimeout"), "RequestTimeout"},
 		{"NoSuchBucket", refuse(http.StatusNotFound, "NoSuchBucket"), "bucket lake does not exist"},
 		{"ExpiredToken", refuse(http.StatusBadRequest, "ExpiredToken"), "the credentials have expired"},
+		{"InvalidAccessKeyId", refuse(http.StatusForbidden, "InvalidAccessKeyId"), "the credentials were refused"},
 		{"AccessDenied", refuse(http.StatusForbidden, "AccessDenied"), "access denied"},
 		{"Reset", hangUp(true), "lake"},
 		{"HungUp", hangUp(false), "lake"},

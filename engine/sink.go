@@ -91,6 +91,15 @@ func (s *sink) open(ctx context.Context) (connectors.Sink, error) {
 	return handle, nil
 }
 
+// streamOptions are a stream's own options over the sink's.
+func (s *sink) streamOptions(own connectors.Options) (connectors.Options, error) {
+	options := s.options.Over(own)
+	if s.connector.Check == nil {
+		return options, nil
+	}
+	return options, s.connector.Check(options)
+}
+
 // lake is the readable side of the sink.
 func (s *sink) lake(ctx context.Context) (catalog.Lake, error) {
 	handle, err := s.open(ctx)

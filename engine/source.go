@@ -173,8 +173,9 @@ func (s *source) framing() connectors.Framing {
 	return s.connector.Framing
 }
 
-// check asks the system behind a source whether it can be read at all. An
-// unreachable one is no error: streams retry.
+// checkSource asks the system behind a source whether it can be read at all. An
+// unreachable one is no error: streams retry. One that does not let us in is:
+// only a stream that has run waits for that to change.
 func (db *DB) checkSource(ctx context.Context, s *source) (note string, err error) {
 	if s.connector.Check == nil {
 		return "", nil
@@ -185,7 +186,7 @@ func (db *DB) checkSource(ctx context.Context, s *source) (note string, err erro
 	switch {
 	case err == nil:
 		return "", nil
-	case sqlerror.IsRetryable(err):
+	case sqlerror.IsRetryable(err) && !sqlerror.HasCode(err, sqlerror.CodeAuth):
 		return fmt.Sprintf("source %s cannot be reached now: %v", s.name, err), nil
 	}
 	return "", aboutSource(err, s.name, s.def.Name.Pos)

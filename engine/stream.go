@@ -144,6 +144,10 @@ func (db *DB) planStream(ctx context.Context, def *sql.CreateStream) (*planned, 
 		}
 		return nil, fmt.Errorf("%s: %w", about, err)
 	}
+	options, err := sink.streamOptions(own)
+	if err != nil {
+		return nil, aboutStream(err, db.newStream(def))
+	}
 	loc, err := kernel.LoadZone(own.String("timezone"), time.UTC)
 	if err != nil {
 		o, _ := optionValue(def.Options, "timezone")
@@ -162,7 +166,7 @@ func (db *DB) planStream(ctx context.Context, def *sql.CreateStream) (*planned, 
 	if !ok {
 		return nil, fmt.Errorf("plan %s: source %s has handle %T", about, plan.Source.Name, plan.Source.Handle)
 	}
-	return &planned{plan: plan, source: source, sink: sink, options: sink.options.Over(own), location: loc}, nil
+	return &planned{plan: plan, source: source, sink: sink, options: options, location: loc}, nil
 }
 
 // optionExprs are the options whose values are expressions.

@@ -132,7 +132,7 @@ func Error(op string, err error) error {
 		return sqlerror.Externalf(sqlerror.CodeAuth, "%s: %w", op, err).
 			WithHint("the credentials need glue:GetDatabase, CreateDatabase, GetTable, GetTables, CreateTable, UpdateTable, DeleteTable, GetPartitions, BatchGetPartition, BatchCreatePartition, BatchUpdatePartition")
 	case "UnrecognizedClientException", "InvalidSignatureException", "InvalidClientTokenId", "IncompleteSignature", "MissingAuthenticationToken":
-		return sqlerror.Externalf(sqlerror.CodeAuth, "%s: the credentials were refused: %w", op, err).Final().
+		return sqlerror.Externalf(sqlerror.CodeAuth, "%s: the credentials were refused: %w", op, err).
 			WithHint("check access_key_id, secret_access_key, session_token and catalog_region")
 	case "ExpiredTokenException":
 		return sqlerror.Externalf(sqlerror.CodeAuth, "%s: the credentials have expired: %w", op, err)

@@ -82,7 +82,9 @@ func explainTo(about string, o connectors.Options, topic, right, act string, err
 		return e.WithHint("no answer in time from %s; does it speak TLS on this port (security_protocol), and may this machine reach it?", brokers)
 	case errors.Is(err, context.DeadlineExceeded):
 		return e.WithHint("no answer in time from %s; is it a Kafka broker, and may this machine reach it?", brokers)
-	case errors.As(err, &dial):
+	case errors.Is(err, errNoCommit):
+		return e.WithHint("check that topic %s, the topic of positions and __transaction_state have leaders and enough replicas in sync", topic)
+	case errors.As(err, &dial), errors.Is(err, errCut):
 		return e.WithHint("check brokers (%s), and that this machine may reach them and what they advertise", brokers)
 	}
 	return e

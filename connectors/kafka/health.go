@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"sync"
 	"time"
@@ -10,9 +11,15 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// failureLife is how long a broker that is not tried again counts as failing:
-// it may have left the cluster.
-const failureLife = 30 * time.Second
+const (
+	// failureLife is how long a broker that is not tried again counts as failing:
+	// it may have left the cluster.
+	failureLife = 30 * time.Second
+	// badReads is how often in a row a connection has to end instead of an answer
+	// until its broker counts as failing: one that was idle for long is cut by the
+	// broker, and made anew.
+	badReads = 2
+)
 
 // health tells the stream whether the brokers can be reached. The client
 // reconnects by itself and says nothing; its hooks do.
@@ -23,14 +30,22 @@ type health struct {
 
 	mu      sync.Mutex
 	failing map[int32]failure // by broker id; seeds have negative ones
+	slow    error             // of a commit that does not come through
 	told    bool
 	closed  bool
+	expiry  *time.Timer // of the failures, while there is trouble
 }
 
+var errCut = errors.New("the connection ended")
+
 type failure struct {
-	err error
-	at  time.Time
+	err   error
+	at    time.Time
+	reads int // connections in a row that have ended; 0 for one that was not made
 }
+
+// counts reports whether the broker is in trouble.
+func (f failure) counts() bool { return f.reads == 0 || f.reads >= badReads }
 
 var (
 	_ kgo.HookBrokerConnect = (*health)(nil)
@@ -44,36 +59,91 @@ func (h *health) OnBrokerConnect(meta kgo.BrokerMetadata, _ time.Duration, _ net
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.closed {
-		return
-	}
 	h.failing[meta.NodeID] = failure{err: err, at: h.now()}
-	if !h.told {
-		h.told = true
-		h.retrying(h.explain(err))
-	}
+	h.tell()
 }
 
-// OnBrokerRead is called after each response: the broker answers again.
+// OnBrokerRead is called after each response, or when a connection has ended
+// without one.
 func (h *health) OnBrokerRead(meta kgo.BrokerMetadata, _ int16, _ int, _, _ time.Duration, err error) {
-	if err != nil {
-		return
-	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if len(h.failing) == 0 {
+	switch {
+	case errors.Is(err, context.Canceled), errors.As(err, new(*kgo.ErrFirstReadEOF)):
+		return // the second is an error of what was asked, too
+	case err != nil:
+		f := h.failing[meta.NodeID]
+		if f.err == nil || f.reads > 0 {
+			f.reads++
+		}
+		f.err, f.at = fmt.Errorf("%w: %v", errCut, err), h.now()
+		h.failing[meta.NodeID] = f
+	case len(h.failing) == 0:
+		return
+	default:
+		for id := range h.failing {
+			// That a seed does not answer means nothing once another broker does.
+			if id == meta.NodeID || id < 0 {
+				delete(h.failing, id)
+			}
+		}
+	}
+	h.tell()
+}
+
+// committed notes that all brokers that are needed have answered.
+func (h *health) committed() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	clear(h.failing)
+	h.slow = nil
+	h.tell()
+}
+
+// waits notes that a commit does not come through although brokers may answer,
+// or with nil that it is over.
+func (h *health) waits(err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.slow = err
+	h.tell()
+}
+
+// tell tells the stream of trouble that has begun or ended. The caller holds the
+// lock.
+func (h *health) tell() {
+	if h.closed {
 		return
 	}
 	now := h.now()
 	for id, f := range h.failing {
-		// That a seed does not answer means nothing once another broker does.
-		if id == meta.NodeID || id < 0 || now.Sub(f.at) > failureLife {
+		if now.Sub(f.at) > failureLife {
 			delete(h.failing, id)
 		}
 	}
-	if len(h.failing) == 0 && h.told && !h.closed {
+	err := h.newest()
+	if err == nil {
+		err = h.slow
+	}
+	switch {
+	case err != nil && !h.told:
+		h.told = true
+		h.retrying(h.explain(err))
+	case err == nil && h.told:
 		h.told = false
 		h.retrying(nil)
+	}
+	if h.expiry != nil {
+		h.expiry.Stop()
+		h.expiry = nil
+	}
+	if len(h.failing) > 0 {
+		// A client with nothing to do does not try a broker again.
+		h.expiry = time.AfterFunc(failureLife, func() {
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			h.tell()
+		})
 	}
 }
 
@@ -81,15 +151,22 @@ func (h *health) close() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.closed = true
+	if h.expiry != nil {
+		h.expiry.Stop()
+	}
 }
 
 // last is the newest failure, or nil.
 func (h *health) last() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	return h.newest()
+}
+
+func (h *health) newest() error {
 	var newest failure
 	for _, f := range h.failing {
-		if newest.err == nil || f.at.After(newest.at) {
+		if f.counts() && (newest.err == nil || f.at.After(newest.at)) {
 			newest = f
 		}
 	}

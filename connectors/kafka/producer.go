@@ -147,6 +147,10 @@ func (p *producer) commit(ctx context.Context, s *streamSink, last *kgo.Record) 
 	case err != nil:
 		return err
 	}
+	// The client tries for as long as it takes, and says nothing.
+	patience := s.sink.cfg.Options.Duration("connect_timeout")
+	waiting := time.AfterFunc(patience, func() { p.health.waits(fmt.Errorf("%w within %s", errNoCommit, patience)) })
+	defer waiting.Stop()
 	if err = p.client.Flush(ctx); err == nil {
 		err = p.failed()
 	}
@@ -168,6 +172,8 @@ func (p *producer) commit(ctx context.Context, s *streamSink, last *kgo.Record) 
 		p.mu.Unlock()
 		return err
 	}
+	waiting.Stop()
+	p.health.committed()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.txn++
@@ -216,4 +222,7 @@ func (p *producer) close() {
 	p.client.Close()
 }
 
-var errClosed = errors.New("the sink is closed")
+var (
+	errClosed   = errors.New("the sink is closed")
+	errNoCommit = errors.New("the brokers answer, and take no transaction")
+)

@@ -27,6 +27,7 @@ var SinkConnector = &connectors.SinkConnector{
 	Doc:        "Topics of a Kafka cluster: each row a record, each row exactly once for readers with isolation read_committed.",
 	Spec:       sinkSpec,
 	StreamSpec: streamSpec,
+	Check:      checkOptions,
 	Open:       openSink,
 }
 
@@ -312,11 +313,17 @@ func newLayout(spec connectors.StreamSpec) (*layout, error) {
 	} else if o.Has("subject") {
 		return nil, sqlerror.Userf(sqlerror.CodeBadOption, "option subject is for format = 'avro'").About("stream " + spec.Stream)
 	}
-	if interval, timeout := o.Duration("commit_interval"), o.Duration("transaction_timeout"); interval > timeout/2 {
-		return nil, sqlerror.Userf(sqlerror.CodeBadOption, "commit_interval %s is more than half of transaction_timeout %s", interval, timeout).
-			About("stream " + spec.Stream).WithHint("a transaction that is open for longer than its timeout is given up by the cluster")
-	}
 	return l, nil
+}
+
+// checkOptions refuses transactions that would be open for so long that the
+// cluster gives them up.
+func checkOptions(o connectors.Options) error {
+	if interval, timeout := o.Duration("commit_interval"), o.Duration("transaction_timeout"); interval > timeout/2 {
+		return sqlerror.Userf(sqlerror.CodeBadOption, "commit_interval %s is more than half of transaction_timeout %s", interval, timeout).
+			WithHint("a transaction that is open for longer than its timeout is given up by the cluster")
+	}
+	return nil
 }
 
 // prepare finds the stream's topic and how large its records may be, and makes

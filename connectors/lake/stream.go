@@ -275,6 +275,8 @@ func (s *streamSink) Begin(ctx context.Context, initial func(context.Context) (m
 	s.sweep(ctx, s.base.Generation-1)
 	s.sweepReplays(ctx)
 	s.beginLanes()
+	// Trouble that ended the last generation is over.
+	s.spec.Retrying(nil)
 	// The first tidying comes soon, also for a stream that is restarted often.
 	s.commits = maintainEvery - 10
 	return s.base.State(), resumed, nil

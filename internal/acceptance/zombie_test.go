@@ -82,7 +82,11 @@ func (e *environment) testZombie(t *testing.T, name, options string) {
 // until stop is called, which returns when all are in the topic.
 func (e *environment) produceSteadily(t *testing.T, topic string, partitions int) (stop func(), produced *atomic.Int64) {
 	t.Helper()
-	client := e.kafka.Client(manual())
+	return produceSteadily(t, e.kafka.Client(manual()), topic, partitions)
+}
+
+func produceSteadily(t *testing.T, client *kgo.Client, topic string, partitions int) (stop func(), produced *atomic.Int64) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	produced = &atomic.Int64{}
 	var group sync.WaitGroup

@@ -58,7 +58,8 @@ func isMissingBucket(err error) bool {
 
 // classify says what an error code of S3 means for the user. What may heal
 // without a changed option is retryable: a bucket that comes back, a permission
-// that is granted, a token that the credential chain renews.
+// that is granted, a key that is put back, a token that the credential chain
+// renews.
 func classify(code, op, bucket, key string, err error) error {
 	uri := Location{Scheme: "s3", Bucket: bucket, Path: key}.String()
 	switch code {
@@ -75,7 +76,7 @@ func classify(code, op, bucket, key string, err error) error {
 		return sqlerror.Externalf(sqlerror.CodeAuth, "%s %s: access denied: %w", op, uri, err).
 			WithHint("the credentials need s3:ListBucket on the bucket and s3:GetObject, s3:PutObject, s3:DeleteObject, s3:AbortMultipartUpload on its objects")
 	case "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "AuthorizationHeaderMalformed", "InvalidSecurity":
-		return sqlerror.Externalf(sqlerror.CodeAuth, "%s %s: the credentials were refused (%s): %w", op, uri, code, err).Final().
+		return sqlerror.Externalf(sqlerror.CodeAuth, "%s %s: the credentials were refused (%s): %w", op, uri, code, err).
 			WithHint("check access_key_id, secret_access_key, session_token and region")
 	case "ExpiredToken", "ExpiredTokenException", "RequestExpired":
 		return sqlerror.Externalf(sqlerror.CodeAuth, "%s %s: the credentials have expired: %w", op, uri, err).

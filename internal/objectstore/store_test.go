@@ -429,8 +429,8 @@ func TestS3_Errors(t *testing.T) {
 	}
 	f("NoSuchBucket", 404, sqlerror.CodeUnknownObject, true)
 	f("AccessDenied", 403, sqlerror.CodeAuth, true)
-	f("InvalidAccessKeyId", 403, sqlerror.CodeAuth, false)
-	f("SignatureDoesNotMatch", 403, sqlerror.CodeAuth, false)
+	f("InvalidAccessKeyId", 403, sqlerror.CodeAuth, true)
+	f("SignatureDoesNotMatch", 403, sqlerror.CodeAuth, true)
 	f("ExpiredToken", 400, sqlerror.CodeAuth, true)
 	f("PermanentRedirect", 301, sqlerror.CodeExternal, false)
 

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"text/template"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -64,9 +65,34 @@ type Kafka struct {
 // StartKafka starts a broker of its own for the test.
 func StartKafka(t TB) *Kafka {
 	t.Helper()
+	return startKafka(t, 1)[0]
+}
+
+// startKafka starts brokers of one cluster, each of which is a controller too.
+func startKafka(t TB, n int) []*Kafka {
+	t.Helper()
 	installed := kafka.mustDir(t)
+	id := clusterID()
+	controllers := freeAddresses(t, n)
+	voters := make([]string, n)
+	for i, address := range controllers {
+		voters[i] = fmt.Sprintf("%d@%s", i+1, address)
+	}
+	all := make([]*Kafka, n)
+	for i := range all {
+		all[i] = launchKafka(t, installed, id, i, controllers[i], voters)
+	}
+	for _, k := range all {
+		k.Await()
+	}
+	return all
+}
+
+// launchKafka starts the broker of index i and does not wait until it is ready.
+func launchKafka(t TB, installed, id string, i int, controller string, voters []string) *Kafka {
+	t.Helper()
 	scratch := t.TempDir()
-	address := freeAddresses(t, 4)
+	address := freeAddresses(t, 3)
 	k := &Kafka{
 		Plaintext:     address[0],
 		SASLPlaintext: address[1],
@@ -79,10 +105,14 @@ func StartKafka(t TB) *Kafka {
 	}
 	var properties bytes.Buffer
 	if err := kafkaTemplate.Execute(&properties, map[string]any{
+		"Node":          i + 1,
+		"Voters":        strings.Join(voters, ","),
+		"Replicas":      len(voters),
+		"InSync":        len(voters)/2 + 1,
 		"Plaintext":     k.Plaintext,
 		"SASLPlaintext": k.SASLPlaintext,
 		"SASLSSL":       k.SASLSSL,
-		"Controller":    address[3],
+		"Controller":    controller,
 		"SASLListeners": []string{"sasl_plaintext", "sasl_ssl"},
 		"PlainUser":     KafkaPlainUser,
 		"PlainPassword": KafkaPlainPassword,
@@ -102,15 +132,19 @@ func StartKafka(t TB) *Kafka {
 
 	scram := fmt.Sprintf("=[name=%s,password=%s]", KafkaScramUser, KafkaScramPassword)
 	program, args := java(installed, "64m", options, "kafka.tools.StorageTool", "format",
-		"-t", clusterID(), "-c", config,
+		"-t", id, "-c", config,
 		"--add-scram", "SCRAM-SHA-256"+scram, "--add-scram", "SCRAM-SHA-512"+scram)
 	if _, err := run(t.Context(), scratch, nil, program, args...); err != nil {
 		t.Fatalf("format the storage of kafka: %v", err)
 	}
 
+	name := "kafka"
+	if len(voters) > 1 {
+		name = fmt.Sprintf("kafka-%d", i+1)
+	}
 	program, args = java(installed, "256m", options, "kafka.Kafka", config)
-	k.Process = start(t, command{
-		name:    "kafka",
+	k.Process = launch(t, command{
+		name:    name,
 		program: program,
 		args:    args,
 		ready: func(ctx context.Context, log []byte) error {

@@ -105,6 +105,14 @@ func logName(t TB, service string) string {
 // start runs the command until the test ends, and returns when it is ready.
 func start(t TB, c command) *Process {
 	t.Helper()
+	p := launch(t, c)
+	p.Await()
+	return p
+}
+
+// launch is start without waiting.
+func launch(t TB, c command) *Process {
+	t.Helper()
 	cache, err := Dir()
 	if err != nil {
 		t.Fatal(err)
@@ -118,7 +126,6 @@ func start(t TB, c command) *Process {
 	}
 	t.Cleanup(p.close)
 	p.Launch()
-	p.Await()
 	return p
 }
 

@@ -22,6 +22,8 @@ type S3 struct {
 	Region    string
 	AccessKey string
 	SecretKey string
+
+	admin func(args ...string) error // nil where users cannot be made
 }
 
 // startS3 starts a server that listens at address.
@@ -51,5 +53,33 @@ func (s *S3) CreateBucket(name string) {
 	s.t.Helper()
 	if _, err := s.Client().CreateBucket(s.t.Context(), &s3.CreateBucketInput{Bucket: aws.String(name)}); err != nil {
 		s.t.Fatalf("create bucket %s: %v", name, err)
+	}
+}
+
+// CreateUser makes a user who may do everything with every bucket.
+func (s *S3) CreateUser(accessKey, secretKey string) {
+	s.t.Helper()
+	s.manage("create user "+accessKey, "create-user", "--access", accessKey, "--secret", secretKey, "--role", "admin")
+}
+
+// ChangeSecret gives a user another secret key.
+func (s *S3) ChangeSecret(accessKey, secretKey string) {
+	s.t.Helper()
+	s.manage("change the secret of "+accessKey, "update-user", "--access", accessKey, "--secret", secretKey)
+}
+
+// DeleteUser takes a user away.
+func (s *S3) DeleteUser(accessKey string) {
+	s.t.Helper()
+	s.manage("delete user "+accessKey, "delete-user", "--access", accessKey)
+}
+
+func (s *S3) manage(what string, args ...string) {
+	s.t.Helper()
+	if s.admin == nil {
+		s.t.Fatalf("%s: this server's users cannot be changed", what)
+	}
+	if err := s.admin(args...); err != nil {
+		s.t.Fatalf("%s: %v", what, err)
 	}
 }

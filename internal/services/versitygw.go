@@ -28,18 +28,26 @@ func StartVersityGW(t TB) *S3 {
 	t.Helper()
 	installed := versityGW.mustDir(t)
 	scratch := t.TempDir()
-	objects, metadata := filepath.Join(scratch, "objects"), filepath.Join(scratch, "metadata")
-	for _, dir := range []string{objects, metadata} {
+	objects, metadata, users := filepath.Join(scratch, "objects"), filepath.Join(scratch, "metadata"), filepath.Join(scratch, "users")
+	for _, dir := range []string{objects, metadata, users} {
 		if err := os.Mkdir(dir, 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
 	address := freeAddresses(t, 1)[0]
-	return startS3(t, address, command{
+	program := filepath.Join(installed, "bin", "versitygw")
+	s := startS3(t, address, command{
 		name:    "versitygw",
-		program: filepath.Join(installed, "bin", "versitygw"),
-		// Metadata in files: not every file system has extended attributes.
-		args: []string{"--port", address, "--region", s3Region, "posix", "--sidecar", metadata, objects},
+		program: program,
+		// Metadata in files: not every file system has extended attributes. Users are
+		// looked up for each request, so that one who is deleted is gone at once.
+		args: []string{"--port", address, "--region", s3Region, "--iam-dir", users, "--iam-cache-disable", "posix", "--sidecar", metadata, objects},
 		env:  []string{"ROOT_ACCESS_KEY=" + s3AccessKey, "ROOT_SECRET_KEY=" + s3SecretKey},
 	})
+	s.admin = func(args ...string) error {
+		_, err := run(t.Context(), scratch, nil, program, append([]string{"admin",
+			"--access", s.AccessKey, "--secret", s.SecretKey, "--region", s.Region, "--endpoint-url", s.Endpoint}, args...)...)
+		return err
+	}
+	return s
 }

@@ -1,0 +1,186 @@
+package kafka_test
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/leatdb/leat/engine"
+	"github.com/leatdb/leat/sql/sqlerror"
+)
+
+// await waits until the status of stream s is as wanted.
+func await(t testing.TB, db *engine.DB, what string, f func(engine.StreamStatus) bool) engine.StreamStatus {
+	t.Helper()
+	again := time.NewTicker(10 * time.Millisecond)
+	defer again.Stop()
+	for deadline := time.Now().Add(patience); ; <-again.C {
+		st, err := db.Status("s")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f(st) {
+			return st
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("stream s is %s because of %v, want %s", st.State, st.Reason, what)
+		}
+	}
+}
+
+func running(st engine.StreamStatus) bool { return st.State == "RUNNING" && st.Reason == nil }
+
+// A stream without records to write does not stay RETRYING for a broker that is
+// gone when another one has taken over.
+func TestSink_LeaderGone(t *testing.T) {
+	c := cluster(t, kfake.NumBrokers(3), kfake.SeedTopics(1, "trips", "out"))
+	db := openDB(t, filepath.Join(t.TempDir(), "data"))
+	defer closeDB(t, db)
+	setUp(t, c, db, ", connect_timeout = '2s'")
+	exec(t, db, "CREATE STREAM s INTO k.out WITH (commit_interval = '20ms') AS SELECT id FROM trips")
+	send(t, c, "trips", value(0))
+	exec(t, db, "FLUSH STREAM s")
+	gone := c.LeaderFor("out", 0)
+	c.MoveTopicPartition("trips", 0, (gone+1)%3)
+	c.MoveTopicPartition("__leat_positions", 0, (gone+1)%3)
+	if err := c.RemoveNode(gone); err != nil {
+		t.Fatal(err)
+	}
+	for i := 1; i < 20; i++ {
+		send(t, c, "trips", value(i))
+	}
+	exec(t, db, "FLUSH STREAM s")
+	await(t, db, "RUNNING", running)
+	wantIDs(t, committed(t, c.ListenAddrs(), "out", 20), 20, -1)
+}
+
+// While no broker answers a stream says so, and goes on by itself when they do.
+func TestSink_BrokersAway(t *testing.T) {
+	c := cluster(t, kfake.SeedTopics(2, "trips", "out"))
+	db := openDB(t, filepath.Join(t.TempDir(), "data"))
+	defer closeDB(t, db)
+	setUp(t, c, db, ", connect_timeout = '500ms'")
+	exec(t, db, "CREATE STREAM s INTO k.out WITH (commit_interval = '20ms', key = 'id') AS SELECT id FROM trips")
+	n := 0
+	for _, key := range []kmsg.Key{kmsg.Produce, kmsg.EndTxn, kmsg.InitProducerID} {
+		var away atomic.Bool
+		c.ControlKey(int16(key), func(req kmsg.Request) (kmsg.Response, error, bool) {
+			c.KeepControl()
+			// What the source reads is written by another.
+			switch r := req.(type) {
+			case *kmsg.ProduceRequest:
+				if r.TransactionID == nil {
+					return nil, nil, false
+				}
+			case *kmsg.InitProducerIDRequest:
+				if r.TransactionalID == nil {
+					return nil, nil, false
+				}
+			}
+			if away.Load() {
+				return nil, errors.New("cut"), true
+			}
+			return nil, nil, false
+		})
+		away.Store(true)
+		if key == kmsg.InitProducerID {
+			exec(t, db, "STOP STREAM s")
+			exec(t, db, "START STREAM s")
+		}
+		for range 10 {
+			send(t, c, "trips", value(n))
+			n++
+		}
+		st := await(t, db, "RETRYING", func(st engine.StreamStatus) bool { return st.State == "RETRYING" })
+		if why := fmt.Sprint(st.Reason); !strings.Contains(why, "sink k") || st.Since.IsZero() {
+			t.Errorf("%s: RETRYING since %v because of %s", key.Name(), st.Since, why)
+		}
+		away.Store(false)
+		exec(t, db, "FLUSH STREAM s")
+		await(t, db, "RUNNING", running)
+	}
+	wantIDs(t, committed(t, c.ListenAddrs(), "out", n), n, -1)
+}
+
+// Who takes a stream's transactional id and writes no positions has not taken the
+// stream: it begins again, and nothing that the other aborted is missing.
+func TestSink_TransactionalIDTaken(t *testing.T) {
+	c := cluster(t, kfake.SeedTopics(2, "trips", "out"))
+	db := openDB(t, filepath.Join(t.TempDir(), "data"))
+	defer closeDB(t, db)
+	setUp(t, c, db, "")
+	exec(t, db, "CREATE STREAM s INTO k.out WITH (commit_interval = '20ms') AS SELECT id FROM trips")
+	for i := range 30 {
+		send(t, c, "trips", value(i))
+		if i%10 == 5 {
+			thief := client(t, c, kgo.TransactionalID("leat-s"))
+			if _, _, err := thief.ProducerID(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			thief.Close()
+		}
+	}
+	exec(t, db, "FLUSH STREAM s")
+	await(t, db, "RUNNING", running)
+	wantIDs(t, committed(t, c.ListenAddrs(), "out", 30), 30, -1)
+	if st, _ := db.Status("s"); st.Committed.Generation < 2 {
+		t.Errorf("generation %d: nobody has taken the id", st.Committed.Generation)
+	}
+}
+
+// A transaction that the cluster has given up is begun again from the last
+// commit.
+func TestSink_TransactionTimeout(t *testing.T) {
+	c := cluster(t, kfake.SeedTopics(2, "trips", "out"))
+	db := openDB(t, filepath.Join(t.TempDir(), "data"))
+	defer closeDB(t, db)
+	setUp(t, c, db, ", transaction_timeout = '1s'")
+	// The writer is so slow between its first record and the commit that the
+	// cluster gives the transaction up.
+	var slow atomic.Int64
+	c.ControlKey(int16(kmsg.EndTxn), func(kmsg.Request) (kmsg.Response, error, bool) {
+		c.KeepControl()
+		if slow.Add(-1) >= 0 {
+			c.SleepControl(func() { <-time.After(1500 * time.Millisecond) })
+		}
+		return nil, nil, false
+	})
+	exec(t, db, "CREATE STREAM s INTO k.out WITH (commit_interval = '20ms') AS SELECT id FROM trips")
+	send(t, c, "trips", value(0))
+	exec(t, db, "FLUSH STREAM s")
+	before, _ := db.Status("s")
+	slow.Store(1)
+	for i := 1; i < 10; i++ {
+		send(t, c, "trips", value(i))
+	}
+	exec(t, db, "FLUSH STREAM s")
+	wantIDs(t, committed(t, c.ListenAddrs(), "out", 10), 10, -1)
+	if st := await(t, db, "RUNNING", running); st.Committed.Generation <= before.Committed.Generation {
+		t.Errorf("generation %d after %d: no transaction was given up", st.Committed.Generation, before.Committed.Generation)
+	}
+}
+
+// What CREATE refuses, ALTER does not let in.
+func TestSink_AlterCommitInterval(t *testing.T) {
+	c := cluster(t, kfake.SeedTopics(1, "trips", "out"))
+	db := openDB(t, filepath.Join(t.TempDir(), "data"))
+	defer closeDB(t, db)
+	setUp(t, c, db, ", transaction_timeout = '10s'")
+	exec(t, db, "CREATE STREAM s INTO k.out AS SELECT id FROM trips")
+	err := try(t, db, "ALTER STREAM s SET (commit_interval = '6s')")
+	if !sqlerror.HasCode(err, sqlerror.CodeBadOption) || !strings.Contains(err.Error(), "commit_interval 6s is more than half of transaction_timeout 10s") {
+		t.Errorf("err=%v", err)
+	}
+	exec(t, db, "ALTER STREAM s SET (commit_interval = '5s')")
+	if got := rows(t, db, "SHOW CREATE STREAM s"); len(got) != 1 || !strings.Contains(got[0], "'5s'") {
+		t.Errorf("%q", got)
+	}
+}
