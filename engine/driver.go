@@ -171,13 +171,30 @@ func (c *conn) ResetSession(context.Context) error {
 // hold several statements.
 func (c *conn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
 	if len(args) == 0 {
-		return driver.ResultNoRows, c.session.Exec(ctx, query)
+		return driver.ResultNoRows, ended(ctx, c.session.Exec(ctx, query))
 	}
 	rows, err := c.QueryContext(ctx, query, args)
 	if err != nil {
 		return nil, err
 	}
-	return driver.ResultNoRows, rows.Close()
+	defer rows.Close()
+	dest := make([]driver.Value, len(rows.Columns()))
+	for err == nil {
+		err = rows.Next(dest)
+	}
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return driver.ResultNoRows, err
+}
+
+// ended is the error of a statement, which is that of its context when this has
+// ended: callers look for context.DeadlineExceeded.
+func ended(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
 }
 
 // QueryContext implements driver.QueryerContext.
@@ -198,9 +215,9 @@ func (c *conn) QueryContext(ctx context.Context, query string, args []driver.Nam
 	}
 	reader, err := c.session.queryBound(ctx, script[0].Text, script[0].Pos, bindings)
 	if err != nil {
-		return nil, placed(err, script[0].Pos)
+		return nil, ended(ctx, placed(err, script[0].Pos))
 	}
-	return newDriverRows(reader)
+	return newDriverRows(ctx, reader)
 }
 
 // bindings are the placeholders' values as the MySQL engine names them.
@@ -278,14 +295,15 @@ func named(args []driver.Value) []driver.NamedValue {
 
 // driverRows reads Arrow batches row by row.
 type driverRows struct {
+	ctx     context.Context
 	reader  array.RecordReader
 	columns types.Schema
 	batch   arrow.RecordBatch
 	row     int
 }
 
-func newDriverRows(reader array.RecordReader) (*driverRows, error) {
-	r := &driverRows{reader: reader}
+func newDriverRows(ctx context.Context, reader array.RecordReader) (*driverRows, error) {
+	r := &driverRows{ctx: ctx, reader: reader}
 	for _, f := range reader.Schema().Fields() {
 		c, err := types.FromArrow(f)
 		if err != nil {
@@ -334,7 +352,7 @@ func (r *driverRows) Next(dest []driver.Value) error {
 	for r.batch == nil || r.row == int(r.batch.NumRows()) {
 		if !r.reader.Next() {
 			if err := r.reader.Err(); err != nil && !errors.Is(err, io.EOF) {
-				return err
+				return ended(r.ctx, err)
 			}
 			return io.EOF
 		}
@@ -362,6 +380,9 @@ func driverValue(v any, t types.Type) driver.Value {
 		case types.DateTime, types.Timestamp:
 			return time.UnixMicro(v).UTC()
 		case types.Time:
+			if v == (24 * time.Hour).Microseconds() {
+				return "24:00:00"
+			}
 			return time.UnixMicro(v).UTC().Format("15:04:05.999999")
 		}
 		return v

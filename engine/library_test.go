@@ -166,6 +166,24 @@ func TestQuery_ContextEnds(t *testing.T) {
 	}
 }
 
+// A statement that takes longer than its context allows fails with the context's
+// error, and one that fails for a row fails though nobody asks for rows.
+func TestDriver_ErrorsOfContextAndRows(t *testing.T) {
+	q := openSQL(t, filepath.Join(t.TempDir(), "data"))
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := q.ExecContext(ctx, `SELECT SLEEP(60)`); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Exec: %v", err)
+	}
+	var v any
+	if err := q.QueryRowContext(ctx, `SELECT SLEEP(60)`).Scan(&v); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("QueryRow: %v", err)
+	}
+	if _, err := q.ExecContext(t.Context(), `SELECT 9223372036854775807 + ?`, 1); err == nil {
+		t.Error("a row that is out of range is no error")
+	}
+}
+
 // A folder that is open is shared by database/sql, which leaves it open; one
 // that it opened itself it closes with the last of its users.
 func TestDriver_SharesTheFolder(t *testing.T) {
