@@ -288,3 +288,18 @@ func (c *rawClient) read() ([]byte, error) {
 	c.next = header[3] + 1
 	return payload, err
 }
+
+// An error behind the first rows of a result reaches the client, with TLS and
+// without, though the connection ends with it.
+func TestServer_ErrorBehindRows(t *testing.T) {
+	cert, _ := certificate(t)
+	s := serve(t, open(t), mysqlserver.Config{TLS: &tls.Config{Certificates: []tls.Certificate{cert}}})
+	for _, tls := range []string{"false", "skip-verify"} {
+		c := connect(t, s, func(cfg *mysql.Config) { cfg.TLSConfig = tls })
+		e := failure(t, c, `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300)
+			SELECT (SELECT 1 FROM n m WHERE m.i = n.i OR n.i = 290 AND m.i = 1) FROM n`)
+		if e.Number != 1242 {
+			t.Errorf("TLS %s: %v, want error 1242", tls, e)
+		}
+	}
+}

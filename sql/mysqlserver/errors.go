@@ -90,6 +90,8 @@ func numberOf(err error) int {
 		return mysql.ERParseError
 	case gms.ErrFunctionNotFound.Is(err):
 		return 1305 // ER_SP_DOES_NOT_EXIST, which MySQL says of functions too
+	case gms.ErrInvalidArgumentNumber.Is(err):
+		return 1582 // ER_WRONG_PARAMCOUNT_TO_NATIVE_FCT
 	case gms.ErrDatabaseAccessDeniedForUser.Is(err):
 		return 1044 // ER_DBACCESS_DENIED_ERROR
 	case gms.ErrPrivilegeCheckFailed.Is(err):
@@ -111,6 +113,6 @@ func numberOf(err error) int {
 
 // states are the SQL states of error numbers that the MySQL engine gives without.
 var states = map[int]string{
-	mysql.ERParseError: "42000", mysql.ERNotSupportedYet: "42000", mysql.ERBadDb: "42000", 1044: "42000", 1227: "42000", 1305: "42000",
+	mysql.ERParseError: "42000", mysql.ERNotSupportedYet: "42000", mysql.ERBadDb: "42000", 1044: "42000", 1227: "42000", 1305: "42000", 1582: "42000", mysql.ERSubqueryNo1Row: "21000",
 	mysql.ERNoSuchTable: "42S02", mysql.ERBadFieldError: "42S22", mysql.ERNonUniq: "23000",
 }

@@ -100,20 +100,22 @@ func (h *handler) ComInitDB(c *mysql.Conn, database string) error {
 
 // ComQuery implements mysql.Handler.
 func (h *handler) ComQuery(ctx context.Context, c *mysql.Conn, text string, callback mysql.ResultSpoolFn) error {
-	return h.statement(ctx, c, text, func(ctx context.Context) error {
-		_, err := h.run(ctx, c, query{text: text, send: callback})
+	sent := &sent{send: callback}
+	return sent.end(c, h.statement(ctx, c, text, func(ctx context.Context) error {
+		_, err := h.run(ctx, c, query{text: text, send: sent.rows})
 		return err
-	})
+	}))
 }
 
 // ComMultiQuery implements mysql.Handler. The first statement that fails ends
 // the text, as in MySQL.
 func (h *handler) ComMultiQuery(ctx context.Context, c *mysql.Conn, text string, callback mysql.ResultSpoolFn) (remainder string, err error) {
+	sent := &sent{send: callback}
 	err = h.statement(ctx, c, text, func(ctx context.Context) (err error) {
-		remainder, err = h.run(ctx, c, query{text: text, several: true, send: callback})
+		remainder, err = h.run(ctx, c, query{text: text, several: true, send: sent.rows})
 		return err
 	})
-	return remainder, err
+	return remainder, sent.end(c, err)
 }
 
 // ComPrepare implements mysql.Handler.

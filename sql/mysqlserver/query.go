@@ -94,7 +94,10 @@ func (h *handler) sendRows(ctx *gms.Context, c *mysql.Conn, schema gms.Schema, i
 	closed := false
 	defer func() {
 		if !closed {
-			err = errors.Join(err, iter.Close(ctx))
+			// The MySQL engine's kinds of errors are not found within others.
+			if closing := iter.Close(ctx); err == nil {
+				err = closing
+			}
 		}
 	}()
 	result := &sqltypes.Result{Fields: fields(ctx, schema)}
