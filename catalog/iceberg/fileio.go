@@ -245,6 +245,9 @@ type fileCache struct {
 	order  *list.List // of *cachedFile, newest first
 	byName map[string]*list.Element
 	bytes  int
+	// metadata are the last metadata files of each folder: a commit makes one, as
+	// long as the table has snapshots, and nobody reads those before it again.
+	metadata map[string][]string
 }
 
 type cachedFile struct {
@@ -255,10 +258,15 @@ type cachedFile struct {
 const (
 	maxCacheBytes      = 32 << 20
 	maxCachedFileBytes = 4 << 20
+	// maxCachedVersions is how many metadata files of a table are kept: the newest
+	// may be of a commit that did not come about.
+	maxCachedVersions = 3
+
+	metadataSuffix = ".metadata.json"
 )
 
 func newFileCache() *fileCache {
-	return &fileCache{order: list.New(), byName: map[string]*list.Element{}}
+	return &fileCache{order: list.New(), byName: map[string]*list.Element{}, metadata: map[string][]string{}}
 }
 
 func (c *fileCache) get(name string) ([]byte, bool) {
@@ -273,7 +281,8 @@ func (c *fileCache) get(name string) ([]byte, bool) {
 }
 
 func (c *fileCache) put(name string, data []byte) {
-	if len(data) > maxCachedFileBytes || !strings.HasSuffix(name, ".avro") && !strings.HasSuffix(name, ".metadata.json") {
+	isMetadata := strings.HasSuffix(name, metadataSuffix)
+	if len(data) > maxCachedFileBytes || !isMetadata && !strings.HasSuffix(name, ".avro") {
 		return
 	}
 	c.mu.Lock()
@@ -281,11 +290,28 @@ func (c *fileCache) put(name string, data []byte) {
 	if _, ok := c.byName[name]; ok {
 		return
 	}
-	c.byName[name] = c.order.PushFront(&cachedFile{name, data})
+	// What it was gathered in may be twice as large.
+	c.byName[name] = c.order.PushFront(&cachedFile{name, bytes.Clone(data)})
 	c.bytes += len(data)
+	if isMetadata {
+		c.keepNewest(name)
+	}
 	for c.bytes > maxCacheBytes {
 		c.drop(c.order.Back())
 	}
+}
+
+// keepNewest drops the metadata files that a newer one has taken the place of.
+func (c *fileCache) keepNewest(name string) {
+	folder := path.Dir(name)
+	versions := append(c.metadata[folder], name)
+	if len(versions) > maxCachedVersions {
+		if e, ok := c.byName[versions[0]]; ok {
+			c.drop(e)
+		}
+		versions = append(versions[:0], versions[1:]...)
+	}
+	c.metadata[folder] = versions
 }
 
 func (c *fileCache) drop(e *list.Element) {
