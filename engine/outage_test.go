@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/johannesboyne/gofakes3"
 	"github.com/johannesboyne/gofakes3/backend/s3mem"
@@ -19,6 +20,7 @@ import (
 // flakyS3 is an S3 server in front of which faults can be switched on.
 type flakyS3 struct {
 	*httptest.Server
+	inner http.Handler
 	fault atomic.Pointer[http.HandlerFunc] // answers instead; nil is none
 }
 
@@ -28,14 +30,13 @@ func startFlakyS3(t *testing.T, bucket string) *flakyS3 {
 	if err := backend.CreateBucket(bucket); err != nil {
 		t.Fatal(err)
 	}
-	inner := gofakes3.New(backend).Server()
-	s := &flakyS3{}
+	s := &flakyS3{inner: gofakes3.New(backend).Server()}
 	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if f := s.fault.Load(); f != nil {
 			(*f)(w, r)
 			return
 		}
-		inner.ServeHTTP(w, r)
+		s.inner.ServeHTTP(w, r)
 	}))
 	t.Cleanup(s.Close)
 	return s
@@ -148,5 +149,69 @@ func TestOutage_S3(t *testing.T) {
 		if got := query(t, db, "SELECT COUNT(*), COUNT(DISTINCT id), MAX(id) FROM "+table); got[0] != want {
 			t.Errorf("%s has %s, want %s", table, got[0], want)
 		}
+	}
+}
+
+// TestOutage_S3Silent lets a store take requests and not answer. Streams say so
+// long before they give the requests up, and the same requests land the rows when
+// it answers again; so does a source that reads from there.
+func TestOutage_S3Silent(t *testing.T) {
+	t.Parallel()
+	s3 := startFlakyS3(t, "lake")
+	db := open(t, t.TempDir())
+	at := fmt.Sprintf("endpoint = '%s', region = 'us-east-1', path_style = 'true', access_key_id = 'k', secret_access_key = 's'", s3.URL)
+	mustExec(t, db, "CREATE SOURCE src (id BIGINT) WITH (connector = 'push');"+
+		"CREATE SINK ice WITH (connector = 's3', path = 's3://lake/ice', commit_interval = '20ms', "+at+");"+
+		"CREATE SINK folders WITH (connector = 's3', path = 's3://lake/folders', table_format = 'hive', commit_interval = '20ms', "+at+");"+
+		"CREATE STREAM a INTO ice.t AS SELECT id FROM src; CREATE STREAM b INTO folders.t AS SELECT id FROM src;"+
+		"CREATE SOURCE objects (id BIGINT) WITH (connector = 'files', path = 's3://lake/in/', format = 'json', mode = 'tail', discovery_interval = '20ms', "+at+");"+
+		"CREATE STREAM c AS SELECT id FROM objects;")
+	src, err := db.Source("src")
+	if err != nil {
+		t.Fatal(err)
+	}
+	send := func(id int) {
+		t.Helper()
+		if err := src.Send(t.Context(), fmt.Appendf(nil, `{"id":%d}`, id)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	landed := func(name string, n int64) {
+		t.Helper()
+		await(t, db, name, func(st engine.StreamStatus) bool {
+			return st.State == "RUNNING" && st.Reason == nil && st.Committed.Counters.RowsLanded == n
+		})
+	}
+	send(1)
+	landed("a", 1)
+	landed("b", 1)
+	await(t, db, "c", func(st engine.StreamStatus) bool { return st.State == "RUNNING" })
+	var refused atomic.Int64
+	talks := make(chan struct{})
+	silent := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-talks:
+			s3.inner.ServeHTTP(w, r)
+		case <-r.Context().Done():
+			refused.Add(1)
+		}
+	})
+	s3.fault.Store(&silent)
+	send(2)
+	begun := time.Now()
+	for _, name := range []string{"a", "b", "c"} {
+		st := await(t, db, name, func(st engine.StreamStatus) bool { return st.State == "RETRYING" })
+		if got := fmt.Sprint(st.Reason); !strings.Contains(got, "no byte has moved for 10s") || st.Since.Before(begun) {
+			t.Errorf("stream %s is RETRYING since %v because %s", name, st.Since, got)
+		}
+	}
+	s3.fault.Store(nil)
+	close(talks)
+	landed("a", 2)
+	landed("b", 2)
+	await(t, db, "c", func(st engine.StreamStatus) bool { return st.State == "RUNNING" && st.Reason == nil })
+	// A machine that stands still itself may take longer than the requests wait.
+	if n := refused.Load(); n > 0 && time.Since(begun) < 25*time.Second {
+		t.Errorf("%d requests were given up within %v", n, time.Since(begun))
 	}
 }

@@ -38,6 +38,7 @@ type bucket struct {
 	pattern   []string
 	recursive bool
 	objects   objectstore.Store
+	stalls    *objectstore.Stalls
 	ctx       context.Context // of all reads
 	cancel    context.CancelFunc
 	ahead     int   // ranges of an object fetched ahead
@@ -70,11 +71,14 @@ func openBucket(ctx context.Context, cfg connectors.SourceConfig) (*bucket, erro
 	if err != nil {
 		return nil, err
 	}
-	b := &bucket{text: text, name: name, recursive: o.Bool("recursive"), objects: objects, expected: map[string]*ranges{}}
+	b := &bucket{
+		text: text, name: name, recursive: o.Bool("recursive"), objects: objects,
+		stalls: objectstore.NewStalls(cfg.Retrying), expected: map[string]*ranges{},
+	}
 	lanes := int64(max(1, cfg.Lanes))
 	b.ahead = int(min(4, max(1, int64(cfg.PrefetchBytes)/2/lanes/rangeBytes)))
 	b.budget = int64(cfg.PrefetchBytes) / 2
-	b.ctx, b.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	b.ctx, b.cancel = context.WithCancel(b.stalls.Context(context.WithoutCancel(ctx)))
 	switch {
 	case strings.ContainsAny(key, "*?["):
 		parts := strings.Split(key, "/")
@@ -98,6 +102,7 @@ func (b *bucket) path() (string, bool) { return b.text, b.pattern != nil }
 func (b *bucket) immutable() bool      { return true }
 
 func (b *bucket) list(ctx context.Context, after string, visit func(entry) bool) error {
+	ctx = b.stalls.Context(ctx)
 	if b.single != "" {
 		infos, _, err := b.objects.List(ctx, b.single, "", 1)
 		if err != nil {
@@ -183,7 +188,7 @@ func entryOf(info objectstore.Info) entry {
 }
 
 func (b *bucket) stat(ctx context.Context, e entry) (entry, error) {
-	info, err := b.objects.Head(ctx, e.path)
+	info, err := b.objects.Head(b.stalls.Context(ctx), e.path)
 	if err != nil {
 		return entry{}, err
 	}

@@ -34,6 +34,7 @@ func (s *Sink) Keep(ctx context.Context, spec connectors.StreamSpec, store conne
 	if s.hive {
 		l.Partition = nil
 	}
+	ctx = stallsOf(spec).Context(ctx)
 	letters, err := s.lake.Define(ctx, l)
 	if err != nil {
 		return nil, err

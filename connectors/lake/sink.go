@@ -181,6 +181,7 @@ func (s *Sink) Stream(ctx context.Context, spec connectors.StreamSpec) (connecto
 			}
 		}
 	}
+	ctx = stallsOf(spec).Context(ctx)
 	target, err := s.lake.Define(ctx, d)
 	if err != nil {
 		return nil, err
@@ -195,6 +196,14 @@ func (s *Sink) Stream(ctx context.Context, spec connectors.StreamSpec) (connecto
 		return nil, err
 	}
 	return newStreamSink(s, spec, target, letters)
+}
+
+// stallsOf tells whoever opens a stream when the store does not answer.
+func stallsOf(spec connectors.StreamSpec) *objectstore.Stalls {
+	if spec.Retrying == nil {
+		return objectstore.NewStalls(func(error) {})
+	}
+	return objectstore.NewStalls(spec.Retrying)
 }
 
 // writersOf says who writes to a table with these properties. A record that

@@ -55,7 +55,8 @@ type streamSink struct {
 	// taken are the instances in whose name the stream was begun here.
 	taken []string
 
-	uploads *uploads // nil before Begin
+	stalls  *objectstore.Stalls // of all that is asked of the store
+	uploads *uploads            // nil before Begin
 	base    protocol.Record
 	// tried is the record of a commit that was sent and not answered.
 	tried *protocol.Record
@@ -78,7 +79,10 @@ func newStreamSink(sink *Sink, spec connectors.StreamSpec, target, letters *cata
 		spec.Logger = sink.logger
 	}
 	spec.Lanes = max(spec.Lanes, 1)
-	s := &streamSink{sink: sink, spec: spec, target: target, letters: letters, key: protocol.Key(spec.Stream)}
+	s := &streamSink{
+		sink: sink, spec: spec, target: target, letters: letters, key: protocol.Key(spec.Stream),
+		stalls: objectstore.NewStalls(spec.Retrying),
+	}
 	settings := newSettings(spec.Options)
 	s.settings.Store(&settings)
 	var err error
@@ -208,6 +212,7 @@ func (s *streamSink) Begin(ctx context.Context, initial func(context.Context) (m
 	if s.closed {
 		return connectors.State{}, false, errClosed
 	}
+	ctx = s.stalls.Context(ctx)
 	s.discard(ctx)
 	first, err := s.firstPositions(ctx, initial)
 	if err != nil {
@@ -406,6 +411,7 @@ func (s *streamSink) Commit(ctx context.Context, state connectors.State, parts [
 	if s.uploads == nil {
 		return connectors.CommitResult{}, errNotBegun
 	}
+	ctx = s.stalls.Context(ctx)
 	epoch, err := s.gather(parts, state.Epoch)
 	if err != nil {
 		return connectors.CommitResult{}, err
@@ -629,14 +635,16 @@ func (s *streamSink) Abort(ctx context.Context) error {
 		return sqlerror.Externalf(sqlerror.CodeState, "stream %s: it is not known whether epoch %d was committed", s.spec.Stream, s.tried.Epoch).
 			WithHint("the stream has to begin again from what its table says")
 	}
-	s.discard(ctx)
+	s.discard(s.stalls.Context(ctx))
 	s.beginLanes()
 	return nil
 }
 
-// beginLanes opens the epoch after the last committed one.
+// beginLanes opens the epoch after the last committed one. What kept uploads of
+// an abandoned one from going on is the past.
 func (s *streamSink) beginLanes() {
-	s.uploads = newUploads(s.sink.scheduler, s.sink.store, s.spec.Retrying)
+	s.spec.Retrying(nil)
+	s.uploads = newUploads(s.sink.scheduler, s.sink.store, s.spec.Retrying, s.stalls)
 	s.uploads.staged = s.sink.hive
 	for _, w := range s.lanes {
 		w.begin(s.uploads, s.base.ID, s.base.Generation, s.base.Epoch+1)
@@ -664,6 +672,7 @@ func (s *streamSink) discard(ctx context.Context) {
 // Drop implements connectors.StreamSink. It works without Begin, too.
 func (s *streamSink) Drop(ctx context.Context) error {
 	begun := s.uploads != nil
+	ctx = s.stalls.Context(ctx)
 	s.discard(ctx)
 	if !begun {
 		var found *protocol.Record

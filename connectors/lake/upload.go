@@ -53,6 +53,7 @@ type uploads struct {
 	scheduler sched.Scheduler
 	store     objectstore.Store
 	retrying  func(error)
+	stalls    *objectstore.Stalls
 	// staged says that files are not to exist before a commit has decided so.
 	staged bool
 	ctx    context.Context
@@ -102,12 +103,12 @@ func (q *queued) release() {
 	q.parts = nil
 }
 
-func newUploads(scheduler sched.Scheduler, store objectstore.Store, retrying func(error)) *uploads {
+func newUploads(scheduler sched.Scheduler, store objectstore.Store, retrying func(error), stalls *objectstore.Stalls) *uploads {
 	u := &uploads{
-		scheduler: scheduler, store: store, retrying: retrying, m: scheduler.NewMonitor(), open: map[*outputFile]bool{},
-		joints: map[string]*joint{},
+		scheduler: scheduler, store: store, retrying: retrying, stalls: stalls,
+		m: scheduler.NewMonitor(), open: map[*outputFile]bool{}, joints: map[string]*joint{},
 	}
-	u.ctx, u.end = context.WithCancel(context.Background())
+	u.ctx, u.end = context.WithCancel(stalls.Context(context.Background()))
 	return u
 }
 
@@ -360,6 +361,7 @@ type lazySink struct {
 
 // Write implements parquetfile.Sink.
 func (s *lazySink) Write(ctx context.Context, p []byte) error {
+	ctx = s.uploads.stalls.Context(ctx)
 	if s.writer == nil {
 		w, err := s.uploads.create(ctx, s.to, s.key, s.place)
 		if err != nil {

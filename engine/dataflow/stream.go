@@ -237,6 +237,7 @@ func (s *Stream) run(ctx context.Context) error {
 			// away, because the outcome of a commit is unknown, the next generation
 			// finds out.
 			if sqlerror.IsRetryable(err) && ctx.Err() == nil {
+				s.life.trouble("start", err)
 				if abortErr := s.sink.Abort(ctx); abortErr != nil {
 					s.cfg.Logger.Warn("cannot throw away uncommitted output, beginning again", "stream", s.cfg.Stream, "error", abortErr)
 					begun = false

@@ -95,7 +95,6 @@ func openS3(ctx context.Context, l Location, cfg Config) (Store, error) {
 	}
 	transport := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
 		t.MaxIdleConns, t.MaxIdleConnsPerHost = 256, 256
-		t.ResponseHeaderTimeout = 30 * time.Second
 		t.ExpectContinueTimeout = time.Second
 	})
 	options := []func(*config.LoadOptions) error{
@@ -124,7 +123,13 @@ func openS3(ctx context.Context, l Location, cfg Config) (Store, error) {
 		}
 		sdk.Region = "us-east-1"
 	}
+	var watched watchedClient
 	client := s3.NewFromConfig(sdk, func(o *s3.Options) {
+		watched.HTTPClient = o.HTTPClient
+		if b, ok := o.HTTPClient.(*awshttp.BuildableClient); ok {
+			watched.HTTPClient = b.Freeze() // whose idle connections can be closed
+		}
+		o.HTTPClient = watched
 		if cfg.Endpoint != "" {
 			o.BaseEndpoint = aws.String(cfg.Endpoint)
 		}
@@ -135,7 +140,7 @@ func openS3(ctx context.Context, l Location, cfg Config) (Store, error) {
 		getter: newGetter(ctx, client.Options(), sdk.HTTPClient, l.Bucket),
 	}
 	store.close = func() {
-		transport.GetTransport().CloseIdleConnections()
+		watched.CloseIdleConnections()
 		store.getter.close()
 	}
 	return store, nil

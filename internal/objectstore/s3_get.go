@@ -29,6 +29,7 @@ import (
 // what it means.
 type getter struct {
 	transport *http.Transport
+	client    watchedClient // sends by transport
 	base      url.URL // of the bucket, its path with a slash at its end
 	creds     aws.CredentialsProvider
 	region    string
@@ -75,6 +76,7 @@ func newGetter(ctx context.Context, o s3.Options, client aws.HTTPClient, bucket 
 	g.transport = buildable.GetTransport()
 	g.transport.ReadBufferSize = 4 << 10 // for headers; bodies are read past it
 	g.transport.DisableCompression = true
+	g.client = watchedClient{direct{g.transport}}
 	return g
 }
 
@@ -118,7 +120,7 @@ func (g *getter) read(ctx context.Context, name, etag string, p []byte, off int6
 		Method: http.MethodGet, URL: &u, Host: g.base.Host, Header: header,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}
-	resp, err := g.transport.RoundTrip(req.WithContext(ctx))
+	resp, err := g.client.Do(req.WithContext(ctx))
 	if err != nil {
 		return false
 	}
@@ -152,6 +154,12 @@ func (g *getter) close() {
 		g.transport.CloseIdleConnections()
 	}
 }
+
+// direct is a client that follows no redirection and keeps no cookies.
+type direct struct{ *http.Transport }
+
+// Do implements aws.HTTPClient.
+func (d direct) Do(r *http.Request) (*http.Response, error) { return d.RoundTrip(r) }
 
 var (
 	userAgent = []string{"leat"}

@@ -3,7 +3,6 @@ package objectstore
 import (
 	"bytes"
 	"context"
-
 	"slices"
 	"sync"
 	"time"
@@ -12,9 +11,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
-
-// partTimeout bounds one attempt to send a part.
-const partTimeout = 2 * time.Minute
 
 // once leaves repetition to Retry, which tells the user about it.
 func once(o *s3.Options) { o.RetryMaxAttempts = 1 }
@@ -154,9 +150,7 @@ func (w *s3Writer) sendPart(part []byte, number int32) (etag *string, err error)
 		return nil, err
 	}
 	err = Retry(w.ctx, w.opts.Retrying, func(ctx context.Context) error {
-		attempt, cancel := context.WithTimeout(ctx, partTimeout)
-		defer cancel()
-		out, err := w.store.client.UploadPart(attempt, &s3.UploadPartInput{
+		out, err := w.store.client.UploadPart(ctx, &s3.UploadPartInput{
 			Bucket: w.store.bucket(), Key: name, UploadId: w.upload, PartNumber: aws.Int32(number),
 			Body: bytes.NewReader(part), ContentLength: aws.Int64(int64(len(part))),
 		}, once)
@@ -177,9 +171,7 @@ func (w *s3Writer) Commit(ctx context.Context) (Info, error) {
 	if w.upload == nil {
 		var info Info
 		err := Retry(ctx, w.opts.Retrying, func(ctx context.Context) (err error) {
-			attempt, cancel := context.WithTimeout(ctx, partTimeout)
-			defer cancel()
-			info, err = w.store.put(attempt, w.key, w.buf, PutOptions{}, once)
+			info, err = w.store.put(ctx, w.key, w.buf, PutOptions{}, once)
 			return err
 		})
 		w.done = err == nil
