@@ -9,6 +9,7 @@ import (
 	"math"
 	"net/http"
 	"runtime"
+	runtimemetrics "runtime/metrics"
 	"strconv"
 	"strings"
 	"time"
@@ -103,11 +104,14 @@ var processMetrics = []struct {
 	{metric{"go_goroutines", gauge, "Goroutines that exist."}, func(*processStats) float64 { return float64(runtime.NumGoroutine()) }},
 	{metric{"go_gomaxprocs", gauge, "Cores that the process uses at most."}, func(*processStats) float64 { return float64(runtime.GOMAXPROCS(0)) }},
 	{metric{"go_memstats_heap_alloc_bytes", gauge, "Bytes of Go's heap that are in use."}, func(p *processStats) float64 { return float64(p.memory.HeapAlloc) }},
+	{metric{"go_gc_heap_live_bytes", gauge, "Bytes of Go's heap that the last collection found in use."}, func(p *processStats) float64 { return p.live }},
 	{metric{"go_memstats_heap_sys_bytes", gauge, "Bytes of Go's heap obtained from the system."}, func(p *processStats) float64 { return float64(p.memory.HeapSys) }},
 	{metric{"go_memstats_alloc_bytes_total", counter, "Bytes allocated on Go's heap."}, func(p *processStats) float64 { return float64(p.memory.TotalAlloc) }},
 	{metric{"go_gc_cycles_total", counter, "Garbage collections."}, func(p *processStats) float64 { return float64(p.memory.NumGC) }},
 	{metric{"go_gc_pause_seconds_total", counter, "Time for which garbage collections stopped the program."}, func(p *processStats) float64 { return time.Duration(p.memory.PauseTotalNs).Seconds() }},
 	{metric{"process_resident_memory_bytes", gauge, "Memory of the process, DuckDB's included (Linux)."}, func(p *processStats) float64 { return p.resident }},
+	{metric{"process_resident_anonymous_bytes", gauge, "… of it that no file backs: heaps and stacks (Linux)."}, func(p *processStats) float64 { return p.anonymous }},
+	{metric{"process_resident_file_bytes", gauge, "… of it that files back, the program's above all, which the system takes back when it needs it (Linux)."}, func(p *processStats) float64 { return p.resident - p.anonymous }},
 	{metric{"process_open_fds", gauge, "Files and sockets that are open (Linux)."}, func(p *processStats) float64 { return p.files }},
 	{metric{"process_max_fds", gauge, "Files and sockets that may be open (Linux)."}, func(p *processStats) float64 { return p.maxFiles }},
 	{metric{"process_cpu_seconds_total", counter, "Processor time used (Linux)."}, func(p *processStats) float64 { return p.cpu }},
@@ -118,13 +122,18 @@ var processStart = time.Now()
 
 // processStats is what the runtime and the system tell of the process.
 type processStats struct {
-	memory                         runtime.MemStats
-	resident, files, maxFiles, cpu float64
+	memory               runtime.MemStats
+	live                 float64
+	resident, anonymous  float64
+	files, maxFiles, cpu float64
 }
 
 func readProcessStats() *processStats {
-	p := &processStats{resident: math.NaN(), files: math.NaN(), maxFiles: math.NaN(), cpu: math.NaN()}
+	p := &processStats{resident: math.NaN(), anonymous: math.NaN(), files: math.NaN(), maxFiles: math.NaN(), cpu: math.NaN()}
 	runtime.ReadMemStats(&p.memory)
+	live := []runtimemetrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	runtimemetrics.Read(live)
+	p.live = float64(live[0].Value.Uint64())
 	p.readSystem()
 	return p
 }

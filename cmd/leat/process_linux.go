@@ -12,9 +12,11 @@ import (
 // readSystem reads what the kernel tells: proc(5), getrusage(2), getrlimit(2).
 func (p *processStats) readSystem() {
 	if statm, err := os.ReadFile("/proc/self/statm"); err == nil {
-		if f := bytes.Fields(statm); len(f) > 1 {
-			if pages, err := strconv.ParseInt(string(f[1]), 10, 64); err == nil {
-				p.resident = float64(pages * int64(os.Getpagesize()))
+		if f := bytes.Fields(statm); len(f) > 2 {
+			resident, errResident := strconv.ParseInt(string(f[1]), 10, 64)
+			file, errFile := strconv.ParseInt(string(f[2]), 10, 64)
+			if page := int64(os.Getpagesize()); errResident == nil && errFile == nil {
+				p.resident, p.anonymous = float64(resident*page), float64((resident-file)*page)
 			}
 		}
 	}

@@ -32,10 +32,16 @@ type Measure struct {
 	Values []float64 // in units, one for each of Soak.Times
 }
 
+// fullTable is after how many commits an Iceberg table has as many snapshots as
+// are kept at most, and was tidied up since: until then its metadata grows, and
+// what is held of it.
+const fullTable = 550
+
 // Soak is what was seen of leat over time.
 type Soak struct {
 	Times    []time.Duration // since the start
 	Measures []*Measure
+	Settled  int   // the first sample that counts: tables are full, caches and pools too
 	Commits  int   // of the Iceberg stream
 	Tally    Tally // of its rows, after all
 }
@@ -47,8 +53,10 @@ var metricsOf = []struct {
 	metric string
 	Measure
 }{
-	{"process_resident_memory_bytes", Measure{Name: "resident memory, MiB", Unit: mib, Slack: 48}},
-	{"go_memstats_heap_alloc_bytes", Measure{Name: "Go heap, MiB", Unit: mib, Slack: 32}},
+	{"process_resident_memory_bytes", Measure{Name: "resident memory, MiB", Unit: mib, Slack: 24}},
+	{"process_resident_anonymous_bytes", Measure{Name: "of it anonymous, MiB", Unit: mib, Slack: 24}},
+	{"process_resident_file_bytes", Measure{Name: "of it of files, MiB", Unit: mib, Slack: 8}},
+	{"go_gc_heap_live_bytes", Measure{Name: "live Go heap, MiB", Unit: mib, Slack: 8}},
 	{"go_goroutines", Measure{Name: "goroutines", Unit: 1, Slack: 8}},
 	{"process_open_fds", Measure{Name: "open files and sockets", Unit: 1, Slack: 8}},
 	{`leat_stream_open_partitions{stream="` + stream + `"}`, Measure{Name: "open partitions", Unit: 1, Slack: 4}},
@@ -76,7 +84,7 @@ func RunSoak(t services.TB, cfg SoakConfig) Soak {
 			t.Fatalf("%s: %v", statement, err)
 		}
 	}
-	s := Soak{}
+	s := Soak{Settled: -1}
 	for _, m := range metricsOf {
 		one := m.Measure
 		s.Measures = append(s.Measures, &one)
@@ -109,7 +117,9 @@ func RunSoak(t services.TB, cfg SoakConfig) Soak {
 		if state, _ := r.metric(text, `leat_stream_state{stream="`+stream+`",state="RUNNING"}`); state != 1 {
 			r.cfg.Progress("after %v the stream is not RUNNING", time.Since(begun).Round(time.Second))
 		}
-		s.Commits = r.leatCommits()
+		if s.Commits = r.leatCommits(); s.Settled < 0 && s.Commits >= fullTable {
+			s.Settled = len(s.Times)
+		}
 	}
 	stopProducers()
 	if _, err := db.ExecContext(t.Context(), "FLUSH STREAM "+hiveStream); err != nil {
@@ -149,16 +159,26 @@ func (r *run) uploads(ctx context.Context) (n int, err error) {
 	return n, nil
 }
 
-// warmUp is the share of the samples in which caches and pools fill.
-const warmUp = 0.2
-
-// Growth compares the level of the last third of the samples after the warm-up
-// with that of the first: medians, in units.
-func (m *Measure) Growth() (from, to float64, flat bool) {
-	settled := m.Values[int(float64(len(m.Values))*warmUp):]
-	third := max(len(settled)/3, 1)
-	from, to = median(settled[:third]), median(settled[len(settled)-third:])
+// Growth compares the level of the last third of the samples from settled on with
+// that of the first: medians, in units.
+func (m *Measure) Growth(settled int) (from, to float64, flat bool) {
+	values := m.Values[settled:]
+	third := max(len(values)/3, 1)
+	from, to = median(values[:third]), median(values[len(values)-third:])
 	return from, to, to-from <= max(m.Slack, from/10)
+}
+
+// Slope is by how many units values rise a minute from settled on: the median over
+// all pairs (Theil and Sen), which neither noise nor a spike turns.
+func (m *Measure) Slope(times []time.Duration, settled int) float64 {
+	times, values := times[settled:], m.Values[settled:]
+	var rises []float64
+	for i := range values {
+		for j := range i {
+			rises = append(rises, (values[i]-values[j])/(times[i]-times[j]).Minutes())
+		}
+	}
+	return median(rises)
 }
 
 func median(values []float64) float64 {
@@ -171,12 +191,13 @@ const leastSamples = 10
 
 // Err says what has grown, or what was wrong with the rows; nil is neither.
 func (s *Soak) Err() error {
-	if len(s.Times) < leastSamples {
-		return fmt.Errorf("%d samples tell nothing, %d are the least", len(s.Times), leastSamples)
+	if s.Settled < 0 || len(s.Times)-s.Settled < leastSamples {
+		return fmt.Errorf("%d commits in %d samples tell nothing: the table is full after %d, and %d samples after that are the least",
+			s.Commits, len(s.Times), fullTable, leastSamples)
 	}
 	var errs []error
 	for _, m := range s.Measures {
-		if from, to, flat := m.Growth(); !flat {
+		if from, to, flat := m.Growth(s.Settled); !flat {
 			errs = append(errs, fmt.Errorf("%s: grown from %.1f to %.1f", m.Name, from, to))
 		}
 	}
@@ -186,11 +207,15 @@ func (s *Soak) Err() error {
 // Print writes the levels for people.
 func (s *Soak) Print(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%v, %d commits, %d records, %d rows landed\n%-24s %10s %10s %10s\n",
-		s.Times[len(s.Times)-1].Round(time.Second), s.Commits, s.Tally.Records, s.Tally.Rows, "", "at first", "at last", "most")
-	for _, m := range s.Measures {
-		from, to, flat := m.Growth()
-		fmt.Fprintf(&b, "%-24s %10.1f %10.1f %10.1f%s\n", m.Name, from, to, slices.Max(m.Values), map[bool]string{false: "  GROWS"}[flat])
+	fmt.Fprintf(&b, "%v, %d commits, %d records, %d rows landed\n",
+		s.Times[len(s.Times)-1].Round(time.Second), s.Commits, s.Tally.Records, s.Tally.Rows)
+	if s.Settled >= 0 && s.Settled < len(s.Times)-1 {
+		fmt.Fprintf(&b, "levels from %v on\n%-24s %10s %10s %10s %10s\n", s.Times[s.Settled].Round(time.Second), "", "at first", "at last", "most", "a minute")
+		for _, m := range s.Measures {
+			from, to, flat := m.Growth(s.Settled)
+			fmt.Fprintf(&b, "%-24s %10.1f %10.1f %10.1f %+10.2f%s\n", m.Name, from, to, slices.Max(m.Values),
+				m.Slope(s.Times, s.Settled), map[bool]string{false: "  GROWS"}[flat])
+		}
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
