@@ -2,6 +2,9 @@ package lake_test
 
 import (
 	"context"
+	"os"
+	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
@@ -86,4 +89,41 @@ func TestBegin_DroppedWhileItStarts(t *testing.T) {
 	if _, resumed, err := stream.Begin(ctx, fromStart); err != nil || resumed {
 		t.Errorf("Begin again: resumed=%v, %v", resumed, err)
 	}
+}
+
+// TestBegin_SweepsWhatWasKilled removes the temporary files of processes that are
+// dead from a stream's folders, and from no other's.
+func TestBegin_SweepsWhatWasKilled(t *testing.T) {
+	eachFormat(t, func(t *testing.T, newDir func() string) {
+		dir := newDir()
+		sink := openSink(t, dir, nil)
+		stream := openStream(t, sink, tripSpec("s1"))
+		state, _ := mustBegin(t, stream)
+		mustEpoch(t, stream, &state, 10)
+		stream.Close()
+		log, err := filepath.Glob(filepath.Join(dir, "lake/*/*/*"))
+		if err != nil || len(log) == 0 {
+			t.Fatalf("the table has no files: %v", err)
+		}
+		left := filepath.Join(filepath.Dir(log[0]), ".00000000000000000002-1234.leat-tmp")
+		other := filepath.Join(dir, "lake", "other", ".x-1234.leat-tmp")
+		if err := os.MkdirAll(filepath.Dir(other), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{left, other} {
+			if err := os.WriteFile(name, []byte("half"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		again := openStream(t, sink, tripSpec("s1"))
+		mustBegin(t, again)
+		for _, err := os.Stat(left); err == nil; _, err = os.Stat(left) {
+			runtime.Gosched() // it goes in the background
+		}
+		again.Close()
+		if _, err := os.Stat(other); err != nil {
+			t.Errorf("a file of no table of the stream: %v", err)
+		}
+		checkExactlyOnce(t, sink.Lake(), 10)
+	})
 }

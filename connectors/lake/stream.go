@@ -66,6 +66,9 @@ type streamSink struct {
 	stale   string
 	commits int
 	closed  bool
+
+	// Ends the sweep that Begin starts, and waits for it; nil before.
+	endSweep func()
 }
 
 func newStreamSink(sink *Sink, spec connectors.StreamSpec, target, letters *catalog.Target) (*streamSink, error) {
@@ -279,6 +282,7 @@ func (s *streamSink) Begin(ctx context.Context, initial func(context.Context) (m
 	}
 	s.sweep(ctx, s.base.Generation-1)
 	s.sweepReplays(ctx)
+	s.sweepAbandoned()
 	s.beginLanes()
 	// Trouble that ended the last generation is over.
 	s.spec.Retrying(nil)
@@ -714,6 +718,9 @@ func (s *streamSink) Drop(ctx context.Context) error {
 // Close implements connectors.StreamSink.
 func (s *streamSink) Close() error {
 	s.closed = true
+	if s.endSweep != nil {
+		s.endSweep()
+	}
 	// Deleting what nobody names is worth some seconds, no more.
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()

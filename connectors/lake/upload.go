@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"sync/atomic"
 
 	"github.com/leatdb/leat/catalog"
@@ -346,6 +347,39 @@ func (u *uploads) abort(ctx context.Context, keep bool) {
 		for store, uploads := range elsewhere {
 			discardStaged(ctx, store, uploads)
 		}
+	}
+}
+
+// sweepAbandoned removes, in the background and once, what processes that were
+// killed have left of files in the folders that the stream writes to.
+func (s *streamSink) sweepAbandoned() {
+	if s.endSweep != nil {
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	s.endSweep = func() {
+		cancel()
+		running.Wait()
+	}
+	sweep := func(store objectstore.Store, folder string) {
+		sweeper, ok := store.(objectstore.Sweeper)
+		if !ok {
+			return
+		}
+		running.Go(func() {
+			removed, err := sweeper.Sweep(ctx, folder)
+			switch {
+			case err != nil && ctx.Err() == nil:
+				s.spec.Logger.Warn("files of killed processes were not removed", "stream", s.spec.Stream, "folder", store.URI(folder), "error", err)
+			case removed > 0:
+				s.spec.Logger.Info("files of killed processes removed", "stream", s.spec.Stream, "folder", store.URI(folder), "files", removed)
+			}
+		})
+	}
+	sweep(s.sink.store, s.folder)
+	if s.letterFolder != s.folder {
+		sweep(s.sink.store, s.letterFolder)
 	}
 }
 

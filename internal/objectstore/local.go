@@ -69,7 +69,7 @@ func (s *local) Check(ctx context.Context) error {
 	if err := makeFolder(root); err != nil {
 		return localError("make folder", s.root.String(), err)
 	}
-	probe, err := os.CreateTemp(root, "check-*"+tempSuffix)
+	probe, err := os.CreateTemp(root, ".check-*"+tempSuffix)
 	if err != nil {
 		return localError("write to", s.root.String(), err)
 	}
@@ -272,7 +272,7 @@ func (w *localWriter) write(p []byte) error {
 	return nil
 }
 
-// createTemp makes the temporary file beside name, and its folder, which a
+// createTemp makes the temporary file beside name, locked, and its folder, which a
 // Delete of its last file may take away in between.
 func createTemp(name string) (temp *os.File, err error) {
 	dir, base := filepath.Split(name)
@@ -281,6 +281,10 @@ func createTemp(name string) (temp *os.File, err error) {
 			return nil, err
 		}
 		temp, err = os.CreateTemp(dir, "."+shorten(base)+"-*"+tempSuffix)
+		if err == nil && !hold(temp) {
+			_ = temp.Close()
+			err = fs.ErrNotExist
+		}
 		if !errors.Is(err, fs.ErrNotExist) {
 			break
 		}
@@ -303,9 +307,10 @@ func (w *localWriter) Commit(ctx context.Context) (Info, error) {
 	}
 	// A failed sync is not repeated: the kernel may have dropped the pages and
 	// would then report success.
-	if err := errors.Join(w.temp.Sync(), w.temp.Close()); err != nil {
+	if err := w.temp.Sync(); err != nil {
 		return Info{}, localError("sync", w.store.URI(w.key), err)
 	}
+	// The file stays open, so that nobody sweeps it before it has its name.
 	if err := w.retry(ctx, w.publish); err != nil {
 		return Info{}, err
 	}
