@@ -30,7 +30,7 @@ import (
 type getter struct {
 	transport *http.Transport
 	client    watchedClient // sends by transport
-	base      url.URL // of the bucket, its path with a slash at its end
+	base      url.URL       // of the bucket, its path with a slash at its end
 	creds     aws.CredentialsProvider
 	region    string
 	now       func() time.Time
