@@ -383,7 +383,11 @@ func scanWord(doc []byte, i int) (int, error) {
 // its structure only: strings end (on the line on which they begin, since no
 // JSON string holds a line break), brackets match. What is between is not
 // looked at, so doc should have been validated where that matters.
-func Skip(doc []byte, pos int) (end int, err error) {
+func Skip(doc []byte, pos int) (end int, err error) { return SkipWithin(doc, pos, MaxDepth) }
+
+// SkipWithin is Skip for a value that may nest no more than depth levels deep, since
+// it is in others.
+func SkipWithin(doc []byte, pos, depth int) (end int, err error) {
 	if pos >= len(doc) {
 		return 0, syntaxError(pos, "expected a value, found the end of the text")
 	}
@@ -410,7 +414,7 @@ func Skip(doc []byte, pos int) (end int, err error) {
 			}
 			continue
 		case '{', '[':
-			if open.depth >= MaxDepth {
+			if open.depth >= depth {
 				return 0, syntaxError(i, "more than %d levels deep", MaxDepth)
 			}
 			open.push(c == '{')

@@ -92,6 +92,14 @@ func BenchmarkDecode(b *testing.B) {
 	twoOf20 := []connectors.Field{column("pickup_location_id", "INT"), column("fare", "DECIMAL(10,2)")}
 	b.Run("Trips", func(b *testing.B) { benchmarkChunk(b, trips(0), tripFields(), nil, false) })
 	b.Run("TripsDirty10", func(b *testing.B) { benchmarkChunk(b, trips(0.1), tripFields(), nil, false) })
+	projected := func(c *connectors.DecoderConfig) { c.Validation = connectors.ValidationProjected }
+	head := []connectors.Field{column("trip_id", "BIGINT"), column("vendor_id", "INT")}
+	b.Run("TripsNarrow", func(b *testing.B) { benchmarkChunk(b, trips(0), narrowFields(), nil, false) })
+	b.Run("TripsNarrowDirty10", func(b *testing.B) { benchmarkChunk(b, trips(0.1), narrowFields(), nil, false) })
+	b.Run("TripsNarrowProjected", func(b *testing.B) { benchmarkChunk(b, trips(0), narrowFields(), projected, false) })
+	b.Run("TripsHead", func(b *testing.B) { benchmarkChunk(b, trips(0), head, nil, false) })
+	b.Run("TripsHeadProjected", func(b *testing.B) { benchmarkChunk(b, trips(0), head, projected, false) })
+	b.Run("TripsNone", func(b *testing.B) { benchmarkChunk(b, trips(0), nil, nil, false) })
 	b.Run("Stable", func(b *testing.B) { benchmark(b, taxi{}, taxiFields(), nil, false) })
 	b.Run("Dirty10", func(b *testing.B) { benchmark(b, taxi{dirty: 0.1}, taxiFields(), nil, false) })
 	b.Run("Dirty70", func(b *testing.B) { benchmark(b, taxi{dirty: 0.7}, taxiFields(), nil, false) })
@@ -99,7 +107,7 @@ func BenchmarkDecode(b *testing.B) {
 	b.Run("Spaced", func(b *testing.B) { benchmark(b, taxi{spaced: true}, taxiFields(), nil, false) })
 	b.Run("TwoOf20", func(b *testing.B) { benchmark(b, taxi{}, twoOf20, nil, false) })
 	b.Run("TwoOf20Projected", func(b *testing.B) {
-		benchmark(b, taxi{}, twoOf20, func(c *connectors.DecoderConfig) { c.Validation = connectors.ValidationProjected }, false)
+		benchmark(b, taxi{}, twoOf20, projected, false)
 	})
 	b.Run("Full", func(b *testing.B) {
 		benchmark(b, taxi{}, taxiFields(), func(c *connectors.DecoderConfig) { c.Validation = connectors.ValidationFull }, false)

@@ -22,6 +22,10 @@ type node struct {
 	// below is one more than the highest id of the nodes below it, which are
 	// numbered from id+1.
 	below int
+	// depth is how many objects that nobody wants are around the members, of which
+	// this is one. Such a node is made by the fast path and by none other; it has
+	// no members and is in no set.
+	depth int
 
 	shape // what the fast path has learned
 }

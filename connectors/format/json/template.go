@@ -42,9 +42,17 @@ type predictor struct {
 	present, nulls, wanted, notNull []uint64
 
 	records int64 // decoded so far
-	end     *slot // where a complete record leads
-	nowhere slot  // where empty transitions lead
-	unkept  transition
+	entered int   // objects that nobody wants, with nodes
+	index   index
+	// Of the spans: whether there were any, how many steps they have, and the record
+	// and place to which one was made last.
+	spans     bool
+	steps     int
+	learned   int64
+	learnedTo int
+	end       *slot // where a complete record leads
+	nowhere   slot  // where empty transitions lead
+	unkept    transition
 }
 
 // op says how the value at a slot is decoded.
@@ -82,6 +90,9 @@ type slot struct {
 	node           *node   // nil for members that nobody wants
 	in             *node   // the object whose members come next
 
+	span   *span // from here on; nil where there is none
+	passes int   // how often the slot was passed without a span
+
 	hot    transition
 	others []*transition
 	misses int
@@ -109,6 +120,8 @@ const (
 	maxResets     = 2       // how often a slot learns anew before it goes quiet
 	quietRecords  = 1 << 16 // for how long
 	maxUnknown    = 512     // members without a column that an object remembers
+	maxEntered    = 64      // objects that nobody wants and that are walked as the others are …
+	maxDepth      = 8       // … and how deep they nest
 )
 
 // shape is the part of a node with members, and of the root, that the fast path
@@ -187,6 +200,7 @@ func (p *predictor) valueSlot(in, n *node) *slot {
 func (p *predictor) reset(data []byte) {
 	p.data = data
 	p.text = bytesAt{unsafeData(data)}
+	p.index.reset()
 }
 
 // decode decodes the object at data[i] into a row; false when it gives up. The
@@ -213,6 +227,8 @@ func (p *predictor) decode(i, limit, row int) (end int, ok bool) {
 			return 0, false
 		}
 		s = t.to
+
+	arrived:
 		seen := *s.present
 		if seen&s.bit != 0 {
 			return 0, false // a duplicate
@@ -285,13 +301,30 @@ func (p *predictor) decode(i, limit, row int) (end int, ok bool) {
 		case opTimestamp:
 			next = p.timestamp(s.column, i, row)
 		case opSkip:
-			next = p.skip(i)
+			if s.span == nil {
+				if s.passes++; s.passes%passPeriod == passesFirst {
+					p.learnSpan(s, i)
+				}
+			} else {
+				if at, to := p.passSpan(s, i); to != nil {
+					i, s = at, to
+					if i > limit {
+						return 0, false
+					}
+					goto arrived
+				}
+			}
+			if b.at(i) == '{' && p.enter(s) {
+				s = s.node.inside
+				continue
+			}
+			next = p.skip(s, i)
 		case opObject:
 			if b.at(i) == '{' {
 				s = s.node.inside
 				continue
 			}
-			next = p.skip(i)
+			next = p.skip(s, i)
 		case opInteger:
 			next = p.integer(s.column, i, row)
 		case opDate:
@@ -353,12 +386,26 @@ func (p *predictor) complete() bool {
 	return true
 }
 
-// leaveLine ends a record of which everything wanted lies before i.
+// leaveLine ends a record of which everything wanted lies before i, as lineRest
+// does.
 func (p *predictor) leaveLine(i int) (end int, ok bool) {
 	if i > p.limit {
 		return 0, false
 	}
-	return lineRest(p.data[:p.frames.lineEnd(i)], i)
+	for end = i; ; end++ {
+		end = p.breakOrBrace(end, p.limit)
+		if end == p.limit || p.data[end] == '\n' {
+			break
+		}
+		if !isMember(p.data, i, end) {
+			return 0, false
+		}
+	}
+	p.frames.lineStop = end
+	for end > i && isSpace(p.data[end-1]) {
+		end--
+	}
+	return end, true
 }
 
 // finish sets to NULL what the decoded record does not have. It reports false,
@@ -578,6 +625,22 @@ func (p *predictor) learnName(in *node, name string) *slot {
 	s := p.valueSlot(in, n)
 	in.names.add(name, s)
 	return s
+}
+
+// enter makes a slot whose value is an object that nobody wants one whose members
+// are walked like all others: their names repeat too. It reports false where
+// the object is to be skipped.
+func (p *predictor) enter(s *slot) bool {
+	if p.full || p.entered >= maxEntered || s.in.depth >= maxDepth || s == s.in.unknown {
+		return false
+	}
+	p.entered++
+	n := &node{parent: s.in, depth: s.in.depth + 1}
+	n.names.grow(64)
+	n.inside = p.newSlot(slot{opens: true, in: n})
+	n.unknown = p.newSlot(slot{op: opSkip, in: n})
+	s.op, s.node = opObject, n
+	return true
 }
 
 // op is how the fast path decodes the values of a node.

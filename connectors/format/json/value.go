@@ -94,8 +94,8 @@ func (p *predictor) value(s *slot, i, row int) int {
 	return end
 }
 
-// skip passes a value that nobody wants.
-func (p *predictor) skip(i int) int {
+// skip passes the value of a slot, which nobody wants.
+func (p *predictor) skip(s *slot, i int) int {
 	if p.full {
 		if i >= p.limit {
 			return 0
@@ -114,7 +114,7 @@ func (p *predictor) skip(i int) int {
 		if i >= p.limit {
 			return 0
 		}
-		end, err := mysqljson.Skip(p.data[:p.limit], i)
+		end, err := mysqljson.SkipWithin(p.data[:p.limit], i, mysqljson.MaxDepth-s.in.depth)
 		if err != nil || p.lines && bytes.IndexByte(p.data[i:end], '\n') >= 0 {
 			return 0
 		}

@@ -1,0 +1,100 @@
+package json
+
+import (
+	"bytes"
+	"math"
+	"math/bits"
+)
+
+// index is where in a part of a chunk quotes, backslashes and line breaks are,
+// the specials: all that may end a string. With it the ends of values are read
+// off, and need not be looked for one after the other, each from the end of the
+// one before.
+type index struct {
+	positions []uint32 // of the specials, ascending, then missing a few times
+	from, to  int      // the part
+	cursor    int      // no position before it is of interest any more
+}
+
+const (
+	indexWindow = 16 << 10 // bytes of a part: what stays in the innermost cache until it is decoded
+	indexReach  = 1 << 10  // bytes that have to be in the part from where a span begins
+	// missing follows the last position, so often that a step of a span passes no
+	// more of them.
+	missing      = math.MaxUint32
+	missingTimes = maxTransition + 8
+	// indexSlack is how many positions behind the last may be overwritten.
+	indexSlack = 64
+)
+
+func (x *index) reset() { x.from, x.to, x.cursor = 0, 0, 0 }
+
+// find is the index of the first special at or behind i in positions, which hold
+// those for a while behind it.
+func (p *predictor) find(i int) int {
+	x := &p.index
+	if i < x.from || i+indexReach > x.to && x.to < len(p.data) {
+		x.build(p, i)
+	}
+	c := x.cursor
+	for x.positions[c] < uint32(i) {
+		c++
+	}
+	x.cursor = c
+	return c
+}
+
+// build finds the specials of the part that begins at i.
+func (x *index) build(p *predictor, i int) {
+	if x.positions == nil {
+		x.positions = make([]uint32, indexWindow+indexSlack+missingTimes)
+	}
+	x.from, x.to, x.cursor = i, min(i+indexWindow, len(p.data)), 0
+	count := indexSpecials(x.positions, p.text, i, x.to-i)
+	for k := range missingTimes {
+		x.positions[count+k] = missing
+	}
+}
+
+// indexSpecialsGo writes the positions of the specials among the n bytes at i and
+// returns how many there are.
+func indexSpecialsGo(dst []uint32, b bytesAt, i, n int) (count int) {
+	for at := i; at < i+n; at += 8 {
+		m := specials(b.word(at))
+		if left := i + n - at; left < 8 {
+			m &= 1<<(8*left) - 1
+		}
+		for ; m != 0; m &= m - 1 {
+			dst[count] = uint32(at + bits.TrailingZeros64(m)>>3)
+			count++
+		}
+	}
+	return count
+}
+
+// specials has the high bit of each byte set that is a quote, a backslash or a
+// line break.
+func specials(x uint64) uint64 {
+	const low = ^uint64(highs)
+	q, s, l := x^'"'*ones, x^'\\'*ones, x^'\n'*ones
+	return ^((q&low + low | q) & (s&low + low | s) & (l&low + low | l)) & highs
+}
+
+// breakOrBrace is where the first line break or opening brace at or behind i is;
+// limit if there is none before.
+func (p *predictor) breakOrBrace(i, limit int) int {
+	if hasAVX2 {
+		return breakOrBraceAVX2(p.text.base, i, limit)
+	}
+	return breakOrBraceGo(p.data, i, limit)
+}
+
+func breakOrBraceGo(data []byte, i, limit int) int {
+	if n := bytes.IndexByte(data[i:limit], '\n'); n >= 0 {
+		limit = i + n
+	}
+	if n := bytes.IndexByte(data[i:limit], '{'); n >= 0 {
+		limit = i + n
+	}
+	return limit
+}

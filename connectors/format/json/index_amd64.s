@@ -1,0 +1,269 @@
+#include "go_asm.h"
+#include "textflag.h"
+
+// special holds at each low half of a byte the byte with that low half that is a
+// special: a quote (0x22), a line break (0x0a) or a backslash (0x5c). The others
+// hold what has another low half.
+DATA special<>+0(SB)/8, $0xffffffffff22ffff
+DATA special<>+8(SB)/8, $0x00ffff5cff0affff
+DATA special<>+16(SB)/8, $0xffffffffff22ffff
+DATA special<>+24(SB)/8, $0x00ffff5cff0affff
+GLOBL special<>(SB), RODATA|NOPTR, $32
+
+#define ONE(offset) \
+	TZCNTQ R8, R11 \
+	ADDL CX, R11 \
+	MOVL R11, offset(DI) \
+	BLSRQ R8, R8
+
+// func indexSpecialsAVX2(dst *uint32, base unsafe.Pointer, i, n int) (count int)
+TEXT ·indexSpecialsAVX2(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), DI
+	MOVQ base+8(FP), SI
+	MOVQ i+16(FP), CX
+	MOVQ n+24(FP), DX
+	MOVQ DI, R12
+	ADDQ CX, SI
+	ADDQ CX, DX // the end, as a position
+	VMOVDQU special<>(SB), Y7
+	CMPQ CX, DX
+	JGE done
+
+block:
+	VMOVDQU (SI), Y0
+	VMOVDQU 32(SI), Y1
+	VPSHUFB Y0, Y7, Y2
+	VPSHUFB Y1, Y7, Y3
+	VPCMPEQB Y0, Y2, Y2
+	VPCMPEQB Y1, Y3, Y3
+	VPMOVMSKB Y2, R8
+	VPMOVMSKB Y3, R9
+	SHLQ $32, R9
+	ORQ R9, R8
+	POPCNTQ R8, R10
+	// Twelve, whether there are as many or not: what is too much is overwritten.
+	ONE(0)
+	ONE(4)
+	ONE(8)
+	ONE(12)
+	ONE(16)
+	ONE(20)
+	ONE(24)
+	ONE(28)
+	ONE(32)
+	ONE(36)
+	ONE(40)
+	ONE(44)
+	TESTQ R8, R8
+	JNZ more
+
+next:
+	LEAQ (DI)(R10*4), DI
+	ADDQ $64, SI
+	ADDQ $64, CX
+	CMPQ CX, DX
+	JLT block
+
+done:
+	VZEROUPPER
+	SUBQ R12, DI
+	SHRQ $2, DI
+	MOVQ DI, count+32(FP)
+	RET
+
+more:
+	LEAQ 48(DI), R13
+
+again:
+	TZCNTQ R8, R11
+	ADDL CX, R11
+	MOVL R11, (R13)
+	ADDQ $4, R13
+	BLSRQ R8, R8
+	JNZ again
+	JMP next
+
+DATA counting<>+0(SB)/8, $0x0706050403020100
+DATA counting<>+8(SB)/8, $0x0f0e0d0c0b0a0908
+DATA counting<>+16(SB)/8, $0x1716151413121110
+DATA counting<>+24(SB)/8, $0x1f1e1d1c1b1a1918
+DATA counting<>+32(SB)/8, $0x2726252423222120
+DATA counting<>+40(SB)/8, $0x2f2e2d2c2b2a2928
+DATA counting<>+48(SB)/8, $0x3736353433323130
+DATA counting<>+56(SB)/8, $0x3f3e3d3c3b3a3938
+GLOBL counting<>(SB), RODATA|NOPTR, $64
+
+// func indexSpecialsAVX512(dst *uint32, base unsafe.Pointer, i, n int) (count int)
+TEXT ·indexSpecialsAVX512(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), DI
+	MOVQ base+8(FP), SI
+	MOVQ i+16(FP), CX
+	MOVQ n+24(FP), DX
+	MOVQ DI, R12
+	ADDQ CX, SI
+	ADDQ CX, DX // the end, as a position
+	VBROADCASTI32X4 special<>(SB), Z7
+	VMOVDQU64 counting<>(SB), Z6
+	VPBROADCASTD CX, Z5 // the block's position
+	MOVL $64, AX
+	VPBROADCASTD AX, Z8
+	CMPQ CX, DX
+	JGE done
+
+block:
+	VMOVDQU64 (SI), Z0
+	VPSHUFB Z0, Z7, Z2
+	VPCMPEQB Z0, Z2, K1
+	KMOVQ K1, R8
+	POPCNTQ R8, R10
+	// Sixteen, whether there are as many or not: what is too much is overwritten.
+	VPCOMPRESSB.Z Z6, K1, Z3
+	VPMOVZXBD X3, Z4
+	VPADDD Z5, Z4, Z4
+	VMOVDQU32 Z4, (DI)
+	CMPQ R10, $16
+	JGT more
+
+next:
+	LEAQ (DI)(R10*4), DI
+	VPADDD Z8, Z5, Z5
+	ADDQ $64, SI
+	ADDQ $64, CX
+	CMPQ CX, DX
+	JLT block
+
+done:
+	VZEROUPPER
+	SUBQ R12, DI
+	SHRQ $2, DI
+	MOVQ DI, count+32(FP)
+	RET
+
+more:
+	VEXTRACTI32X4 $1, Z3, X4
+	VPMOVZXBD X4, Z4
+	VPADDD Z5, Z4, Z4
+	VMOVDQU32 Z4, 64(DI)
+	VEXTRACTI32X4 $2, Z3, X4
+	VPMOVZXBD X4, Z4
+	VPADDD Z5, Z4, Z4
+	VMOVDQU32 Z4, 128(DI)
+	VEXTRACTI32X4 $3, Z3, X4
+	VPMOVZXBD X4, Z4
+	VPADDD Z5, Z4, Z4
+	VMOVDQU32 Z4, 192(DI)
+	JMP next
+
+// What numbers and words are made of: '-' to '9' and letters. What else a number
+// may have, a plus, is left to others.
+DATA scalar<>+0(SB)/1, $0x2d  // '-'
+DATA scalar<>+1(SB)/1, $12    // … to '9'
+DATA scalar<>+2(SB)/1, $0x20  // makes letters lower case
+DATA scalar<>+3(SB)/1, $0x61  // 'a'
+DATA scalar<>+4(SB)/1, $25    // … to 'z'
+GLOBL scalar<>(SB), RODATA|NOPTR, $5
+
+// func passStepsAVX2(steps *spanStep, n int, positions *uint32, base unsafe.Pointer, i, limit int) (at, used int)
+TEXT ·passStepsAVX2(SB), NOSPLIT, $0-64
+	MOVQ steps+0(FP), DX
+	MOVQ n+8(FP), CX
+	MOVQ positions+16(FP), DI
+	MOVQ base+24(FP), SI
+	MOVQ i+32(FP), BX
+	MOVQ limit+40(FP), R12
+	MOVQ DI, R13
+	VPBROADCASTB scalar<>+0(SB), Y8
+	VPBROADCASTB scalar<>+1(SB), Y9
+	VPBROADCASTB scalar<>+2(SB), Y10
+	VPBROADCASTB scalar<>+3(SB), Y11
+	VPBROADCASTB scalar<>+4(SB), Y12
+
+step:
+	MOVQ spanStep_skip(DX), AX
+	MOVL (DI)(AX*4), R9
+	CMPQ R9, R12
+	JGE fail
+	SUBQ spanStep_back(DX), R9
+	CMPQ R9, BX
+	JLT fail
+	VMOVDQU (SI)(R9*1), Y0
+	VPXOR spanStep_words(DX), Y0, Y0
+	VPTEST spanStep_masks(DX), Y0
+	JNZ fail
+	TESTQ AX, AX
+	JNZ passed
+	// A number or word: the first byte that is not of one is where it ends.
+	VMOVDQU (SI)(BX*1), Y0
+	VPSUBB Y8, Y0, Y1
+	VPMINUB Y9, Y1, Y2
+	VPCMPEQB Y1, Y2, Y1
+	VPOR Y10, Y0, Y0
+	VPSUBB Y11, Y0, Y0
+	VPMINUB Y12, Y0, Y2
+	VPCMPEQB Y0, Y2, Y0
+	VPOR Y0, Y1, Y0
+	VPMOVMSKB Y0, R10
+	NOTQ R10 // above the 32 bits there is nothing of one
+	TZCNTQ R10, R10
+	MOVQ R9, R11
+	SUBQ BX, R11
+	JEQ fail
+	CMPQ R10, R11
+	JNE fail
+
+passed:
+	ADDQ spanStep_length(DX), R9
+	MOVQ R9, BX
+	MOVQ spanStep_advance(DX), AX
+	LEAQ (DI)(AX*4), DI
+	ADDQ $spanStep__size, DX
+	DECQ CX
+	JNZ step
+	VZEROUPPER
+	SUBQ R13, DI
+	SHRQ $2, DI
+	MOVQ BX, at+48(FP)
+	MOVQ DI, used+56(FP)
+	RET
+
+fail:
+	VZEROUPPER
+	MOVQ $-1, at+48(FP)
+	MOVQ $0, used+56(FP)
+	RET
+
+DATA breakOrBrace<>+0(SB)/1, $0x0a
+DATA breakOrBrace<>+1(SB)/1, $0x7b
+GLOBL breakOrBrace<>(SB), RODATA|NOPTR, $2
+
+// func breakOrBraceAVX2(base unsafe.Pointer, i, limit int) (at int)
+TEXT ·breakOrBraceAVX2(SB), NOSPLIT, $0-32
+	MOVQ base+0(FP), SI
+	MOVQ i+8(FP), CX
+	MOVQ limit+16(FP), DX
+	VPBROADCASTB breakOrBrace<>+0(SB), Y2
+	VPBROADCASTB breakOrBrace<>+1(SB), Y3
+
+part:
+	CMPQ CX, DX
+	JGE none
+	VMOVDQU (SI)(CX*1), Y0
+	VPCMPEQB Y2, Y0, Y1
+	VPCMPEQB Y3, Y0, Y0
+	VPOR Y0, Y1, Y0
+	VPMOVMSKB Y0, R8
+	ADDQ $32, CX
+	TESTL R8, R8
+	JZ part
+	TZCNTL R8, R8
+	LEAQ -32(CX)(R8*1), CX
+	CMPQ CX, DX
+	CMOVQGT DX, CX
+	VZEROUPPER
+	MOVQ CX, at+24(FP)
+	RET
+
+none:
+	VZEROUPPER
+	MOVQ DX, at+24(FP)
+	RET

@@ -1,0 +1,19 @@
+//go:build !amd64
+
+package json
+
+import "unsafe"
+
+// useSpans says whether an index costs less than it saves.
+var useSpans = false
+
+var hasAVX2, hasAVX512 = false, false
+
+func passStepsAVX2(*spanStep, int, *uint32, unsafe.Pointer, int, int) (at, used int) { return -1, 0 }
+
+// indexSpecials is indexSpecialsGo.
+func indexSpecials(dst []uint32, b bytesAt, i, n int) (count int) {
+	return indexSpecialsGo(dst, b, i, n)
+}
+
+func breakOrBraceAVX2(unsafe.Pointer, int, int) int { return -1 }
