@@ -26,6 +26,17 @@ type reservation struct {
 // an answer larger than the limit gets through.
 func (b *budget) fits(n int) bool { return b.used == 0 || b.used+n <= b.limit }
 
+// try reserves n bytes if they may be used now, before those who wait.
+func (b *budget) try(n int) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.fits(n) {
+		return false
+	}
+	b.used += n
+	return true
+}
+
 // reserve waits until n bytes may be used.
 func (b *budget) reserve(ctx context.Context, n int) error {
 	b.mu.Lock()

@@ -21,8 +21,14 @@ func check(ctx context.Context, cfg connectors.SourceConfig) error {
 	}
 	defer func() { _ = opened.Close() }() // never fails
 	s := opened
-	if _, err := s.describe(ctx); err != nil {
+	sum, err := s.describe(ctx)
+	if err != nil {
 		return s.refused(ctx, err)
+	}
+	if s.consumer != nil {
+		if err := s.checkConsumer(ctx, sum.id); err != nil {
+			return s.refused(ctx, err)
+		}
 	}
 	list, err := s.listShards(ctx)
 	if err != nil {

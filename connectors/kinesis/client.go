@@ -74,6 +74,8 @@ func newClient(ctx context.Context, about string, o connectors.Options, name str
 		t.ResponseHeaderTimeout = o.Duration("request_timeout")
 		t.ReadBufferSize = 64 << 10
 		t.DisableCompression = true
+		// What the service may send ahead of a shard whose reading waits.
+		t.HTTP2 = &http.HTTP2Config{MaxReceiveBufferPerStream: 1 << 20}
 	})
 	options := []func(*config.LoadOptions) error{
 		config.WithHTTPClient(transport),

@@ -32,7 +32,11 @@ func errorCode(err error) string {
 // retryable: what the service answers now it may not answer later, and a stream
 // that runs is not ended by it.
 func explain(cfg connectors.SourceConfig, act string, err error) error {
-	return explainTo("source "+cfg.Name, cfg.Options, cfg.Options.String("stream"), reading, act, err)
+	to := reading
+	if cfg.Options.Has("consumer") {
+		to = subscribing
+	}
+	return explainTo("source "+cfg.Name, cfg.Options, cfg.Options.String("stream"), to, act, err)
 }
 
 // purpose is what a client needs of a stream.
@@ -46,6 +50,12 @@ var reading = purpose{
 	permissions: "kinesis:DescribeStreamSummary, kinesis:ListShards, kinesis:GetShardIterator and kinesis:GetRecords",
 	key:         "kms:Decrypt",
 	throttled:   "other consumers read from the stream, too, and AWS allows five calls and 2 MB a second for each shard to all of them; lower shard_calls_per_second, or add shards",
+}
+
+var subscribing = purpose{
+	permissions: reading.permissions + ", and kinesis:DescribeStreamConsumer, kinesis:RegisterStreamConsumer and kinesis:SubscribeToShard on its consumers",
+	key:         reading.key,
+	throttled:   "AWS allows each consumer one subscription a second to a shard, and a stream a few consumers at a time",
 }
 
 var writing = purpose{
@@ -82,6 +92,8 @@ func explainTo(about string, o connectors.Options, stream string, to purpose, ac
 		return auth("the credentials have expired")
 	case "KMSAccessDeniedException", "KMSDisabledException", "KMSInvalidStateException", "KMSNotFoundException", "KMSOptInRequired":
 		return auth("the stream is encrypted, and its key cannot be used; the credentials need %s", to.key)
+	case resourceInUse:
+		return e.WithHint("another stream or another program reads with this consumer, too; each reader needs one of its own (\"{stream}\" in the option consumer stands for the stream's name)")
 	case "UnknownOperationException":
 		return e.WithHint("what answers at %s is no Kinesis", endpoint)
 	default:

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"time"
+
+	"github.com/leatdb/leat/connectors"
 )
 
 // RecordOfPage is a record as a page holds it.
@@ -97,3 +99,14 @@ func (b *Budget) Used() int {
 	defer b.mu.Unlock()
 	return b.used
 }
+
+// BudgetUsed is how much memory a source's records and calls take.
+func BudgetUsed(src connectors.Source) int {
+	b := &src.(*source).budget
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.used
+}
+
+// SetSilence sets after how long a subscription counts as dead.
+func SetSilence(src connectors.Source, d time.Duration) { src.(*source).silence = d }

@@ -38,6 +38,15 @@ type fetcher struct {
 	at       int64     // where to begin while there is none
 	until    time.Time // what arrived before has been fetched
 
+	// Of enhanced fan-out (subscribe.go): the sequence number behind which the last
+	// event says to go on, the consumer of the last subscription, how many in a row
+	// have given nothing, and until when all is to be fetched, since somebody waits;
+	// zero if nobody does.
+	goOn     string
+	consumer string
+	barren   int
+	wanted   time.Time
+
 	estimate int // bytes of the next answer
 	failures int // in a row
 	// next is when the next call is made, earliest when it may be made at all.
@@ -107,10 +116,7 @@ func (f *fetcher) wait(ctx context.Context) bool {
 		}
 	}
 	for {
-		f.s.mu.Lock()
-		full := len(f.sh.pages) >= maxPages
-		f.s.mu.Unlock()
-		if !full {
+		if f.hasRoom() {
 			return ctx.Err() == nil
 		}
 		select {
@@ -119,6 +125,13 @@ func (f *fetcher) wait(ctx context.Context) bool {
 		case <-f.sh.taken:
 		}
 	}
+}
+
+// hasRoom reports whether the shard's queue takes another page.
+func (f *fetcher) hasRoom() bool {
+	f.s.mu.Lock()
+	defer f.s.mu.Unlock()
+	return len(f.sh.pages) < maxPages
 }
 
 // fetch makes one call, after one for the iterator where that is missing.
@@ -144,7 +157,21 @@ func (f *fetcher) fetch(ctx context.Context, p *page) error {
 	for _, r := range p.records {
 		size += int64(r.data.end-r.data.start) / 4 * 3
 	}
-	// Whatever an iterator gives, nothing is read twice.
+	f.accept(p, sent)
+	p.seen = p.through
+	f.iterator = p.next
+	earliest, usual := s.pace.after(size, p.behind <= 0)
+	f.earliest, f.next = sent.Add(earliest), sent.Add(usual)
+	f.estimate = min(maxAnswer, max(leastAnswer, 2*p.cost()))
+	if p.behind > 0 {
+		f.estimate = max(f.estimate, f.estimate/2+maxAnswer/2)
+	}
+	return nil
+}
+
+// accept goes on behind the records of a page, the answer to a call sent then.
+// Whatever the service gives, nothing is read twice.
+func (f *fetcher) accept(p *page, sent time.Time) {
 	repeated := 0
 	for repeated < len(p.records) && f.after != "" && !sequenceLess(f.after, p.at(p.records[repeated].sequence)) {
 		repeated++
@@ -156,14 +183,6 @@ func (f *fetcher) fetch(ctx context.Context, p *page) error {
 	if p.through = p.readThrough(sent); p.through > f.until.UnixMicro() {
 		f.until = time.UnixMicro(p.through)
 	}
-	f.iterator = p.next
-	earliest, usual := s.pace.after(size, p.behind <= 0)
-	f.earliest, f.next = sent.Add(earliest), sent.Add(usual)
-	f.estimate = min(maxAnswer, max(leastAnswer, 2*p.cost()))
-	if p.behind > 0 {
-		f.estimate = max(f.estimate, f.estimate/2+maxAnswer/2)
-	}
-	return nil
 }
 
 // readThrough is the time, in µs, such that what arrived before has been read
@@ -205,8 +224,7 @@ func (f *fetcher) locate(ctx context.Context) error {
 	defer cancel()
 	out, err := f.s.client.GetShardIterator(ctx, in, once)
 	if err != nil {
-		var argument *types.InvalidArgumentException
-		if f.after != "" && errors.As(err, &argument) {
+		if f.after != "" && errorCode(err) == invalidArgument {
 			return &unknownSequenceError{err}
 		}
 		return err
@@ -237,7 +255,7 @@ func (f *fetcher) deliver(ctx context.Context, p *page) (end bool) {
 		sh.ended = true
 		s.adopt(sh, p.children)
 	}
-	switch through := p.through; {
+	switch {
 	case p.taken < len(p.records):
 		sh.pages = append(sh.pages, p)
 		sh.queued += p.cost()
@@ -245,9 +263,10 @@ func (f *fetcher) deliver(ctx context.Context, p *page) (end bool) {
 		return end
 	case len(sh.pages) > 0:
 		last := sh.pages[len(sh.pages)-1]
-		last.through = max(last.through, through)
+		last.through, last.seen = max(last.through, p.through), max(last.seen, p.seen)
 	default:
-		s.reach(sh, through)
+		sh.seen = max(sh.seen, p.seen)
+		s.reach(sh, p.through)
 	}
 	s.free(p)
 	s.finish(sh)
@@ -274,24 +293,24 @@ func (f *fetcher) failed(ctx context.Context, err error) (end bool) {
 	if ctx.Err() != nil {
 		return true
 	}
-	var expired *types.ExpiredIteratorException
-	var notFound *types.ResourceNotFoundException
-	var argument *types.InvalidArgumentException
 	var unknown *unknownSequenceError
-	switch {
-	case errors.As(err, &expired):
+	switch code := errorCode(err); {
+	case code == "ExpiredIteratorException":
 		// From where it stood: nothing of it has been handed out twice or left out.
 		f.iterator = ""
 		f.pause(s.cfg.Now(), 0)
 		return false
 	case errors.As(err, &unknown):
 		err = f.unknownSequence(ctx, unknown.error)
-	case errors.As(err, &notFound):
+	case code == "ResourceNotFoundException":
+		if f.renewConsumer(ctx) {
+			return false
+		}
 		if err = f.missing(ctx); err == nil {
 			return true
 		}
-	case errors.As(err, &argument):
-		f.iterator = ""
+	case code == invalidArgument:
+		f.iterator, f.goOn = "", ""
 	}
 	if err == nil || ctx.Err() != nil {
 		return ctx.Err() != nil
@@ -304,7 +323,7 @@ func (f *fetcher) failed(ctx context.Context, err error) (end bool) {
 	}
 	f.failures++
 	// That others read from the shard too is no trouble unless it goes on.
-	if !isThrottled(err) || f.failures > throttledQuietly {
+	if !isThrottled(err) && errorCode(err) != resourceInUse || f.failures > throttledQuietly {
 		s.health.failed(f.sh.id, explain(s.cfg, "read shard "+f.sh.id+" of stream "+s.stream.String(), err))
 	}
 	f.pause(s.cfg.Now(), backoff(f.failures-1))
@@ -316,6 +335,12 @@ func (f *fetcher) pause(now time.Time, d time.Duration) {
 	f.next = now.Add(max(d, gap))
 	f.earliest = f.next
 }
+
+// The service's names of errors that mean something to a fetcher.
+const (
+	invalidArgument = "InvalidArgumentException"
+	resourceInUse   = "ResourceInUseException"
+)
 
 // throttledQuietly is how many refusals in a row are normal.
 const throttledQuietly = 8

@@ -41,7 +41,7 @@ var spec = connectors.Spec{
 	{Name: "secret_access_key", Secret: true, Doc: "The secret of the access key."},
 	{Name: "session_token", Secret: true, Doc: "The session token of temporary credentials."},
 	{Name: "profile", Doc: "The profile of the AWS configuration files to take credentials and region from."},
-	{Name: "consumer", Doc: "Enhanced fan-out, which this version does not offer: leave it out."},
+	{Name: "consumer", Doc: "Enhanced fan-out: the name of the consumer to which the service pushes the records of each shard, 2 MB a second that are shared with nobody; AWS charges for it. A consumer that does not exist is registered, and stays so. Each stream needs one of its own: '{stream}' in the name stands for the stream's. Or the ARN of a registered consumer."},
 	{Name: "poll_interval", Kind: connectors.OptionDuration, Default: "1s", Min: int64(time.Millisecond), Max: int64(time.Minute), Doc: "How often a shard is asked for records once all of it has been read. All consumers of a shard share its five calls a second."},
 	{Name: "shard_calls_per_second", Kind: connectors.OptionInt, Default: "5", Min: 1, Max: 10000, Doc: "How often a shard may be asked for records: AWS allows five calls a second to all consumers together."},
 	{Name: "shard_bytes_per_second", Kind: connectors.OptionSize, Default: "2MB", Min: 1000, Max: 100e9, Doc: "How much may be read of a shard in a second: AWS allows 2 MB to all consumers together."},

@@ -15,12 +15,14 @@ import (
 	"github.com/leatdb/leat/sql/sqlerror"
 )
 
-func TestSource_Start(t *testing.T) {
+func TestSource_Start(t *testing.T) { eachWay(t, testStart) }
+
+func testStart(t *testing.T, way ...string) {
 	t.Run("TrimHorizon", func(t *testing.T) {
 		s := server(t)
 		s.CreateStream("trips", 1)
 		put(s, 0, 25)
-		r := open(t, s, nil)
+		r := open(t, s, nil, way...)
 		defer r.close()
 		r.read(25)
 		put(s, 25, 30)
@@ -40,7 +42,7 @@ func TestSource_Start(t *testing.T) {
 		put(s, 20, 40)
 		now.advance(2 * time.Second)
 		// The place is a time, resolved at the first start and kept from then on.
-		r := newReader(t, connectors.SourceConfig{Options: options(s.URL(), "start", "latest"), Lanes: 1, Now: now.Now})
+		r := newReader(t, connectors.SourceConfig{Options: options(s.URL(), append(way, "start", "latest")...), Lanes: 1, Now: now.Now})
 		if err := r.discover(true, nil); err != nil {
 			t.Fatal(err)
 		}
@@ -48,7 +50,7 @@ func TestSource_Start(t *testing.T) {
 		r.close()
 		put(s, 40, 60)
 		now.advance(time.Minute)
-		r = newReader(t, connectors.SourceConfig{Options: options(s.URL(), "start", "latest"), Lanes: 1, Now: now.Now})
+		r = newReader(t, connectors.SourceConfig{Options: options(s.URL(), append(way, "start", "latest")...), Lanes: 1, Now: now.Now})
 		defer r.close()
 		if err := r.discover(false, known); err != nil {
 			t.Fatal(err)
@@ -78,7 +80,7 @@ func TestSource_Start(t *testing.T) {
 	t.Run("TimeToCome", func(t *testing.T) {
 		s := server(t)
 		s.CreateStream("trips", 1)
-		r := newReader(t, connectors.SourceConfig{Options: options(s.URL(), "start", "2999-01-01")})
+		r := newReader(t, connectors.SourceConfig{Options: options(s.URL(), append(way, "start", "2999-01-01")...)})
 		defer r.close()
 		if err := r.discover(true, nil); err == nil || !strings.Contains(err.Error(), "still to come") || sqlerror.IsRetryable(err) {
 			t.Errorf("err=%v", err)
@@ -88,16 +90,18 @@ func TestSource_Start(t *testing.T) {
 
 // A position is committed at any moment: what comes after it is read from there,
 // once.
-func TestSource_Resume(t *testing.T) {
+func TestSource_Resume(t *testing.T) { eachWay(t, testResume) }
+
+func testResume(t *testing.T, way ...string) {
 	s := server(t)
 	s.CreateStream("trips", 1)
 	put(s, 0, 100)
-	r := open(t, s, nil, "chunk_bytes", "1024")
+	r := open(t, s, nil, append(way, "chunk_bytes", "1024")...)
 	r.read(100)
 	known := r.src.Positions()
 	for range 5 { // again without anything new
 		r.close()
-		r = open(t, s, known)
+		r = open(t, s, known, way...)
 		r.flush()
 		known = r.src.Positions()
 		r.want(nil)
@@ -109,7 +113,9 @@ func TestSource_Resume(t *testing.T) {
 }
 
 // Chunks end between records, and the position is that of their end.
-func TestSource_ChunksAndPositions(t *testing.T) {
+func TestSource_ChunksAndPositions(t *testing.T) { eachWay(t, testChunksAndPositions) }
+
+func testChunksAndPositions(t *testing.T, way ...string) {
 	s := server(t)
 	s.CreateStream("trips", 1)
 	const n = 1000
@@ -120,7 +126,7 @@ func TestSource_ChunksAndPositions(t *testing.T) {
 	known := connectors.Positions(nil)
 	total := 0
 	for total < n {
-		r := open(t, s, known, "chunk_bytes", "8KiB")
+		r := open(t, s, known, append(way, "chunk_bytes", "8KiB")...)
 		var c connectors.Chunk
 		if err := r.poll(0, &c); err != nil {
 			t.Fatal(err)
@@ -138,11 +144,13 @@ func TestSource_ChunksAndPositions(t *testing.T) {
 }
 
 // One hot shard is read by several lanes; each record comes once.
-func TestSource_Lanes(t *testing.T) {
+func TestSource_Lanes(t *testing.T) { eachWay(t, testLanes) }
+
+func testLanes(t *testing.T, way ...string) {
 	s := server(t)
 	s.CreateStream("trips", 5)
 	put(s, 0, 3000)
-	r := newReader(t, connectors.SourceConfig{Options: options(s.URL(), "chunk_bytes", "1024"), Lanes: 4})
+	r := newReader(t, connectors.SourceConfig{Options: options(s.URL(), append(way, "chunk_bytes", "1024")...), Lanes: 4})
 	defer r.close()
 	if err := r.discover(true, nil); err != nil {
 		t.Fatal(err)
@@ -152,13 +160,9 @@ func TestSource_Lanes(t *testing.T) {
 }
 
 // order fails when a record of a child came before one of its parent.
-func order(t *testing.T, s *kinesistest.Server, records []seen) {
+func order(t *testing.T, parents map[string][]string, records []seen) {
 	t.Helper()
 	done := map[string]bool{}
-	parents := map[string][]string{}
-	for _, sh := range s.Shards("trips") {
-		parents[sh.ID] = sh.Parents
-	}
 	var finish func(shard string)
 	finish = func(shard string) {
 		for _, p := range parents[shard] {
@@ -181,7 +185,18 @@ func order(t *testing.T, s *kinesistest.Server, records []seen) {
 	}
 }
 
-func TestSource_Reshard(t *testing.T) {
+// parentsOf is the parents of each shard that is listed.
+func parentsOf(s *kinesistest.Server) map[string][]string {
+	parents := map[string][]string{}
+	for _, sh := range s.Shards("trips") {
+		parents[sh.ID] = sh.Parents
+	}
+	return parents
+}
+
+func TestSource_Reshard(t *testing.T) { eachWay(t, testReshard) }
+
+func testReshard(t *testing.T, way ...string) {
 	split := func(t *testing.T, s *kinesistest.Server, id string) {
 		t.Helper()
 		if err := s.Split("trips", id); err != nil {
@@ -198,7 +213,7 @@ func TestSource_Reshard(t *testing.T) {
 		s := server(t)
 		s.CreateStream("trips", 2)
 		put(s, 0, 50)
-		r := open(t, s, nil)
+		r := open(t, s, nil, way...)
 		r.flush()
 		known := r.src.Positions()
 		put(s, 50, 100)
@@ -209,10 +224,10 @@ func TestSource_Reshard(t *testing.T) {
 		put(s, 200, 300)
 		split(t, s, "shardId-000000000004")
 		put(s, 300, 400)
-		resumed := open(t, s, known)
+		resumed := open(t, s, known, way...)
 		defer resumed.close()
 		resumed.flush()
-		order(t, s, resumed.records)
+		order(t, parentsOf(s), resumed.records)
 		all := append(r.values(), resumed.values()...)
 		resumed.records = nil
 		for _, v := range all {
@@ -224,7 +239,7 @@ func TestSource_Reshard(t *testing.T) {
 		s := server(t)
 		s.CreateStream("trips", 2)
 		put(s, 0, 50)
-		r := open(t, s, nil)
+		r := open(t, s, nil, way...)
 		defer r.close()
 		r.read(50)
 		split(t, s, "shardId-000000000000")
@@ -233,7 +248,7 @@ func TestSource_Reshard(t *testing.T) {
 		merge(t, s, "shardId-000000000003", "shardId-000000000001")
 		put(s, 100, 200)
 		r.read(200)
-		order(t, s, r.records)
+		order(t, parentsOf(s), r.records)
 		r.wantAll(numbers(0, 200))
 		if got := s.Calls("ListShards"); got != 1 {
 			t.Errorf("%d calls of ListShards, want 1", got)
@@ -246,10 +261,10 @@ func TestSource_Reshard(t *testing.T) {
 		put(s, 0, 1000)
 		split(t, s, "shardId-000000000000")
 		put(s, 1000, 2000)
-		r := open(t, s, nil, "chunk_bytes", "1024")
+		r := open(t, s, nil, append(way, "chunk_bytes", "1024")...)
 		defer r.close()
 		r.read(2000)
-		order(t, s, r.records)
+		order(t, parentsOf(s), r.records)
 		p := r.src.Progress()
 		if p.Splits != 3 || p.Finished != 1 {
 			t.Errorf("progress %+v", p)
@@ -258,11 +273,15 @@ func TestSource_Reshard(t *testing.T) {
 	// The listing comes in pages.
 	t.Run("ManyShards", func(t *testing.T) {
 		s := server(t)
-		s.CreateStream("trips", 1500)
+		shards := 1500
+		if way != nil {
+			shards = 200 // each has a connection here, and a call of its own
+		}
+		s.CreateStream("trips", shards)
 		put(s, 0, 300)
-		r := open(t, s, nil, "poll_interval", "1m")
+		r := open(t, s, nil, append(way, "poll_interval", "1m")...)
 		defer r.close()
-		if n := len(r.src.Positions()); n != 1500 {
+		if n := len(r.src.Positions()); n != shards {
 			t.Errorf("%d shards", n)
 		}
 		r.flush()
@@ -371,10 +390,12 @@ func TestSource_TellsTrouble(t *testing.T) {
 
 // Cancelling a poll consumes nothing, and a source can be closed while it waits
 // for an answer.
-func TestSource_Cancel(t *testing.T) {
+func TestSource_Cancel(t *testing.T) { eachWay(t, testCancel) }
+
+func testCancel(t *testing.T, way ...string) {
 	s := server(t)
 	s.CreateStream("trips", 3)
-	r := open(t, s, nil)
+	r := open(t, s, nil, way...)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() {
@@ -387,19 +408,25 @@ func TestSource_Cancel(t *testing.T) {
 	}
 	r.close()
 	asked := make(chan struct{}, 100)
-	s.Inject(kinesistest.Fault{Operation: "GetRecords", Then: func() { asked <- struct{}{} }})
-	s.Inject(kinesistest.Fault{Operation: "GetRecords", Delay: patience})
-	r = open(t, s, nil)
+	operation := "GetRecords"
+	if way != nil {
+		operation = "SubscribeToShard"
+	}
+	s.Inject(kinesistest.Fault{Operation: operation, Then: func() { asked <- struct{}{} }})
+	s.Inject(kinesistest.Fault{Operation: operation, Delay: patience})
+	r = open(t, s, nil, way...)
 	for range 3 {
 		<-asked
 	}
 	r.close()
 }
 
-func TestSource_Flush(t *testing.T) {
+func TestSource_Flush(t *testing.T) { eachWay(t, testFlush) }
+
+func testFlush(t *testing.T, way ...string) {
 	s := server(t)
 	s.CreateStream("trips", 4)
-	r := open(t, s, nil, "poll_interval", "1m") // a flush does not wait for it
+	r := open(t, s, nil, append(way, "poll_interval", "1m")...) // a flush does not wait for it
 	defer r.close()
 	for i := range 5 {
 		put(s, 100*i, 100*(i+1))
@@ -422,7 +449,9 @@ func mapsEqual(a, b connectors.Positions) bool {
 	return len(a) == len(b)
 }
 
-func TestSource_Hidden(t *testing.T) {
+func TestSource_Hidden(t *testing.T) { eachWay(t, testHidden) }
+
+func testHidden(t *testing.T, way ...string) {
 	s := server(t)
 	now := newClock()
 	s.SetClock(now.Now)
@@ -432,7 +461,7 @@ func TestSource_Hidden(t *testing.T) {
 		kinesistest.UserRecord{PartitionKey: "x", ExplicitHashKey: "0", Data: []byte("{}")},
 		kinesistest.UserRecord{PartitionKey: "y", ExplicitHashKey: "1", Data: []byte("{}")}))
 	r := newReader(t, connectors.SourceConfig{
-		Options: options(s.URL()), Lanes: 1, Hidden: []string{"_shard", "_sequence", "_subsequence", "_partition_key", "_arrival"},
+		Options: options(s.URL(), way...), Lanes: 1, Hidden: []string{"_shard", "_sequence", "_subsequence", "_partition_key", "_arrival"},
 	})
 	defer r.close()
 	if err := r.discover(true, nil); err != nil {
@@ -465,11 +494,13 @@ func TestSource_Hidden(t *testing.T) {
 	}
 }
 
-func TestSource_SplitLag(t *testing.T) {
+func TestSource_SplitLag(t *testing.T) { eachWay(t, testSplitLag) }
+
+func testSplitLag(t *testing.T, way ...string) {
 	s := server(t)
 	s.CreateStream("trips", 1)
 	put(s, 0, 10)
-	r := open(t, s, nil)
+	r := open(t, s, nil, way...)
 	defer r.close()
 	r.flush()
 	lag := r.src.(connectors.SplitLagReporter).SplitLag()
@@ -507,7 +538,11 @@ func TestCheck(t *testing.T) {
 	f(`did you mean "trips"?`, false, "stream", "trip")
 	f("create it", false, "stream", "something_else")
 	f("not the ARN", false, "stream", "arn:aws:s3:::trips")
-	f("enhanced fan-out is not supported", false, "consumer", "c")
+	f("", false, "consumer", "c.{stream}")
+	f("is no name of a consumer", false, "consumer", "two words")
+	f("not the ARN of a consumer", false, "consumer", "arn:aws:kinesis:eu-west-1:123456789012:stream/trips")
+	f("is not one of stream", false, "consumer", "arn:aws:kinesis:eu-west-1:123456789012:stream/others/consumer/c:1")
+	f("does not exist", false, "consumer", "arn:aws:kinesis:eu-west-1:123456789012:stream/trips/consumer/c:1")
 	f("no http or https URL", false, "endpoint", "localhost:4567")
 	f("given together", false, "secret_access_key", "")
 	f("exclude each other", false, "profile", "p")
@@ -523,6 +558,13 @@ func TestCheck(t *testing.T) {
 	remove = s.Inject(kinesistest.Fault{Cut: true})
 	f("check that this machine may reach", true)
 	remove()
+
+	remove = s.Inject(kinesistest.Fault{Operation: "DescribeStreamConsumer", Code: "AccessDeniedException"})
+	f("kinesis:SubscribeToShard", false, "consumer", "c")
+	remove()
+	if consumers := s.Consumers("trips"); len(consumers) != 0 {
+		t.Errorf("checking has registered %q", consumers)
+	}
 
 	gone := kinesistest.New()
 	gone.Close()

@@ -110,6 +110,9 @@ func (f *fetcher) missing(ctx context.Context) error {
 	}
 	for _, info := range list {
 		if info.id == f.sh.id {
+			if s.subscribes() {
+				return sqlerror.Externalf(sqlerror.CodeExternal, "the service knows shard %s or consumer %s no longer", f.sh.id, s.consumer).About("source " + s.cfg.Name)
+			}
 			return sqlerror.Externalf(sqlerror.CodeExternal, "the service lists shard %s and does not know it", f.sh.id).About("source " + s.cfg.Name)
 		}
 	}

@@ -18,11 +18,12 @@ type absence struct {
 	s     *kinesistest.Server
 	clock *clock
 	known connectors.Positions
+	way   []string
 }
 
-func away(t *testing.T, shards int) *absence {
+func away(t *testing.T, shards int, way ...string) *absence {
 	t.Helper()
-	a := &absence{t: t, s: server(t), clock: newClock()}
+	a := &absence{t: t, s: server(t), clock: newClock(), way: way}
 	a.s.SetClock(a.clock.Now)
 	a.s.CreateStream("trips", shards)
 	put(a.s, 0, 100)
@@ -37,7 +38,7 @@ func away(t *testing.T, shards int) *absence {
 }
 
 func (a *absence) reader(more ...string) *reader {
-	return newReader(a.t, connectors.SourceConfig{Options: options(a.s.URL(), more...), Lanes: 1, Now: a.clock.Now})
+	return newReader(a.t, connectors.SourceConfig{Options: options(a.s.URL(), append(a.way, more...)...), Lanes: 1, Now: a.clock.Now})
 }
 
 func (a *absence) split(id string) {
@@ -94,23 +95,25 @@ func (a *absence) returns(values []string, reasons ...string) {
 	again.want(nil)
 }
 
-func TestSource_DataLoss(t *testing.T) {
+func TestSource_DataLoss(t *testing.T) { eachWay(t, testDataLoss) }
+
+func testDataLoss(t *testing.T, way ...string) {
 	t.Run("NotYet", func(t *testing.T) {
-		a := away(t, 1)
+		a := away(t, 1, way...)
 		put(a.s, 100, 200)
 		a.clock.advance(23 * time.Hour)
 		put(a.s, 200, 300)
 		a.returns(numbers(100, 300))
 	})
 	t.Run("RetentionPassed", func(t *testing.T) {
-		a := away(t, 1)
+		a := away(t, 1, way...)
 		put(a.s, 100, 200)
 		a.clock.advance(25 * time.Hour)
 		put(a.s, 200, 300)
 		a.returns(numbers(200, 300), "may have been removed before they were read: the stream keeps them for 24h")
 	})
 	t.Run("LongerRetention", func(t *testing.T) {
-		a := away(t, 1)
+		a := away(t, 1, way...)
 		a.s.SetRetention("trips", 72*time.Hour)
 		put(a.s, 100, 200)
 		a.clock.advance(48 * time.Hour)
@@ -118,7 +121,7 @@ func TestSource_DataLoss(t *testing.T) {
 		a.returns(numbers(100, 300))
 	})
 	t.Run("UnreadShardExpired", func(t *testing.T) {
-		a := away(t, 1)
+		a := away(t, 1, way...)
 		put(a.s, 100, 200)
 		a.split("shardId-000000000000")
 		put(a.s, 200, 300)
@@ -128,7 +131,7 @@ func TestSource_DataLoss(t *testing.T) {
 	})
 	// A whole generation came and went.
 	t.Run("UnseenShardsExpired", func(t *testing.T) {
-		a := away(t, 1)
+		a := away(t, 1, way...)
 		a.split("shardId-000000000000")
 		r := a.reader()
 		if err := r.discover(false, a.known); err != nil {
@@ -145,7 +148,7 @@ func TestSource_DataLoss(t *testing.T) {
 		a.returns(numbers(300, 400), "shard has expired before", "may have been removed", "came and expired without")
 	})
 	t.Run("Recreated", func(t *testing.T) {
-		a := away(t, 2)
+		a := away(t, 2, way...)
 		a.s.DeleteStream("trips")
 		a.clock.advance(time.Second)
 		a.s.CreateStream("trips", 1)
@@ -153,7 +156,7 @@ func TestSource_DataLoss(t *testing.T) {
 		a.returns(numbers(500, 600), "deleted and created again", "deleted and created again")
 	})
 	t.Run("RecreatedWhileRunning", func(t *testing.T) {
-		a := away(t, 2)
+		a := away(t, 2, way...)
 		r := a.reader("on_data_loss", "skip")
 		defer r.close()
 		if err := r.discover(false, a.known); err != nil {
@@ -179,7 +182,7 @@ func TestSource_DataLoss(t *testing.T) {
 		r.tellings(func(err error) bool { return err == nil })
 	})
 	t.Run("UnknownSequence", func(t *testing.T) {
-		a := away(t, 1)
+		a := away(t, 1, way...)
 		for id, at := range a.known {
 			i := strings.Index(string(at), `"after":"`) + len(`"after":"`)
 			a.known[id] = at[:i] + "7777" + at[i+4:]
@@ -213,8 +216,10 @@ func TestSource_IdleShardStaysKnown(t *testing.T) {
 
 // Shards that were read are remembered as long as the stream lists them, and
 // forgotten afterwards.
-func TestSource_FinishedShards(t *testing.T) {
-	a := away(t, 1)
+func TestSource_FinishedShards(t *testing.T) { eachWay(t, testFinishedShards) }
+
+func testFinishedShards(t *testing.T, way ...string) {
+	a := away(t, 1, way...)
 	a.split("shardId-000000000000")
 	put(a.s, 100, 200)
 	r := a.reader()

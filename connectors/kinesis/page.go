@@ -21,17 +21,19 @@ import (
 // everything around it, and room for servers that send more.
 const maxPageBytes = 64 << 20
 
-// page is one answer of GetRecords as it came: where its records lie in the
-// body. The SDK's own decoder makes several objects of each record.
+// page is one answer of GetRecords, or one event of SubscribeToShard, as it came:
+// where its records lie in the body. The SDK's own decoder makes several objects
+// of each record.
 type page struct {
 	body     []byte
 	records  []rawRecord
-	next     string // the iterator to go on with; empty at the end of a closed shard
+	next     string // the iterator, or the sequence number, to go on with; empty at the end of a closed shard
 	behind   int64  // ms that the last record is behind the shard's newest; −1 if unknown
 	children []childShard
 
 	taken   int   // records that were handed out
 	through int64 // µs since 1970: what arrived before has been read, once this page is
+	seen    int64 // the same, to show: it may be too late by what the page was under way
 }
 
 // rawRecord is a record of a page.
@@ -105,15 +107,15 @@ func (p *page) read(r io.Reader, length int64) error {
 	}
 }
 
-// scan finds the records in the body, which is JSON as the operation GetRecords
-// documents it. Unknown members are passed over.
+// scan finds the records in the body, which is JSON as GetRecords and the event of
+// SubscribeToShard are documented. Unknown members are passed over.
 func (p *page) scan() error {
 	s := pageScanner{page: p, doc: p.body}
 	if err := s.object(func(name []byte) error {
 		switch string(name) {
 		case "Records":
 			return s.array(s.record)
-		case "NextShardIterator":
+		case "NextShardIterator", "ContinuationSequenceNumber":
 			text, err := s.optional()
 			p.next = string(p.at(text))
 			return err
@@ -131,7 +133,7 @@ func (p *page) scan() error {
 		_, err := s.skip()
 		return err
 	}); err != nil {
-		return fmt.Errorf("read the answer of GetRecords: %w", err)
+		return fmt.Errorf("read the records of a shard: %w", err)
 	}
 	return nil
 }

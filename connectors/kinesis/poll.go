@@ -132,7 +132,7 @@ func (s *source) fill(sh *shard, b *laneBuffers, c *connectors.Chunk) {
 		sh.pos.After, sh.pos.At = after, 0
 	}
 	for _, p := range sh.pages[:drained] {
-		sh.through = max(sh.through, p.through)
+		sh.through, sh.seen = max(sh.through, p.through), max(sh.seen, p.seen)
 		sh.queued -= p.cost()
 		s.free(p)
 	}

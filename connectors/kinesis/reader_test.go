@@ -25,6 +25,16 @@ func server(t testing.TB) *kinesistest.Server {
 	return s
 }
 
+// pushedWay are the options of a source that has its records pushed.
+var pushedWay = []string{"consumer", "leat-{stream}"}
+
+// eachWay runs a test of what is to hold however records are read: by asking for
+// them, and by enhanced fan-out.
+func eachWay(t *testing.T, test func(t *testing.T, way ...string)) {
+	t.Run("Polled", func(t *testing.T) { test(t) })
+	t.Run("Pushed", func(t *testing.T) { test(t, slices.Clip(pushedWay)...) })
+}
+
 // seen is a record as it came out of a source.
 type seen struct {
 	shard, name, value string

@@ -24,6 +24,45 @@ func TestKinesis(t *testing.T) {
 	t.Run("kinesis-local", func(t *testing.T) { testKinesis(t, services.StartKinesisLocal(t)) })
 }
 
+// TestKinesis_Subscribe has another server push: of the servers here only
+// kinesis-local does.
+func TestKinesis_Subscribe(t *testing.T) {
+	k := services.StartKinesisLocal(t)
+	k.CreateStream("pushed", 2)
+	with := []string{"stream", "pushed", "region", services.KinesisRegion, "consumer", "leat-{stream}", "chunk_bytes", "1024"}
+	k.Produce("pushed", 0, 300, 1)
+	r := newReader(t, connectors.SourceConfig{Options: options(k.Endpoint, with...), Lanes: 2})
+	if err := r.discover(true, nil); err != nil {
+		t.Fatal(err)
+	}
+	r.flush()
+	k.Produce("pushed", 300, 500, 10)
+	shard, hashKey := "shardId-000000000000", "85070591730234615865843651857942052864"
+	if _, err := k.Client().SplitShard(t.Context(), &awskinesis.SplitShardInput{StreamName: aws.String("pushed"), ShardToSplit: &shard, NewStartingHashKey: &hashKey}); err != nil {
+		t.Fatal(err)
+	}
+	k.AwaitActive("pushed")
+	k.Produce("pushed", 500, 600, 1)
+	r.flush()
+	known := r.src.Positions()
+	all := r.values()
+	r.close()
+	k.Produce("pushed", 600, 800, 7)
+	r = newReader(t, r.cfg)
+	defer r.close()
+	if err := r.discover(false, known); err != nil {
+		t.Fatal(err)
+	}
+	r.flush()
+	for _, v := range all {
+		r.records = append(r.records, seen{value: v})
+	}
+	r.wantAll(numbers(0, 800))
+	if len(r.told) > 0 {
+		t.Errorf("told %v", r.told)
+	}
+}
+
 func testKinesis(t *testing.T, k *services.Kinesis) {
 	begin := func(t *testing.T, known connectors.Positions, more ...string) *reader {
 		t.Helper()

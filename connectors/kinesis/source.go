@@ -16,7 +16,8 @@ import (
 // source reads a data stream for one stream of Leat.
 //
 // Each shard that can be read has a goroutine that asks for records at the
-// shard's pace (fetch.go) and queues the answers as they came. The lanes take
+// shard's pace (fetch.go), or has them pushed (subscribe.go), and queues the
+// answers as they came. The lanes take
 // them from there (poll.go); one lane at a time takes from a shard. What is
 // queued or under way is bounded by prefetch_bytes.
 type source struct {
@@ -26,6 +27,8 @@ type source struct {
 	client    *kinesis.Client
 	closeIdle func()
 	timeout   time.Duration
+	consumer  *consumer     // of enhanced fan-out; nil if shards are polled
+	silence   time.Duration // after which a subscription counts as dead
 	pace      pace
 	inflates  bool
 	strays    string // the option aggregate_strays
@@ -62,6 +65,7 @@ type shard struct {
 
 	pos     position // as Positions gives it
 	through int64    // µs: what arrived before has been handed out
+	seen    int64    // the same to show, see page
 	behind  int64    // ms that reading was behind the shard's newest record; −1 if unknown
 
 	pages   []*page // fetched and not yet handed out
@@ -85,9 +89,9 @@ func newSource(ctx context.Context, cfg connectors.SourceConfig) (*source, error
 	if err != nil {
 		return nil, sqlerror.As(err).About("source " + cfg.Name)
 	}
-	if o.Has("consumer") {
-		return nil, sqlerror.Userf(sqlerror.CodeUnsupported, "enhanced fan-out is not supported").About("source " + cfg.Name).
-			WithHint("leave the option consumer out: the shards are then polled")
+	consumer, err := newConsumer(cfg)
+	if err != nil {
+		return nil, err
 	}
 	client, stream, closeIdle, err := newClient(ctx, "source "+cfg.Name, o, o.String("stream"))
 	if err != nil {
@@ -96,6 +100,8 @@ func newSource(ctx context.Context, cfg connectors.SourceConfig) (*source, error
 	s := &source{
 		cfg: cfg, stream: stream, start: start, client: client, closeIdle: closeIdle,
 		timeout:   o.Duration("request_timeout"),
+		consumer:  consumer,
+		silence:   max(leastSilence, o.Duration("request_timeout")),
 		pace:      pace{calls: o.Int("shard_calls_per_second"), bytes: o.Size("shard_bytes_per_second"), idle: o.Duration("poll_interval")},
 		inflates:  o.String("compression") == "auto",
 		strays:    o.String("aggregate_strays"),
@@ -182,7 +188,11 @@ func (s *source) startReady() {
 		var ctx context.Context
 		ctx, sh.cancel = context.WithCancel(s.ctx)
 		f := &fetcher{s: s, sh: sh, id: sh.pos.identity, after: sh.pos.After, at: sh.pos.At, until: sh.pos.readUntil(), estimate: maxAnswer}
-		s.fetchers.Go(func() { f.run(ctx) })
+		run := f.run
+		if s.subscribes() {
+			run = f.runSubscribed
+		}
+		s.fetchers.Go(func() { run(ctx) })
 	}
 }
 
@@ -276,8 +286,8 @@ func (s *source) Progress() connectors.Progress {
 		switch {
 		case sh.finished():
 			progress.Finished++
-		case sh.started && (oldest < 0 || sh.through < oldest):
-			oldest = sh.through
+		case sh.started && (oldest < 0 || max(sh.seen, sh.through) < oldest):
+			oldest = max(sh.seen, sh.through)
 		}
 	}
 	if oldest > 0 {

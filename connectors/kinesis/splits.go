@@ -103,6 +103,11 @@ func (s *source) Splits(ctx context.Context, first bool, known connectors.Positi
 	if err != nil {
 		return nil, err
 	}
+	if s.subscribes() {
+		if _, err := s.consumerARN(ctx, sum.id, ""); err != nil {
+			return nil, err
+		}
+	}
 	list, err := s.listShards(ctx)
 	if err != nil {
 		return nil, err

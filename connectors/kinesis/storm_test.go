@@ -4,7 +4,9 @@ import (
 	"context"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,26 +16,43 @@ import (
 
 // Twenty splits and merges while records are written, and a reader that is ended
 // twenty times and goes on from positions that were committed at some time
-// before: what it read since then is forgotten with it. Nothing is lost, nothing
-// comes twice, and, seen by one lane, no record comes before those of the shards
-// before its own.
+// before: what it read since then is forgotten with it. It is away for minutes, in
+// which shards go on, and now and then for most of the day for which records are
+// kept, so that shards which it has read expire, while it is away and while it
+// reads. Nothing is lost, nothing comes twice, and, seen by one lane, no record
+// comes before those of the shards before its own.
 func TestSource_ReshardStorm(t *testing.T) {
-	for seed := range uint64(4) {
-		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
-			storm(t, rand.New(rand.NewPCG(seed, 42)), 1+2*int(seed%2))
-		})
-	}
+	eachWay(t, func(t *testing.T, way ...string) {
+		seeds := uint64(4)
+		if way != nil {
+			seeds = 2
+		}
+		for seed := range seeds {
+			t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
+				storm(t, rand.New(rand.NewPCG(seed, 42)), 1+2*int(seed%2), way...)
+			})
+		}
+	})
 }
 
-func storm(t *testing.T, random *rand.Rand, lanes int) {
+func storm(t *testing.T, random *rand.Rand, lanes int, way ...string) {
 	const reshards, restarts, each = 20, 20, 150
 	s := server(t)
+	var ahead atomic.Int64 // of the wall clock
+	now := func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+	s.SetClock(now)
 	s.CreateStream("trips", 3)
 	s.Inject(kinesistest.Fault{Operation: "GetRecords", Every: 37, Code: "ProvisionedThroughputExceededException"})
 	s.Inject(kinesistest.Fault{Operation: "GetRecords", Every: 11, Code: "ExpiredIteratorException"})
 	s.Inject(kinesistest.Fault{Operation: "GetRecords", Every: 53, Cut: true})
 	s.Inject(kinesistest.Fault{Operation: "GetRecords", Every: 5, Delay: time.Millisecond})
+	s.Inject(kinesistest.Fault{Operation: "SubscribeToShard", Every: 31, Code: "LimitExceededException"})
+	s.Inject(kinesistest.Fault{Operation: "SubscribeToShard", Every: 47, Code: "ResourceInUseException"})
+	s.Inject(kinesistest.Fault{Operation: "SubscribeToShardEvent", Every: 13, End: true})
+	s.Inject(kinesistest.Fault{Operation: "SubscribeToShardEvent", Every: 17, Cut: true})
+	s.Inject(kinesistest.Fault{Operation: "SubscribeToShardEvent", Every: 29, Code: "InternalFailureException"})
 
+	parents := map[string][]string{}
 	written, reshardings := 0, 0
 	write := func() {
 		put(s, written, written+each)
@@ -47,6 +66,11 @@ func storm(t *testing.T, random *rand.Rand, lanes int) {
 			}
 		}
 		sh := open[random.IntN(len(open))]
+		defer func() {
+			for _, sh := range s.Shards("trips") {
+				parents[sh.ID] = sh.Parents
+			}
+		}()
 		if len(open) > 4 || len(open) > 1 && random.IntN(2) == 0 {
 			for _, other := range open {
 				if s.Merge("trips", sh.ID, other.ID) == nil {
@@ -63,7 +87,7 @@ func storm(t *testing.T, random *rand.Rand, lanes int) {
 	var committed []seen
 	var known connectors.Positions
 	for run := range restarts + 1 {
-		r := newReader(t, connectors.SourceConfig{Options: options(s.URL(), "chunk_bytes", "1024"), Lanes: lanes})
+		r := newReader(t, connectors.SourceConfig{Options: options(s.URL(), append(way, "chunk_bytes", "1024")...), Lanes: lanes, Now: now})
 		if err := r.discover(known == nil, known); err != nil {
 			t.Fatal(err)
 		}
@@ -91,24 +115,49 @@ func storm(t *testing.T, random *rand.Rand, lanes int) {
 				p.resume()
 			}
 		}
+		longAway := run%5 == 4
 		if run == restarts {
 			for reshardings < reshards {
 				reshard()
 				write()
 			}
+		}
+		if longAway || run == restarts {
 			p.wait(written - len(committed))
 			p.pause()
-			epoch = r.count()
+			known, epoch = r.src.Positions(), r.count()
 		} else {
 			p.pause()
 		}
 		committed = append(committed, r.records[:epoch]...)
 		r.close()
+		// Everything is committed before a long absence, and no record is older than a
+		// day before it is read.
+		switch {
+		case longAway:
+			ahead.Add(int64(10 * time.Hour))
+			write()
+			reshard()
+			ahead.Add(int64(10 * time.Hour))
+		default:
+			ahead.Add(int64(time.Duration(1+random.IntN(30)) * time.Minute))
+		}
+	}
+	if reshardings < reshards {
+		t.Errorf("%d splits and merges", reshardings)
+	}
+	shards := s.Shards("trips")
+	made, err := strconv.Atoi(strings.TrimPrefix(shards[len(shards)-1].ID, "shardId-"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if made < reshards || len(known) > made/2 {
+		t.Errorf("%d of %d shards are remembered, and most have expired", len(known), made)
 	}
 	all := &reader{t: t, records: committed}
 	all.wantAll(numbers(0, written))
 	if lanes == 1 {
-		order(t, s, committed)
+		order(t, parents, committed)
 	}
 }
 

@@ -82,8 +82,8 @@ func StartKinesalite(t TB) *Kinesis {
 }
 
 // StartKinesisLocal starts kinesis-local. It gives closed shards an ending
-// sequence number that is larger than any, and its SubscribeToShard does not
-// work with the AWS SDK for Go.
+// sequence number that is larger than any, and the events of its SubscribeToShard
+// do not begin with the initial response that the AWS SDK for Go waits for.
 func StartKinesisLocal(t TB) *Kinesis {
 	t.Helper()
 	addresses := freeAddresses(t, 2)

@@ -38,6 +38,7 @@ func (s *Server) DeleteStream(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.streams, name)
+	s.notify()
 }
 
 // Put appends a record and returns its sequence number.

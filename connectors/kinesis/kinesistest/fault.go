@@ -10,7 +10,9 @@ import (
 
 // Fault makes calls fail or slow. The zero value of a field means any, or none.
 type Fault struct {
-	Operation string // of which calls: GetRecords, ListShards, …
+	// Operation is of which calls: GetRecords, ListShards, …; SubscribeToShardEvent
+	// is each event that a subscription sends.
+	Operation string
 	Contains  string // a text that their request has, such as a shard's id
 	Every     int    // only each n-th of them
 	Times     int    // no more than so many
@@ -20,8 +22,10 @@ type Fault struct {
 	// status (default 400).
 	Code   string
 	Status int
-	// Cut breaks the connection instead of an answer.
+	// Cut breaks the connection instead of an answer, and in the middle of an event.
 	Cut bool
+	// End ends a subscription instead of an event, as when its time is over.
+	End bool
 	// Then is called before the answer, without any lock held.
 	Then func()
 
@@ -45,7 +49,10 @@ func (s *Server) Inject(f Fault) (remove func()) {
 	}
 }
 
-var errCut = errors.New("the connection is cut")
+var (
+	errCut = errors.New("the connection is cut")
+	errEnd = errors.New("the subscription ends")
+)
 
 // fault applies what is switched on to a call.
 func (s *Server) fault(ctx context.Context, operation string, body []byte) error {
@@ -77,6 +84,9 @@ func (s *Server) fault(ctx context.Context, operation string, body []byte) error
 		}
 		if f.Cut {
 			return errCut
+		}
+		if f.End {
+			return errEnd
 		}
 		if f.Code != "" {
 			status := f.Status

@@ -61,6 +61,7 @@ func (s *Server) deleteStream(in *named) (any, error) {
 	st, err := s.stream(*in)
 	if err == nil {
 		delete(s.streams, st.name)
+		s.notify()
 	}
 	return nil, err
 }
@@ -228,41 +229,47 @@ func (s *Server) getShardIterator(in *iteratorInput) (any, error) {
 	if sh == nil {
 		return nil, fail(notFound, "Shard %s in stream %s under account %s does not exist", in.ShardID, st.name, Account)
 	}
-	it := iterator{Stream: st.name, Number: st.number, Shard: sh.id, Generation: s.iterators, Issued: s.now().UnixMilli()}
-	switch in.ShardIteratorType {
+	after, err := s.place(st, sh, in.ShardIteratorType, in.StartingSequenceNumber, in.Timestamp)
+	if err != nil {
+		return nil, err
+	}
+	it := iterator{Stream: st.name, Number: st.number, Shard: sh.id, After: after, Generation: s.iterators, Issued: s.now().UnixMilli()}
+	return map[string]string{"ShardIterator": it.String()}, nil
+}
+
+// place is the sequence number behind which reading begins.
+func (s *Server) place(st *stream, sh *shard, kind, sequence string, timestamp *float64) (after int64, err error) {
+	switch kind {
 	case "TRIM_HORIZON":
-		it.After = sh.start - 1
+		return sh.start - 1, nil
 	case "LATEST":
-		it.After = s.sequence
+		return s.sequence, nil
 	case "AT_SEQUENCE_NUMBER", "AFTER_SEQUENCE_NUMBER":
-		n, ok := st.sequenceNumber(in.StartingSequenceNumber)
+		n, ok := st.sequenceNumber(sequence)
 		if !ok || n < sh.start || n > s.sequence {
-			return nil, fail(invalidArgument, "StartingSequenceNumber %s used in GetShardIterator on shard %s in stream %s under account %s is invalid because it did not come from this stream.",
-				in.StartingSequenceNumber, sh.id, st.name, Account)
+			return 0, fail(invalidArgument, "StartingSequenceNumber %s used in GetShardIterator on shard %s in stream %s under account %s is invalid because it did not come from this stream.",
+				sequence, sh.id, st.name, Account)
 		}
-		it.After = n
-		if in.ShardIteratorType == "AT_SEQUENCE_NUMBER" {
-			it.After--
+		if kind == "AT_SEQUENCE_NUMBER" {
+			n--
 		}
+		return n, nil
 	case "AT_TIMESTAMP":
-		if in.Timestamp == nil {
-			return nil, fail(invalidArgument, "Must specify timestampInMillis parameter for iterator of type AT_TIMESTAMP.")
+		if timestamp == nil {
+			return 0, fail(invalidArgument, "Must specify timestampInMillis parameter for iterator of type AT_TIMESTAMP.")
 		}
-		at := time.UnixMilli(int64(*in.Timestamp * 1000))
+		at := time.UnixMilli(int64(*timestamp * 1000))
 		if at.After(s.now()) {
-			return nil, fail(invalidArgument, "The timestampInMillis parameter cannot be greater than the currentTimestampInMillis.")
+			return 0, fail(invalidArgument, "The timestampInMillis parameter cannot be greater than the currentTimestampInMillis.")
 		}
-		it.After = s.sequence
 		for _, r := range sh.records {
 			if !r.arrived.Before(at) {
-				it.After = r.sequence - 1
-				break
+				return r.sequence - 1, nil
 			}
 		}
-	default:
-		return nil, fail("ValidationException", "unknown iterator type %q", in.ShardIteratorType)
+		return s.sequence, nil
 	}
-	return map[string]string{"ShardIterator": it.String()}, nil
+	return 0, fail("ValidationException", "unknown iterator type %q", kind)
 }
 
 const (
@@ -280,10 +287,12 @@ type getRecordsInput struct {
 	Limit         int
 }
 
-// recordsPage is the answer of GetRecords.
+// recordsPage is the answer of GetRecords, or an event of SubscribeToShard.
 type recordsPage struct {
+	event    bool
 	records  []*record
-	next     string
+	next     string // iterator, or sequence number
+	end      bool   // of the shard
 	behind   int64
 	children []any
 }
@@ -302,14 +311,18 @@ func (p *recordsPage) encode() []byte {
 	}
 	b = append(b, `],"MillisBehindLatest":`...)
 	b = strconv.AppendInt(b, p.behind, 10)
+	next := "NextShardIterator"
+	if p.event {
+		next = "ContinuationSequenceNumber"
+	}
 	if p.next != "" {
-		b = fmt.Appendf(b, `,"NextShardIterator":%q`, p.next)
+		b = fmt.Appendf(b, `,%q:%q`, next, p.next)
 	} else {
 		children, err := json.Marshal(p.children)
 		if err != nil {
 			panic(err) // maps of texts
 		}
-		b = fmt.Appendf(b, `,"NextShardIterator":null,"ChildShards":%s`, children)
+		b = fmt.Appendf(b, `,%q:null,"ChildShards":%s`, next, children)
 	}
 	return append(b, '}')
 }
@@ -343,36 +356,42 @@ func (s *Server) getRecords(in *getRecordsInput) (any, error) {
 	if limit <= 0 || limit > maxRecords {
 		limit = maxRecords
 	}
-	from := sort.Search(len(sh.records), func(i int) bool { return sh.records[i].sequence > it.After })
-	to, size := from, 0
+	page, size := s.page(st, sh, it.After, limit, maxBytes)
+	if s.enforce {
+		sh.heavy = now.Add(time.Duration(float64(size) / shardBytes * float64(time.Second)))
+	}
+	if !page.end {
+		if n := len(page.records); n > 0 {
+			it.After = page.records[n-1].sequence
+		}
+		it.Issued = now.UnixMilli()
+		page.next = it.String()
+	}
+	return page, nil
+}
+
+// page is the records behind a sequence number, and how many bytes they have.
+func (s *Server) page(st *stream, sh *shard, after int64, limit, bytes int) (page *recordsPage, size int) {
+	from := sort.Search(len(sh.records), func(i int) bool { return sh.records[i].sequence > after })
+	to := from
 	for to < len(sh.records) && to-from < limit {
-		if size += sh.records[to].size; size > maxBytes && to > from {
+		if size += sh.records[to].size; size > bytes && to > from {
 			break
 		}
 		to++
 	}
-	page := &recordsPage{records: sh.records[from:to:to]}
-	if s.enforce {
-		sh.heavy = now.Add(time.Duration(float64(size) / shardBytes * float64(time.Second)))
-	}
+	page = &recordsPage{records: sh.records[from:to:to]}
 	if to < len(sh.records) {
-		page.behind = max(1, now.Sub(sh.records[to].arrived).Milliseconds())
+		page.behind = max(1, s.now().Sub(sh.records[to].arrived).Milliseconds())
 	}
-	switch {
-	case to == len(sh.records) && sh.end >= 0:
+	if page.end = to == len(sh.records) && sh.end >= 0; page.end {
 		for _, child := range st.shards {
 			if slices.Contains(child.parents, sh.id) {
 				page.children = append(page.children, map[string]any{"ShardId": child.id, "ParentShards": child.parents, "HashKeyRange": child.hashKeyRange()})
 			}
 		}
-	case to > from:
-		it.After = sh.records[to-1].sequence
-		fallthrough
-	default:
-		it.Issued = now.UnixMilli()
-		page.next = it.String()
 	}
-	return page, nil
+	return page, size
 }
 
 type putInput struct {

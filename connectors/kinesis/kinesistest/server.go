@@ -5,15 +5,19 @@
 // It knows what a consumer and a simple producer need: CreateStream,
 // DeleteStream, DescribeStreamSummary, ListStreams, ListShards (pages, filters),
 // GetShardIterator, GetRecords, PutRecord, PutRecords, SplitShard, MergeShards,
-// IncreaseStreamRetentionPeriod and DecreaseStreamRetentionPeriod. Changes are
-// made at once; signatures are not checked.
+// IncreaseStreamRetentionPeriod and DecreaseStreamRetentionPeriod, and for
+// enhanced fan-out RegisterStreamConsumer, DescribeStreamConsumer,
+// DeregisterStreamConsumer and SubscribeToShard. Changes are made at once;
+// signatures are not checked.
 package kinesistest
 
 import (
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -42,13 +46,48 @@ type Server struct {
 	iterators int // generation: those of older ones are expired
 	enforce   bool
 	refuse    func(partitionKey string) string
+
+	subscribed int           // subscriptions
+	changed    chan struct{} // closed when a shard they may be of has changed
+	life       time.Duration // of a subscription
+	creating   int           // how often a new consumer is described before it is active
+	protocols  map[string]int
 }
 
 // New starts a fake. Close ends it.
 func New() *Server {
-	s := &Server{now: time.Now, streams: map[string]*stream{}, calls: map[string]int{}}
-	s.http = httptest.NewServer(http.HandlerFunc(s.serve))
+	s := newServer()
+	s.http.Start()
 	return s
+}
+
+// NewTLS starts a fake that speaks TLS, and HTTP/2 if the client wants.
+func NewTLS() *Server {
+	s := newServer()
+	s.http.EnableHTTP2 = true
+	s.http.StartTLS()
+	return s
+}
+
+func newServer() *Server {
+	s := &Server{
+		now: time.Now, streams: map[string]*stream{}, calls: map[string]int{}, changed: make(chan struct{}),
+		life: subscriptionLife, protocols: map[string]int{},
+	}
+	s.http = httptest.NewUnstartedServer(http.HandlerFunc(s.serve))
+	return s
+}
+
+// Certificate is whom to trust to trust a server with TLS, in PEM.
+func (s *Server) Certificate() []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.http.Certificate().Raw})
+}
+
+// Protocols is how many calls came by each version of HTTP.
+func (s *Server) Protocols() map[string]int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.protocols)
 }
 
 // URL is the endpoint.
@@ -139,6 +178,10 @@ var operations = map[string]operation{
 	"MergeShards":                   call((*Server).mergeShards),
 	"IncreaseStreamRetentionPeriod": call((*Server).setRetention),
 	"DecreaseStreamRetentionPeriod": call((*Server).setRetention),
+	"RegisterStreamConsumer":        call((*Server).registerConsumer),
+	"DescribeStreamConsumer":        call((*Server).describeConsumer),
+	"DeregisterStreamConsumer":      call((*Server).deregisterConsumer),
+	"SubscribeToShard":              call((*Server).subscribe),
 }
 
 // call makes an operation of a method with a typed input.
@@ -173,6 +216,10 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(e.status)
 		out = map[string]string{"__type": e.code, "message": e.message}
 	}
+	if sub, ok := out.(*subscriber); ok {
+		s.push(w, r, body, sub)
+		return
+	}
 	if page, ok := out.(*recordsPage); ok {
 		body := page.encode()
 		header.Set("Content-Length", strconv.Itoa(len(body)))
@@ -192,6 +239,7 @@ func (s *Server) answer(r *http.Request, name string, body []byte) (any, error) 
 	}
 	s.mu.Lock()
 	s.calls[name]++
+	s.protocols[r.Proto]++
 	s.mu.Unlock()
 	if err := s.fault(r.Context(), name, body); err != nil {
 		return nil, err

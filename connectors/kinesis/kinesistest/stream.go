@@ -19,6 +19,7 @@ type stream struct {
 	retention time.Duration
 	maxRecord int // bytes, 1 MiB if it is less
 	shards    []*shard
+	consumers []*consumer
 }
 
 type shard struct {
@@ -143,6 +144,7 @@ func (s *Server) put(st *stream, partitionKey, explicit string, data []byte) (*s
 		r.encoded = base64.StdEncoding.AppendEncode(r.encoded, data)
 		r.encoded = fmt.Appendf(r.encoded, `","PartitionKey":%s}`, quoted)
 		sh.records = append(sh.records, r)
+		s.notify()
 		return sh, sequence, nil
 	}
 	return nil, "", fail("InternalFailure", "no shard for hash key %s", key)
@@ -162,6 +164,7 @@ func (s *Server) split(st *stream, sh *shard, from *big.Int) error {
 	start := s.close(sh)
 	st.addShard(sh.low, new(big.Int).Sub(from, big.NewInt(1)), start, sh.id)
 	st.addShard(from, sh.high, start, sh.id)
+	s.notify()
 	return nil
 }
 
@@ -178,6 +181,7 @@ func (s *Server) merge(st *stream, a, b *shard) error {
 	}
 	s.close(a)
 	st.addShard(low.low, high.high, s.close(b), a.id, b.id)
+	s.notify()
 	return nil
 }
 
