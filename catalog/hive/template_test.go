@@ -43,6 +43,7 @@ func TestTemplate_Firehose(t *testing.T) {
 	f("customer_id=!{partitionKeyFromQuery:customer_id}/device=!{partitionKeyFromQuery:device}/year=!{partitionKeyFromQuery:year}/month=!{partitionKeyFromQuery:month}/day=!{partitionKeyFromQuery:day}/hour=!{partitionKeyFromQuery:hour}/",
 		[]string{"customer_id", "device", "year", "month", "day", "hour"}, []string{"1234567890", "mobile", "2019", "08", "09", "20"},
 		"customer_id=1234567890/device=mobile/year=2019/month=08/day=09/hour=20")
+	f("prefix/!{timestamp:yyyy}-!{timestamp:MM}-!{timestamp:dd}/!{partitionKeyFromQuery:customer_id}/", []string{"customer_id"}, []string{"customer-1234"}, "prefix/2018-08-27/customer-1234")
 	f("customer_id=!{partitionKeyFromLambda:customer_id}/year=!{timestamp:yyyy}/", []string{"customer_id"}, []string{"42"}, "customer_id=42/year=2018")
 	f("!{partition:customer}/!{timestamp:yyyy/MM/dd}/!{random}", []string{"Customer"}, []string{"a/b=c"}, "a%2Fb%3Dc/2018/08/27/5abf82daaa5")
 	f("c-!{partition:c}-!{timestamp:yyyyMMdd}/x", []string{"c"}, []string{"a-20180101"}, "c-a-20180101-20180827/x")
@@ -51,12 +52,19 @@ func TestTemplate_Firehose(t *testing.T) {
 	f("!{partition:c}/k=!{partition:d}", []string{"c", "d"}, []string{"", ""}, "%5F_HIVE_DEFAULT_PARTITION__/k=__HIVE_DEFAULT_PARTITION__")
 	f("!{timestamp:yy-M-d-D-h-k-K-m-s-SSS-a-E-EEEE-MMM-MMMM-Q-QQQ}", nil, nil, "18-8-27-239-5-5-5-6-7-089-AM-Mon-Monday-Aug-August-3-Q3")
 
-	errors, err := hive.ParseTemplate("myFirehoseFailures/!{firehose:error-output-type}/!{timestamp:yyyy/MM/dd}", nil, hive.ErrorFiles)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := errors.Folder(hive.Place{At: at, ErrorType: "processing-failed"}); got != "myFirehoseFailures/processing-failed/2018/08/27" {
-		t.Errorf("error folder %s", got)
+	for template, want := range map[string]string{
+		"myFirehoseFailures/!{firehose:error-output-type}/":                                                                                 "myFirehoseFailures/processing-failed",
+		"myFirehoseFailures/!{firehose:error-output-type}/!{timestamp:yyyy}/anyMonth/!{timestamp:dd}":                                       "myFirehoseFailures/processing-failed/2018/anyMonth/27",
+		"myErrorPrefix/year=!{timestamp:yyyy}/month=!{timestamp:MM}/day=!{timestamp:dd}/hour=!{timestamp:HH}/!{firehose:error-output-type}": "myErrorPrefix/year=2018/month=08/day=27/hour=05/processing-failed",
+		"myFirehoseFailures/!{firehose:error-output-type}/!{timestamp:yyyy/MM/dd}":                                                          "myFirehoseFailures/processing-failed/2018/08/27",
+	} {
+		errors, err := hive.ParseTemplate(template, nil, hive.ErrorFiles)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := errors.Folder(hive.Place{At: at, ErrorType: "processing-failed"}); got != want {
+			t.Errorf("%s gives %s, want %s", template, got, want)
+		}
 	}
 	tokyo, err := time.LoadLocation("Asia/Tokyo")
 	if err != nil {
