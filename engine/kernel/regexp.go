@@ -55,38 +55,39 @@ func CompileRegexp(pattern, matchType string) (*regexp.Regexp, error) {
 // maxRegexps bounds how many compiled patterns a context remembers.
 const maxRegexps = 256
 
-// regexp compiles a pattern, or remembers it.
-func (c *Context) regexp(pattern, matchType []byte) (*regexp.Regexp, error) {
+// pattern compiles a pattern, or remembers it.
+func (c *Context) pattern(text, matchType []byte) (*pattern, error) {
 	var buf [128]byte
-	key := append(append(append(buf[:0], matchType...), '/'), pattern...)
-	if re, ok := c.scratch.regexps[string(key)]; ok {
-		return re, nil
+	key := append(append(append(buf[:0], matchType...), '/'), text...)
+	if p, ok := c.scratch.patterns[string(key)]; ok {
+		return p, nil
 	}
-	re, err := CompileRegexp(string(pattern), string(matchType))
+	re, err := CompileRegexp(string(text), string(matchType))
 	if err != nil {
 		return nil, err
 	}
-	if c.scratch.regexps == nil || len(c.scratch.regexps) >= maxRegexps {
-		c.scratch.regexps = make(map[string]*regexp.Regexp)
+	if c.scratch.patterns == nil || len(c.scratch.patterns) >= maxRegexps {
+		c.scratch.patterns = make(map[string]*pattern)
 	}
-	c.scratch.regexps[string(key)] = re
-	return re, nil
+	p := newPattern(re)
+	c.scratch.patterns[string(key)] = p
+	return p, nil
 }
 
 // patternsOf gives each row's compiled pattern; a constant one is looked up once.
-func patternsOf(f *frame, pattern Vector, matchType *Vector) func(i int) (*regexp.Regexp, error) {
-	p, m := textsOf(pattern), texts{offsets: []int32{0, 0}}
+func patternsOf(f *frame, column Vector, matchType *Vector) func(i int) (*pattern, error) {
+	p, m := textsOf(column), texts{offsets: []int32{0, 0}}
 	if matchType != nil {
 		m = textsOf(*matchType)
 	}
-	var re *regexp.Regexp
+	var compiled *pattern
 	var err error
 	constant := p.mask == 0 && m.mask == 0
-	return func(i int) (*regexp.Regexp, error) {
-		if !constant || re == nil && err == nil {
-			re, err = f.ctx.regexp(p.at(i), m.at(i))
+	return func(i int) (*pattern, error) {
+		if !constant || compiled == nil && err == nil {
+			compiled, err = f.ctx.pattern(p.at(i), m.at(i))
 		}
-		return re, err
+		return compiled, err
 	}
 }
 
@@ -108,15 +109,15 @@ func numberOr(args []Vector, n int, otherwise int64) view[int64] {
 
 // FuncRegexpLike is REGEXP_LIKE(text, pattern[, match type]).
 var FuncRegexpLike = propagate(func(f *frame, args []Vector) error {
-	x, pattern := textsOf(args[0]), patternsOf(f, args[1], optional(args, 2))
+	x, patterns := textsOf(args[0]), patternsOf(f, args[1], optional(args, 2))
 	out := boolOut(f)
 	for i := range f.live {
-		re, err := pattern(i)
+		re, err := patterns(i)
 		if err != nil {
 			f.fail(i, err)
 			continue
 		}
-		if re.Match(x.at(i)) {
+		if re.match(x.at(i)) {
 			setBit(out, i)
 		}
 	}
@@ -131,42 +132,38 @@ func startOf(s []byte, position int64) (int, error) {
 	return bytesOfChars(s, int(position-1)), nil
 }
 
-// nthMatch finds the n-th match (from 1) at or behind a byte: its bounds and
-// those of its groups, or nil.
-func nthMatch(re *regexp.Regexp, s []byte, begin int, n int64) []int {
-	if begin == 0 && n <= 1 {
-		return re.FindSubmatchIndex(s)
-	}
+// nthMatch finds the n-th match (from 1) at or behind a byte: its bounds. ok tells
+// whether there is one.
+func nthMatch(p *pattern, s []byte, begin int, n int64) (bounds [2]int, ok bool) {
 	// What lies before the position is not part of the text for ^ and \b either.
-	all := re.FindAllSubmatchIndex(s[begin:], int(min(max(n, 1), 1<<30)))
-	if int64(len(all)) < max(n, 1) {
-		return nil
-	}
-	m := all[len(all)-1]
-	for k := range m {
-		if m[k] >= 0 {
-			m[k] += begin
+	text := s[begin:]
+	from, to := p.find(text)
+	if from >= 0 && n > 1 {
+		all := p.re.FindAllIndex(text, int(min(n, 1<<30)))
+		if int64(len(all)) < n {
+			return bounds, false
 		}
+		from, to = all[len(all)-1][0], all[len(all)-1][1]
 	}
-	return m
+	return [2]int{begin + from, begin + to}, from >= 0
 }
 
 // FuncRegexpSubstr is REGEXP_SUBSTR(text, pattern[, position[, occurrence[, match type]]]).
 var FuncRegexpSubstr = propagate(func(f *frame, args []Vector) error {
-	x, pattern := textsOf(args[0]), patternsOf(f, args[1], optional(args, 4))
+	x, patterns := textsOf(args[0]), patternsOf(f, args[1], optional(args, 4))
 	positions, occurrences := numberOr(args, 2, 1), numberOr(args, 3, 1)
 	out := newTextOut(f)
 	for i := range f.live {
 		out.start(i)
 		s := x.at(i)
-		re, err := pattern(i)
+		re, err := patterns(i)
 		begin, indexErr := startOf(s, positions.at(i))
 		if err = errors.Join(err, indexErr); err != nil {
 			f.fail(i, err)
 			continue
 		}
-		m := nthMatch(re, s, begin, occurrences.at(i))
-		if m == nil {
+		m, ok := nthMatch(re, s, begin, occurrences.at(i))
+		if !ok {
 			f.null(i)
 			continue
 		}
@@ -178,12 +175,12 @@ var FuncRegexpSubstr = propagate(func(f *frame, args []Vector) error {
 // FuncRegexpInstr is REGEXP_INSTR(text, pattern[, position[, occurrence[, return
 // option[, match type]]]]).
 var FuncRegexpInstr = propagate(func(f *frame, args []Vector) error {
-	x, pattern := textsOf(args[0]), patternsOf(f, args[1], optional(args, 5))
+	x, patterns := textsOf(args[0]), patternsOf(f, args[1], optional(args, 5))
 	positions, occurrences, options := numberOr(args, 2, 1), numberOr(args, 3, 1), numberOr(args, 4, 0)
 	put := integers(f)
 	for i := range f.live {
 		s := x.at(i)
-		re, err := pattern(i)
+		re, err := patterns(i)
 		begin, indexErr := startOf(s, positions.at(i))
 		option := options.at(i)
 		if option != 0 && option != 1 {
@@ -193,7 +190,7 @@ var FuncRegexpInstr = propagate(func(f *frame, args []Vector) error {
 			f.fail(i, err)
 			continue
 		}
-		if m := nthMatch(re, s, begin, occurrences.at(i)); m != nil {
+		if m, ok := nthMatch(re, s, begin, occurrences.at(i)); ok {
 			put(i, int64(countChars(s[:m[option]]))+1)
 		} else {
 			put(i, 0)
@@ -206,13 +203,13 @@ var FuncRegexpInstr = propagate(func(f *frame, args []Vector) error {
 // occurrence[, match type]]]); occurrence 0 is all of them. $n in the
 // replacement is a group, a backslash takes the next character as it is.
 var FuncRegexpReplace = propagate(func(f *frame, args []Vector) error {
-	x, pattern, withs := textsOf(args[0]), patternsOf(f, args[1], optional(args, 5)), textsOf(args[2])
+	x, patterns, withs := textsOf(args[0]), patternsOf(f, args[1], optional(args, 5)), textsOf(args[2])
 	positions, occurrences := numberOr(args, 3, 1), numberOr(args, 4, 0)
 	out := newTextOut(f)
 	for i := range f.live {
 		out.start(i)
 		s := x.at(i)
-		re, err := pattern(i)
+		re, err := patterns(i)
 		begin, indexErr := startOf(s, positions.at(i))
 		if err = errors.Join(err, indexErr); err != nil {
 			f.fail(i, err)
@@ -223,8 +220,12 @@ var FuncRegexpReplace = propagate(func(f *frame, args []Vector) error {
 		if n > 0 {
 			count = int(min(n, 1<<30))
 		}
+		if !re.match(s[begin:]) {
+			out.buf = append(out.buf, s...)
+			continue
+		}
 		done := 0
-		for k, m := range re.FindAllSubmatchIndex(s[begin:], count) {
+		for k, m := range re.re.FindAllSubmatchIndex(s[begin:], count) {
 			if n > 0 && int64(k+1) != n {
 				continue
 			}

@@ -1,7 +1,6 @@
 package kernel
 
 import (
-	"regexp"
 	"time"
 
 	"github.com/leatdb/leat/internal/mysqljson"
@@ -19,7 +18,7 @@ type scratch struct {
 	// words and selections are free lists.
 	words      [][]uint64
 	selections [][]int32
-	regexps    map[string]*regexp.Regexp
+	patterns   map[string]*pattern
 	paths      map[string]mysqljson.Path
 	zone       zoneSpan
 	zones      map[string]*time.Location
