@@ -375,14 +375,6 @@ func makeFolder(dir string) error {
 	return syncFolder(parent)
 }
 
-func syncFolder(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
-
 func (s *local) List(ctx context.Context, prefix, startAfter string, limit int) ([]Info, bool, error) {
 	if prefix != "" {
 		if err := CheckKey(strings.TrimSuffix(prefix, "/")); err != nil {

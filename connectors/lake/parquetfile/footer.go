@@ -66,8 +66,8 @@ func (o *output) write(ctx context.Context, p []byte) error {
 }
 
 func (o *output) writeBlocks(ctx context.Context, b *blocks) error {
-	for _, block := range b.list {
-		if err := o.write(ctx, block); err != nil {
+	for i := range b.list {
+		if err := o.write(ctx, b.used(i)); err != nil {
 			return err
 		}
 	}

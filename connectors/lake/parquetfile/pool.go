@@ -214,29 +214,30 @@ func (p *Pool) release(at int) {
 // blocks is a run of bytes that grows at its end, in blocks of a pool. Growing
 // copies nothing, and what is allocated is at most twice what is used.
 type blocks struct {
-	list [][]byte // all but the last are full
-	n    int      // bytes
-	held int      // capacity
+	tail []byte // what is free of the last block
+	n    int    // bytes
+	held int    // capacity
 	// most is how many bytes there were when the blocks were given back: as many
 	// may come again.
 	most int
+	list [][]byte // whole blocks
 }
 
 // room extends the run by up to n bytes that lie together, at least one, and
 // returns the place. All blocks begin and, by powers of two, end aligned.
 func (b *blocks) room(p *Pool, n int) []byte {
-	last := len(b.list) - 1
-	if last < 0 || len(b.list[last]) == cap(b.list[last]) {
+	if len(b.tail) == 0 {
 		block := p.get(max(b.n, b.most/8, 1))
+		block = block[:cap(block)]
 		b.list = append(b.list, block)
-		b.held += cap(block)
-		last++
+		b.held += len(block)
+		b.tail = block
 	}
-	old := b.list[last]
-	extended := old[:min(len(old)+n, cap(old))]
-	b.list[last] = extended
-	b.n += len(extended) - len(old)
-	return extended[len(old):]
+	n = min(n, len(b.tail))
+	place := b.tail[:n:n]
+	b.tail = b.tail[n:]
+	b.n += n
+	return place
 }
 
 func (b *blocks) append(p *Pool, data []byte) {
@@ -245,11 +246,20 @@ func (b *blocks) append(p *Pool, data []byte) {
 	}
 }
 
+// used is what is used of a block of the list.
+func (b *blocks) used(i int) []byte {
+	block := b.list[i]
+	if i == len(b.list)-1 {
+		block = block[:len(block)-len(b.tail)]
+	}
+	return block
+}
+
 // appendTo appends the bytes to dst.
 func (b *blocks) appendTo(dst []byte) []byte {
 	dst = slices.Grow(dst, b.n)
-	for _, block := range b.list {
-		dst = append(dst, block...)
+	for i := range b.list {
+		dst = append(dst, b.used(i)...)
 	}
 	return dst
 }
@@ -261,7 +271,7 @@ func (b *blocks) bytes(scratch *[]byte) []byte {
 	case 0:
 		return nil
 	case 1:
-		return b.list[0]
+		return b.used(0)
 	}
 	*scratch = b.appendTo((*scratch)[:0])
 	return *scratch
