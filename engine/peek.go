@@ -37,7 +37,7 @@ const (
 	mostRows  = 16 << 10
 	// peekChunk is the most that is read at a time, in bytes: what stays in the
 	// processor's cache until it is decoded.
-	peekChunk = 1 << 20
+	peekChunk = 512 << 10
 )
 
 // rejectedWarning is MySQL's number for a value that is none of its column's

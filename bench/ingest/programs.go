@@ -152,7 +152,8 @@ FROM read_json('%s', format = 'newline_delimited', columns = {fare: 'DECIMAL(10,
 	})
 }
 
-// childCountLeat asks the engine as a program that embeds it does.
+// childCountLeat asks the engine as a program that embeds it does. The source has
+// the options that follow the input, the cores and the folder.
 func childCountLeat(args []string) (err error) {
 	ctx := context.Background()
 	threads, err := strconv.Atoi(args[1])
@@ -164,7 +165,7 @@ func childCountLeat(args []string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	if err := db.Exec(ctx, taxi.Source("connector = 'files'", "path = '"+args[0]+"'", "mode = 'once'")); err != nil {
+	if err := db.Exec(ctx, taxi.Source(append([]string{"connector = 'files'", "path = '" + args[0] + "'", "mode = 'once'"}, args[3:]...)...)); err != nil {
 		return err
 	}
 	begun := time.Now()

@@ -157,7 +157,8 @@ func narrow(ctx context.Context, c config) (*report.Table, error) {
 	}
 	columns := []report.Column{{Name: "cores"}, {Name: "program"}, {Name: "seconds", Digits: 2}, {Name: "MB/s"}, {Name: "peak MB"}, {Name: "runs"}, {Name: "× fastest DuckDB", Digits: 2}}
 	r := c.table(ctx, "narrow", "COUNT and SUM over a file of JSON", columns,
-		"`SELECT COUNT(*), SUM(fare), SUM(tip)` over the events, which needs two of 20 fields. Only the query's time counts, in a process of its own; all must answer the same.", in.String()+".")
+		"`SELECT COUNT(*), SUM(fare), SUM(tip)` over the events, which needs two of 20 fields. Only the query's time counts, in a process of its own; all must answer the same. "+
+			"Leat walks each record to its end; `leat-projected` leaves it behind the last of the two (`validation = 'projected'`).", in.String()+".")
 	version, err := measure.DuckDBVersion(ctx)
 	if err != nil {
 		return nil, err
@@ -175,12 +176,16 @@ func narrow(ctx context.Context, c config) (*report.Table, error) {
 			return result{Usage: u, Output: measure.Output{Sums: answer}}, err
 		}
 	}
-	all := []program{
-		{name: "leat", ours: true, run: func(ctx context.Context, t task, dir string) (result, error) {
+	leat := func(name string, options ...string) program {
+		return program{name: name, ours: true, run: func(ctx context.Context, t task, dir string) (result, error) {
 			return command(func(ctx context.Context, input string, cores int) (*exec.Cmd, error) {
-				return child(ctx, "count-leat", input, strconv.Itoa(cores), filepath.Join(dir, "data"))
+				return child(ctx, "count-leat", append([]string{input, strconv.Itoa(cores), filepath.Join(dir, "data")}, options...)...)
 			})(ctx, t, dir)
-		}},
+		}}
+	}
+	all := []program{
+		leat("leat"),
+		leat("leat-projected", "validation = 'projected'"),
 		{name: linked, duckdb: true, run: command(func(ctx context.Context, input string, cores int) (*exec.Cmd, error) {
 			return child(ctx, "count-duckdb", input, strconv.Itoa(cores))
 		})},

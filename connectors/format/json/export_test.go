@@ -31,3 +31,10 @@ func IndexSpecials(data []byte, i, n int) []uint32 {
 	dst := make([]uint32, n+indexSlack)
 	return dst[:indexSpecials(dst, bytesAt{unsafeData(data)}, i, n)]
 }
+
+// LineRest is where the one line of data, which is padded, ends by assembly (−1 if
+// that leaves it open), and by Go.
+func LineRest(data []byte, i int) (assembly, end int, ok bool) {
+	end, ok = lineRest(data, i)
+	return lineRestAVX2(unsafeData(data), i, len(data)), end, ok
+}

@@ -153,7 +153,11 @@ func lineRest(line []byte, i int) (end int, ok bool) {
 			break
 		}
 		at += n + 1
-		if !isMember(line, i, at-1) {
+		before := at - 2
+		for before >= i && isSpace(line[before]) {
+			before--
+		}
+		if before >= i && line[before] != ':' && line[before] != ',' && line[before] != '[' {
 			return 0, false
 		}
 	}
@@ -162,13 +166,4 @@ func lineRest(line []byte, i int) (end int, ok bool) {
 		end--
 	}
 	return end, true
-}
-
-// isMember reports whether the object that seems to begin at line[at] is a member
-// or an element, as far as what lies between i and there tells.
-func isMember(line []byte, i, at int) bool {
-	for at--; at >= i && isSpace(line[at]); at-- {
-		continue
-	}
-	return at < i || line[at] == ':' || line[at] == ',' || line[at] == '['
 }

@@ -1,7 +1,6 @@
 package json
 
 import (
-	"bytes"
 	"math"
 	"math/bits"
 )
@@ -78,23 +77,4 @@ func specials(x uint64) uint64 {
 	const low = ^uint64(highs)
 	q, s, l := x^'"'*ones, x^'\\'*ones, x^'\n'*ones
 	return ^((q&low + low | q) & (s&low + low | s) & (l&low + low | l)) & highs
-}
-
-// breakOrBrace is where the first line break or opening brace at or behind i is;
-// limit if there is none before.
-func (p *predictor) breakOrBrace(i, limit int) int {
-	if hasAVX2 {
-		return breakOrBraceAVX2(p.text.base, i, limit)
-	}
-	return breakOrBraceGo(p.data, i, limit)
-}
-
-func breakOrBraceGo(data []byte, i, limit int) int {
-	if n := bytes.IndexByte(data[i:limit], '\n'); n >= 0 {
-		limit = i + n
-	}
-	if n := bytes.IndexByte(data[i:limit], '{'); n >= 0 {
-		limit = i + n
-	}
-	return limit
 }

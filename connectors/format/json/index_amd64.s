@@ -232,17 +232,18 @@ fail:
 	MOVQ $0, used+56(FP)
 	RET
 
-DATA breakOrBrace<>+0(SB)/1, $0x0a
-DATA breakOrBrace<>+1(SB)/1, $0x7b
-GLOBL breakOrBrace<>(SB), RODATA|NOPTR, $2
+DATA restOfLine<>+0(SB)/1, $0x0a // a line break
+DATA restOfLine<>+1(SB)/1, $0x7b // '{'
+GLOBL restOfLine<>(SB), RODATA|NOPTR, $2
 
-// func breakOrBraceAVX2(base unsafe.Pointer, i, limit int) (at int)
-TEXT ·breakOrBraceAVX2(SB), NOSPLIT, $0-32
+// func lineRestAVX2(base unsafe.Pointer, i, limit int) (at int)
+TEXT ·lineRestAVX2(SB), NOSPLIT, $0-32
 	MOVQ base+0(FP), SI
 	MOVQ i+8(FP), CX
 	MOVQ limit+16(FP), DX
-	VPBROADCASTB breakOrBrace<>+0(SB), Y2
-	VPBROADCASTB breakOrBrace<>+1(SB), Y3
+	MOVQ CX, BX
+	VPBROADCASTB restOfLine<>+0(SB), Y2
+	VPBROADCASTB restOfLine<>+1(SB), Y3
 
 part:
 	CMPQ CX, DX
@@ -252,15 +253,43 @@ part:
 	VPCMPEQB Y3, Y0, Y0
 	VPOR Y0, Y1, Y0
 	VPMOVMSKB Y0, R8
-	ADDQ $32, CX
 	TESTL R8, R8
-	JZ part
-	TZCNTL R8, R8
-	LEAQ -32(CX)(R8*1), CX
-	CMPQ CX, DX
-	CMOVQGT DX, CX
+	JNZ some
+
+on:
+	ADDQ $32, CX
+	JMP part
+
+some:
+	TZCNTL R8, R9
+	ADDQ CX, R9
+	CMPQ R9, DX
+	JGE none
+	MOVBLZX (SI)(R9*1), R10
+	CMPL R10, $0x0a
+	JEQ found
+	// An object begins here: that of a member, or an element?
+	CMPQ R9, BX
+	JEQ member
+	MOVBLZX -1(SI)(R9*1), R10
+	CMPL R10, $0x3a // ':'
+	JEQ member
+	CMPL R10, $0x2c // ','
+	JEQ member
+	CMPL R10, $0x5b // '['
+	JNE unsure
+
+member:
+	BLSRL R8, R8
+	JNZ some
+	JMP on
+
+unsure:
+	MOVQ $-1, R9
+
+found:
 	VZEROUPPER
-	MOVQ CX, at+24(FP)
+	MOVQ R9, at+24(FP)
 	RET
 
 none:

@@ -19,7 +19,9 @@ func indexSpecialsAVX512(dst *uint32, base unsafe.Pointer, i, n int) (count int)
 //go:noescape
 func passStepsAVX2(steps *spanStep, n int, positions *uint32, base unsafe.Pointer, i, limit int) (at, used int)
 
-// breakOrBraceAVX2 is breakOrBraceGo, and reads up to 31 bytes behind limit.
+// lineRestAVX2 is where the line ends that goes on at i, or limit where that comes
+// first; −1 where an object seems to begin that is no member or element, or is one
+// behind white space. It reads up to 31 bytes behind limit.
 //
 //go:noescape
-func breakOrBraceAVX2(base unsafe.Pointer, i, limit int) (at int)
+func lineRestAVX2(base unsafe.Pointer, i, limit int) (at int)

@@ -16,4 +16,4 @@ func indexSpecials(dst []uint32, b bytesAt, i, n int) (count int) {
 	return indexSpecialsGo(dst, b, i, n)
 }
 
-func breakOrBraceAVX2(unsafe.Pointer, int, int) int { return -1 }
+func lineRestAVX2(unsafe.Pointer, int, int) int { return -1 }

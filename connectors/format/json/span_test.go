@@ -59,6 +59,40 @@ func TestIndexSpecials(t *testing.T) {
 	})
 }
 
+func TestLineRest(t *testing.T) {
+	if undo, ok := json.SetSpans(true, 1); !ok {
+		undo()
+		t.Skip("the processor has no AVX2")
+	}
+	r := rand.New(rand.NewPCG(1, 3))
+	for range 20_000 {
+		line := make([]byte, r.IntN(150))
+		for i := range line {
+			line[i] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa{{ :,[}"[r.IntN(37)]
+			if r.IntN(8) == 0 && i+1 < len(line) {
+				line[i+1] = '{'
+			}
+		}
+		line = chunkOf(line).Data
+		i := r.IntN(len(line) + 1)
+		at, end, ok := json.LineRest(line, i)
+		if at < 0 {
+			continue // Go has the word
+		}
+		for at > i && line[at-1] == ' ' {
+			at--
+		}
+		if !ok || at != end {
+			t.Fatalf("%q from %d: %d, want %d, %v", line, i, at, end, ok)
+		}
+		// What lies behind the line does not matter.
+		broken := chunkOf(append(bytes.Clone(line), "\n{x {"...)).Data
+		if again, _, _ := json.LineRest(broken, i); again != len(line) {
+			t.Fatalf("%q from %d: %d, want %d", broken, i, again, len(line))
+		}
+	}
+}
+
 // TestSpans_AreLearned looks at whether there are any: without them the other
 // tests show nothing.
 func TestSpans_AreLearned(t *testing.T) {

@@ -386,26 +386,21 @@ func (p *predictor) complete() bool {
 	return true
 }
 
-// leaveLine ends a record of which everything wanted lies before i, as lineRest
-// does.
+// leaveLine ends a record of which everything wanted lies before i.
 func (p *predictor) leaveLine(i int) (end int, ok bool) {
 	if i > p.limit {
 		return 0, false
 	}
-	for end = i; ; end++ {
-		end = p.breakOrBrace(end, p.limit)
-		if end == p.limit || p.data[end] == '\n' {
-			break
-		}
-		if !isMember(p.data, i, end) {
-			return 0, false
+	if hasAVX2 {
+		if end = lineRestAVX2(p.text.base, i, p.limit); end >= 0 {
+			p.frames.lineStop = end
+			for end > i && isSpace(p.data[end-1]) {
+				end--
+			}
+			return end, true
 		}
 	}
-	p.frames.lineStop = end
-	for end > i && isSpace(p.data[end-1]) {
-		end--
-	}
-	return end, true
+	return lineRest(p.data[:p.frames.lineEnd(i)], i)
 }
 
 // finish sets to NULL what the decoded record does not have. It reports false,
