@@ -93,6 +93,9 @@ func (h *health) OnBrokerRead(meta kgo.BrokerMetadata, _ int16, _ int, _, _ time
 
 // committed notes that all brokers that are needed have answered.
 func (h *health) committed() {
+	if h == nil {
+		return
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	clear(h.failing)
@@ -100,13 +103,24 @@ func (h *health) committed() {
 	h.tell()
 }
 
-// waits notes that a commit does not come through although brokers may answer,
-// or with nil that it is over.
-func (h *health) waits(err error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.slow = err
-	h.tell()
+// watch tells of a commit that has not come through after a while, although
+// brokers may answer, until stop is called.
+func (h *health) watch(patience time.Duration) (stop func()) {
+	if h == nil {
+		return func() {}
+	}
+	waits := func(err error) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.slow = err
+		h.tell()
+	}
+	timer := time.AfterFunc(patience, func() { waits(fmt.Errorf("%w within %s", errNoCommit, patience)) })
+	return func() {
+		if !timer.Stop() {
+			waits(nil)
+		}
+	}
 }
 
 // tell tells the stream of trouble that has begun or ended. The caller holds the
@@ -148,6 +162,9 @@ func (h *health) tell() {
 }
 
 func (h *health) close() {
+	if h == nil {
+		return
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.closed = true
@@ -158,6 +175,9 @@ func (h *health) close() {
 
 // last is the newest failure, or nil.
 func (h *health) last() error {
+	if h == nil {
+		return nil
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.newest()

@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/leatdb/leat/connectors"
+	"github.com/leatdb/leat/internal/sched"
 )
 
 // producer writes the rows of one generation of a stream, all lanes' together, in
@@ -17,47 +17,32 @@ import (
 // written since the last commit is then gone, and a transactional id whose owner
 // has failed must not be taken up again without asking who has it.
 type producer struct {
-	client *kgo.Client
-	health *health
+	client Producer
+	health *health // nil in a simulation
+	rules  Rules
 
-	mu      sync.Mutex
-	err     error         // what it failed with
-	told    bool          // commit has returned err
-	txn     int64         // transactions committed
-	changed chan struct{} // closed when one of these changes
+	m    sched.Monitor
+	err  error // what it failed with
+	told bool  // commit has returned err
+	txn  int64 // transactions committed
 }
 
 // newProducer takes the transactional id: whoever had it before can commit
 // nothing more, and what it has not committed is aborted.
 func newProducer(ctx context.Context, s *streamSink) (*producer, error) {
 	o := s.sink.cfg.Options
-	opts, err := connectionOptions(s.sink.about, s.spec.Stream, o)
-	if err != nil {
-		return nil, err
-	}
 	id := transactionalID(o, s.spec.Stream)
-	p := &producer{changed: make(chan struct{})}
-	p.health = &health{
-		now: s.spec.Now, retrying: s.spec.Retrying, failing: map[int32]failure{},
-		explain: func(err error) error { return s.explain("reach the brokers", err) },
+	p := &producer{rules: s.sink.rules, m: s.sink.scheduler.NewMonitor()}
+	cluster := s.cluster()
+	if b, ok := cluster.(*brokers); ok {
+		p.health = &health{
+			now: s.spec.Now, retrying: s.spec.Retrying, failing: map[int32]failure{},
+			explain: func(err error) error { return s.explain("reach the brokers", err) },
+		}
+		b.health = p.health
 	}
-	limit := s.sink.limit(s.spec.Table)
-	memory := s.spec.MemoryBytes
-	if memory <= 0 {
-		memory = 256 << 20
-	}
-	p.client, err = kgo.NewClient(append(opts,
-		kgo.WithHooks(p.health),
-		kgo.TransactionalID(id),
-		kgo.TransactionTimeout(o.Duration("transaction_timeout")),
-		kgo.ProducerBatchCompression(codec(s.spec.Options.String("compression"))),
-		kgo.ProducerBatchMaxBytes(int32(limit)),
-		kgo.BrokerMaxWriteBytes(int32(max(100<<20, 2*limit))),
-		kgo.ProducerLinger(s.spec.Options.Duration("linger")),
-		kgo.MaxBufferedRecords(1<<20),
-		kgo.MaxBufferedBytes(int(max(memory/2, int64(2*limit)))),
-	)...)
-	if err != nil {
+	var err error
+	if p.client, err = cluster.Producer(id); err != nil {
 		return nil, s.explain("make a client", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, 3*o.Duration("connect_timeout"))
@@ -93,54 +78,53 @@ func codec(name string) kgo.CompressionCodec {
 // await waits until n transactions are committed, so that what is written belongs
 // to the next.
 func (p *producer) await(ctx context.Context, n int64) error {
-	for {
-		p.mu.Lock()
-		err, txn, changed := p.err, p.txn, p.changed
-		p.mu.Unlock()
-		switch {
-		case err != nil:
-			return err
-		case txn >= n:
-			return nil
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+	if p.rules.lacks(RuleAwait) {
+		return p.failed()
 	}
+	p.m.Lock()
+	defer p.m.Unlock()
+	if p.err != nil || p.txn >= n {
+		return p.err
+	}
+	defer p.m.BroadcastAfter(ctx)()
+	for p.err == nil && p.txn < n && ctx.Err() == nil {
+		p.m.Wait()
+	}
+	if p.err == nil && p.txn < n {
+		return ctx.Err()
+	}
+	return p.err
 }
 
 // fail notes the first failure.
 func (p *producer) fail(err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.m.Lock()
+	defer p.m.Unlock()
 	if p.err == nil {
 		p.err = err
-		close(p.changed)
-		p.changed = make(chan struct{})
+		p.m.Broadcast()
 	}
 }
 
 func (p *producer) failed() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.m.Lock()
+	defer p.m.Unlock()
 	return p.err
 }
 
 func (p *producer) committed() int64 {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.m.Lock()
+	defer p.m.Unlock()
 	return p.txn
 }
 
 // commit writes a last record and commits the transaction with it. All lanes have
 // written what belongs to it, and write nothing meanwhile.
 func (p *producer) commit(ctx context.Context, s *streamSink, last *kgo.Record) error {
-	p.mu.Lock()
+	p.m.Lock()
 	err, told := p.err, p.told
 	p.told = p.told || err != nil
-	p.mu.Unlock()
+	p.m.Unlock()
 	switch {
 	case told:
 		return fmt.Errorf("%w: %w", connectors.ErrBeginAgain, err)
@@ -148,11 +132,14 @@ func (p *producer) commit(ctx context.Context, s *streamSink, last *kgo.Record) 
 		return err
 	}
 	// The client tries for as long as it takes, and says nothing.
-	patience := s.sink.cfg.Options.Duration("connect_timeout")
-	waiting := time.AfterFunc(patience, func() { p.health.waits(fmt.Errorf("%w within %s", errNoCommit, patience)) })
-	defer waiting.Stop()
+	defer p.health.watch(s.sink.cfg.Options.Duration("connect_timeout"))()
 	if err = p.client.Flush(ctx); err == nil {
 		err = p.failed()
+	}
+	if err == nil && p.rules.lacks(RuleTogether) {
+		if err = p.client.EndTransaction(ctx, kgo.TryCommit); err == nil {
+			err = p.client.BeginTransaction()
+		}
 	}
 	if err == nil {
 		err = p.client.ProduceSync(ctx, last).FirstErr()
@@ -167,18 +154,16 @@ func (p *producer) commit(ctx context.Context, s *streamSink, last *kgo.Record) 
 		err = s.explain("commit a transaction", err)
 		p.fail(err)
 		p.giveUp()
-		p.mu.Lock()
+		p.m.Lock()
 		p.told = true
-		p.mu.Unlock()
+		p.m.Unlock()
 		return err
 	}
-	waiting.Stop()
 	p.health.committed()
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.m.Lock()
+	defer p.m.Unlock()
 	p.txn++
-	close(p.changed)
-	p.changed = make(chan struct{})
+	p.m.Broadcast()
 	return nil
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/leatdb/leat/connectors"
 	"github.com/leatdb/leat/connectors/format/avro"
 	"github.com/leatdb/leat/connectors/format/schemaregistry"
+	"github.com/leatdb/leat/internal/sched"
 	"github.com/leatdb/leat/sql/sqlerror"
 	"github.com/leatdb/leat/sql/types"
 )
@@ -85,8 +86,11 @@ func without(s connectors.Spec, kind connectors.OptionKind, names ...string) con
 
 // sink is a cluster that streams write to.
 type sink struct {
-	cfg   connectors.SinkConfig
-	about string
+	cfg       connectors.SinkConfig
+	about     string
+	cluster   Cluster // nil: the brokers of the options
+	scheduler sched.Scheduler
+	rules     Rules
 
 	mu     sync.Mutex
 	limits map[string]int // of a record's bytes, by topic
@@ -97,7 +101,7 @@ type sink struct {
 }
 
 func openSink(_ context.Context, cfg connectors.SinkConfig) (connectors.Sink, error) {
-	s := &sink{cfg: cfg, about: "sink " + cfg.Name, limits: map[string]int{}, schemas: map[string]int{}}
+	s := newSink(cfg)
 	if _, err := connectionOptions(s.about, "", cfg.Options); err != nil {
 		return nil, err
 	}
@@ -107,6 +111,15 @@ func openSink(_ context.Context, cfg connectors.SinkConfig) (connectors.Sink, er
 		}
 	}
 	return s, nil
+}
+
+func newSink(cfg connectors.SinkConfig) *sink {
+	return &sink{cfg: cfg, about: "sink " + cfg.Name, scheduler: sched.System{}, limits: map[string]int{}, schemas: map[string]int{}}
+}
+
+// patience is how long an answer may take.
+func (s *sink) patience(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, s.cfg.Options.Duration("connect_timeout"))
 }
 
 // Close implements connectors.Sink: each stream has clients of its own.
@@ -218,7 +231,7 @@ func (s *sink) Stream(ctx context.Context, spec connectors.StreamSpec) (connecto
 	if err != nil {
 		return nil, err
 	}
-	if !spec.Dropping {
+	if !spec.Dropping && s.cluster == nil {
 		if err := s.prepare(ctx, spec); err != nil {
 			return nil, err
 		}

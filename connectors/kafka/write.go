@@ -41,6 +41,14 @@ func (s *streamSink) explain(act string, err error) error {
 // Ordered implements connectors.Ordered: records of one key keep their order.
 func (s *streamSink) Ordered() bool { return true }
 
+// cluster is where the stream is written to.
+func (s *streamSink) cluster() Cluster {
+	if c := s.sink.cluster; c != nil {
+		return c
+	}
+	return &brokers{sink: s}
+}
+
 // producing is the producer; one is made where none was begun.
 func (s *streamSink) producing(ctx context.Context) (*producer, error) {
 	if s.producer != nil {
