@@ -279,6 +279,9 @@ func (w *world) move(d *definition) {
 // without one, or what tidies up.
 func (w *world) foreign() {
 	name := []string{tableName, catalog.DeadLetterTable}[w.s.IntN(2)]
+	if w.cluster != nil {
+		name = catalog.DeadLetterTable
+	}
 	what := w.s.IntN(3)
 	h := w.newHost()
 	w.s.Note("another program, %s, commits to %s", h.p.Name(), name)
@@ -341,7 +344,11 @@ func (w *world) commitForeign(h *host, name string, what int) error {
 
 // storm makes the parts misbehave.
 func (w *world) storm() {
-	for _, p := range []part{theStore, theCatalog, theSource} {
+	parts := []part{theStore, theCatalog, theSource}
+	if w.cluster != nil {
+		parts = append(parts, theBroker)
+	}
+	for _, p := range parts {
 		var sky weather
 		if w.s.Chance(0.6) {
 			for _, chance := range []*float64{&sky.refuse, &sky.lie, &sky.silent, &sky.slow, &sky.tear, &sky.crash} {

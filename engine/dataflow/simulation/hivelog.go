@@ -80,7 +80,13 @@ func (m *model) listed(table string) []fileRef {
 
 // checkFolders compares what a plain reader finds with the model.
 func (m *model) checkFolders() error {
-	rows, err := m.readRows(m.listed(tableName))
+	var rows map[row]int
+	err := error(nil)
+	if m.w.cluster == nil {
+		rows, err = m.readRows(m.listed(tableName))
+	} else {
+		rows, err = m.w.cluster.readCommitted()
+	}
 	if err != nil {
 		return err
 	}

@@ -136,6 +136,12 @@ func (i *instance) spec(retrying func(error)) connectors.StreamSpec {
 		panic(err)
 	}
 	o := c.StreamSpec.MustOptions("compression", "none", "snapshot_retention", "1m")
+	if i.w.cluster != nil {
+		return connectors.StreamSpec{
+			Stream: i.name, Table: tableName, Schema: landed, Selected: len(landed), Options: topicOptions(), Lanes: i.w.lanes,
+			Exprs: map[string]int{"key": 1}, Retrying: retrying, Now: i.p.Now, Logger: logger{i.host},
+		}
+	}
 	return connectors.StreamSpec{
 		Stream: i.name, Table: tableName, Schema: landed, Options: o, Lanes: i.w.lanes, MemoryBytes: 16 << 20,
 		Partition: []connectors.PartitionField{{Name: "part", Column: 1, Transform: "identity"}},
@@ -144,7 +150,7 @@ func (i *instance) spec(retrying func(error)) connectors.StreamSpec {
 }
 
 func (i *instance) main(ctx context.Context) error {
-	sink, err := i.open(ctx)
+	sink, err := i.sinkOf(ctx)
 	if err != nil {
 		return err
 	}
@@ -161,8 +167,11 @@ func (i *instance) main(ctx context.Context) error {
 				return nil, err
 			}
 			named := &named{StreamSink: opened, i: i}
-			if i.w.cfg.Impatient {
+			switch {
+			case i.w.cfg.Impatient:
 				return &impatient{named}, nil
+			case i.w.cluster != nil && !i.w.cfg.Unordered:
+				return &ordered{named}, nil
 			}
 			return named, nil
 		},
@@ -183,17 +192,34 @@ func (i *instance) main(ctx context.Context) error {
 
 // drop removes the stream's state, as DROP STREAM does.
 func (i *instance) drop(ctx context.Context) error {
-	sink, err := i.open(ctx)
+	sink, err := i.sinkOf(ctx)
 	if err != nil {
 		return err
 	}
-	opened, err := sink.Stream(ctx, i.spec(nil))
+	spec := i.spec(nil)
+	spec.Dropping = true
+	opened, err := sink.Stream(ctx, spec)
 	if err != nil {
 		return err
 	}
 	defer opened.Close()
 	return opened.Drop(ctx)
 }
+
+// sinkOf is the lake, or what writes to a topic and keeps dead letters there.
+func (i *instance) sinkOf(ctx context.Context) (connectors.Sink, error) {
+	sink, err := i.open(ctx)
+	if err != nil || i.w.cluster == nil {
+		return sink, err
+	}
+	return i.topicSink(sink), nil
+}
+
+// ordered is a sink whose lanes take turns.
+type ordered struct{ *named }
+
+// Ordered implements connectors.Ordered.
+func (s *ordered) Ordered() bool { return s.StreamSink.(connectors.Ordered).Ordered() }
 
 // named tells the model whose commits they are.
 type named struct {

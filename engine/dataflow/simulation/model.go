@@ -66,6 +66,7 @@ type change struct {
 	table         string
 	before, after map[string]string // properties
 	files         []fileRef         // added
+	placed        []placed          // rows that were added to a topic, in their order
 	summary       map[string]string
 	by            *sender // nil unless it is the commit of an epoch
 }
@@ -137,6 +138,9 @@ func (m *model) committed(c change) error {
 	if err != nil {
 		return err
 	}
+	for _, p := range c.placed {
+		rows[p.row]++
+	}
 	changed := ""
 	for _, d := range m.w.streams {
 		key := protocol.Key(d.name)
@@ -158,6 +162,8 @@ func (m *model) committed(c change) error {
 	st := m.of(changed)
 	last := st.record
 	st.record = next
+	// A log that was written by a stream before knows its generation.
+	keeps := m.w.hive && m.w.cluster == nil
 	if next != nil {
 		defer func() { st.generation = next.Generation }()
 		if err := st.extend(next.Positions[sourceName]); err != nil {
@@ -174,7 +180,7 @@ func (m *model) committed(c change) error {
 		if last != nil {
 			return errors.New("a new life begins before the last one was dropped")
 		}
-		if next.Generation <= st.generation && m.w.hive || next.Generation != 1 && !m.w.hive || next.Epoch != 0 || next.Positions[sourceName] == nil {
+		if next.Generation <= st.generation && keeps || next.Generation != 1 && !keeps || next.Epoch != 0 || next.Positions[sourceName] == nil {
 			return fmt.Errorf("a life begins with %+v", next)
 		}
 		return m.noRows("a first start", rows)
@@ -270,7 +276,10 @@ func (m *model) epoch(stream string, last, next *protocol.Record, rows map[row]i
 	if next.Counters != counters || !counters.Reconciled() {
 		return fmt.Errorf("%s: counters are %+v, want %+v", where, next.Counters, counters)
 	}
-	if jumps > 0 && c.summary[catalog.SummaryDataLoss] == "" {
+	if err := ordering(c.placed, values, again); err != nil {
+		return fmt.Errorf("%s: %w", where, err)
+	}
+	if jumps > 0 && m.w.cluster == nil && c.summary[catalog.SummaryDataLoss] == "" {
 		return fmt.Errorf("%s: records were skipped and the loss is not recorded", where)
 	}
 	var pending []fileRef
@@ -301,6 +310,35 @@ func (m *model) epoch(stream string, last, next *protocol.Record, rows map[row]i
 	merge(m.rows, rows)
 	merge(m.of(stream).decided, dead)
 	merge(m.of(stream).marks, marks)
+	return nil
+}
+
+// ordering checks that rows of a split are in a partition in the split's order;
+// those of dead letters that were read again come when they come.
+func ordering(rows []placed, values []value, again []written) error {
+	at := map[int64]int{} // of the values that were read, by id
+	for n, v := range values {
+		at[v.id] = n
+	}
+	for _, l := range again {
+		delete(at, l.id)
+	}
+	type of struct {
+		partition int
+		split     string
+	}
+	last := map[of]placed{}
+	for _, r := range rows {
+		n, ok := at[r.id]
+		if !ok {
+			continue
+		}
+		k := of{r.partition, values[n].split}
+		if before, ok := last[k]; ok && (at[before.id] > n || before.id == r.id && before.n >= r.n) {
+			return fmt.Errorf("row %v comes after %v in partition %d", r.row, before.row, r.partition)
+		}
+		last[k] = r
+	}
 	return nil
 }
 

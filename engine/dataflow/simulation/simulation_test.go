@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/leatdb/leat/connectors/kafka"
 	"github.com/leatdb/leat/connectors/lake/protocol"
 	"github.com/leatdb/leat/engine/dataflow/simulation"
 )
@@ -153,4 +154,10 @@ func TestRules(t *testing.T) {
 	f("keeping the files of a commit without an answer", simulation.Config{Rules: protocol.Without(protocol.RuleKeep)})
 	f("the marks of what a replay takes", simulation.Config{Rules: protocol.Without(protocol.RuleTaken)})
 	f("the requirements of a commit", simulation.Config{Unpinned: true})
+	f("one transaction of rows and positions", simulation.Config{Transactions: kafka.Without(kafka.RuleTogether)})
+	f("beginning again after a commit that failed", simulation.Config{Transactions: kafka.Without(kafka.RuleBeginAgain)})
+	f("waiting for the last transaction", simulation.Config{Transactions: kafka.Without(kafka.RuleAwait)})
+	f("taking the transactional id", simulation.Config{Unfenced: true})
+	f("reading committed positions only", simulation.Config{Uncommitted: true})
+	f("the turns of lanes", simulation.Config{Unordered: true})
 }

@@ -34,6 +34,8 @@ type value struct {
 	id   int64 // over all topics
 	kind kind
 	rows int // of exploding
+	// split is where it is; the same id is never in another.
+	split string
 }
 
 // topic is what a broker holds under the source's name. When it is deleted and

@@ -18,6 +18,7 @@ const (
 	theStore   part = "store"
 	theCatalog part = "catalog"
 	theSource  part = "source"
+	theBroker  part = "broker" // of the topic that streams write to
 )
 
 // weather is how likely a call to a part goes wrong in which way.
@@ -77,7 +78,7 @@ func (w *world) call(ctx context.Context, p *seeded.Process, to part, what strin
 			s.Note("arrives after %v, and the answer is lost", delay)
 			w.later(delay, "late "+what, effect)
 		}
-		if to == theCatalog && s.Chance(0.1) {
+		if (to == theCatalog || to == theBroker) && s.Chance(0.1) {
 			w.losePatience(p)
 		}
 		p.Until(ctx, "silence after "+what, p.Now().Add(clientTimeout), nil)

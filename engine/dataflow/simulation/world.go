@@ -1,19 +1,21 @@
 // Package simulation runs a stream's own code, from the source's records to the
-// commits of its table, in a world that is made up: a source, an object store
-// and a catalog that fail, are slow and lie, and processes that die, are paused
-// and run twice. One seed decides everything, also who goes on at each step, so
+// commits of its table or its topic, in a world that is made up: a source, an
+// object store, a catalog and a cluster of brokers that fail, are slow and lie,
+// and processes that die, are paused and run twice. One seed decides everything, also who goes on at each step, so
 // that what went wrong once goes wrong again.
 //
-// A model looks at every commit at the moment when it happens, and at the tables
-// after every recovery: each record's rows, or its dead letter, must be there
+// A model looks at every commit at the moment when it happens, and at the tables,
+// or at what readers with isolation read_committed find, after every recovery: each record's rows, or its dead letter, must be there
 // once; counters must reconcile; positions only go forward.
 package simulation
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"github.com/leatdb/leat/catalog"
+	"github.com/leatdb/leat/connectors/kafka"
 	"github.com/leatdb/leat/connectors/lake/protocol"
 	"github.com/leatdb/leat/internal/sched/seeded"
 	"github.com/leatdb/leat/sql/sqlerror"
@@ -29,6 +31,12 @@ type Config struct {
 	Impatient bool
 	// Unpinned takes the requirements away from all commits.
 	Unpinned bool
+	// Transactions are the rules by which streams write to a topic.
+	Transactions kafka.Rules
+	// Unfenced lets a transactional id be taken from nobody, Uncommitted lets
+	// positions be read that are not committed, Unordered lets lanes write without
+	// taking turns.
+	Unfenced, Uncommitted, Unordered bool
 }
 
 // Report is what a run was like.
@@ -55,6 +63,7 @@ type world struct {
 	bucket  *bucket
 	catalog *service
 	topic   *topic
+	cluster *cluster // nil unless the streams write to a topic
 	model   *model
 	weather map[part]weather
 
@@ -81,6 +90,9 @@ func Run(cfg Config) Report {
 	w := &world{cfg: cfg, s: s, bucket: newBucket(), weather: map[part]weather{}}
 	w.hive = s.Chance(0.4)
 	w.catalog = newService(w, s.Chance(0.4))
+	if s.Chance(0.25) && !cfg.Impatient && !cfg.Unpinned {
+		w.cluster = newCluster(w)
+	}
 	w.model = newModel(w)
 	w.lanes = 1 + s.IntN(3)
 	w.latest = s.Chance(0.1)
@@ -141,7 +153,9 @@ func (w *world) produce(n int) {
 		if v.kind == exploding {
 			v.rows = w.s.IntN(4)
 		}
-		p := w.topic.partitions[w.s.IntN(len(w.topic.partitions))]
+		n := w.s.IntN(len(w.topic.partitions))
+		v.split = strconv.Itoa(n)
+		p := w.topic.partitions[n]
 		p.values = append(p.values, v)
 	}
 }
@@ -173,18 +187,25 @@ func (w *world) check() error {
 		}
 		return files, err
 	}
-	files, err := plan(tableName)
+	if w.cluster != nil {
+		if err := w.checkTopic(); err != nil {
+			return err
+		}
+	} else {
+		files, err := plan(tableName)
+		if err != nil {
+			return err
+		}
+		rows, err := w.model.readRows(files)
+		if err != nil {
+			return err
+		}
+		if err := compare("rows of the table", rows, w.model.rows); err != nil {
+			return err
+		}
+	}
+	files, err := plan(catalog.DeadLetterTable)
 	if err != nil {
-		return err
-	}
-	rows, err := w.model.readRows(files)
-	if err != nil {
-		return err
-	}
-	if err := compare("rows of the table", rows, w.model.rows); err != nil {
-		return err
-	}
-	if files, err = plan(catalog.DeadLetterTable); err != nil {
 		return err
 	}
 	letters, marks, err := w.model.readLetters(files)
@@ -203,4 +224,17 @@ func (w *world) check() error {
 		}
 	}
 	return sink.Close()
+}
+
+// checkTopic compares what a reader of the streams' topic finds with the model,
+// when the last transaction of whoever died has timed out.
+func (w *world) checkTopic() error {
+	w.sleep(transactionTimeout + time.Second)
+	w.cluster.expire()
+	w.sleep(markerDelay + time.Second)
+	rows, err := w.cluster.readCommitted()
+	if err != nil {
+		return err
+	}
+	return compare("rows of the topic", rows, w.model.rows)
 }
