@@ -176,8 +176,9 @@ type Format struct {
 	Layout func(Options) (Layout, error)
 	// Blocks is how the records of the given fields lie in files that are read
 	// block by block; nil where they are read from their beginning. No fields mean
-	// all that there is.
-	Blocks func(Options, []Field) (Blocks, error)
+	// all that there is. Blocks without a row of which all predicates can be true
+	// are marked.
+	Blocks func(Options, []Field, []Predicate) (Blocks, error)
 }
 
 // Blocks says where in a file the bytes are that hold the wanted fields of each
@@ -193,6 +194,8 @@ type Blocks interface {
 type Block struct {
 	Rows   int64
 	Ranges []Range // ascending, not overlapping, not empty
+	// Filtered says that no row can fulfil the predicates.
+	Filtered bool
 }
 
 // Range is a part of a file, in bytes.

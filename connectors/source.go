@@ -196,6 +196,10 @@ type Chunk struct {
 	// Ranges, one after the other, and Base the number of the block's first record.
 	Block  int
 	Ranges []Range
+	// Filtered is how many values before those of the chunk were left out, since
+	// no predicate of SourceConfig.Predicates could hold for them. A chunk may be
+	// of nothing else.
+	Filtered int64
 	// Hidden has one array per hidden column that the stream asked for
 	// (SourceConfig.Hidden, in that order), with one row per record, or one row
 	// in all where Records is empty.
@@ -242,7 +246,10 @@ type SourceConfig struct {
 	// Fields are what the stream decodes, for connectors that need not read the
 	// rest; nil where that is not known.
 	Fields []Field
-	Lanes  int // how many lanes will poll
+	// Predicates hold for every row that the query wants. A source need not heed
+	// them.
+	Predicates []Predicate
+	Lanes      int // how many lanes will poll
 	// ChunkBytes is about how much a chunk should hold; PrefetchBytes bounds
 	// what the source may hold in memory beyond the chunks handed out.
 	ChunkBytes    int

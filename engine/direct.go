@@ -47,7 +47,7 @@ func (db *DB) direct(ctx *gms.Context, q *planner.Query) (array.RecordReader, er
 			lanes = db.cfg.Threads
 		}
 		var err error
-		if peek, err = db.peek(ctx, s, columns, lanes, w.addNumber); err != nil {
+		if peek, err = db.peek(ctx, s, columns, q.Predicates, lanes, w.addNumber); err != nil {
 			return nil, err
 		}
 		input, end = func() ([]arrow.Array, int, error) { return peek.next(ctx) }, peek.close

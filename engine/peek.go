@@ -72,7 +72,7 @@ type peek struct {
 }
 
 // peek opens a source for a query, to be read by some lanes.
-func (db *DB) peek(ctx context.Context, s *source, columns types.Schema, lanes int, warn func(number int, message string)) (*peek, error) {
+func (db *DB) peek(ctx context.Context, s *source, columns types.Schema, predicates []connectors.Predicate, lanes int, warn func(number int, message string)) (*peek, error) {
 	if s.hub != nil {
 		return nil, sqlerror.Userf(sqlerror.CodeUnsupported, "source %s is fed by the program, and cannot be peeked at", s.name).WithHint("SELECT from the table of a stream")
 	}
@@ -82,18 +82,25 @@ func (db *DB) peek(ctx context.Context, s *source, columns types.Schema, lanes i
 	source := db.sourceConfig(s)
 	source.ChunkBytes = min(source.ChunkBytes, peekChunk)
 	source.Lanes = lanes
+	source.Fields = []connectors.Field{}
 	var hiddenTypes []types.Type
 	decoded, hidden := []int{}, []int{}
 	for i, c := range columns {
 		j := slices.IndexFunc(s.connector.Hidden, func(h connectors.Hidden) bool { return h.Name == c.Name })
 		if s.schema.Index(c.Name) >= 0 || j < 0 {
 			decoded = append(decoded, i)
-			cfg.Fields = append(cfg.Fields, connectors.Field{Column: c, Path: []string{c.Name}})
+			source.Fields = append(source.Fields, connectors.Field{Column: c, Path: []string{c.Name}})
 			continue
 		}
 		hidden = append(hidden, i)
 		source.Hidden = append(source.Hidden, c.Name)
 		hiddenTypes = append(hiddenTypes, c.Type)
+	}
+	cfg.Fields = source.Fields
+	for _, c := range predicates {
+		if !slices.Contains(source.Hidden, c.Column.Name) {
+			source.Predicates = append(source.Predicates, c)
+		}
 	}
 	p.order = make([]int, len(columns))
 	for k, i := range append(decoded, hidden...) {
@@ -308,7 +315,7 @@ func (t *peekTable) ScanArrow(ctx context.Context, columns []int) (array.RecordR
 	for i, c := range columns {
 		schema[i] = t.schema[c]
 	}
-	p, err := t.db.peek(ctx, t.source, schema, 1, t.warn)
+	p, err := t.db.peek(ctx, t.source, schema, nil, 1, t.warn)
 	if err != nil {
 		return nil, err
 	}

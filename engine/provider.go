@@ -347,7 +347,7 @@ func (t *sourceTable) PartitionRows(ctx *gms.Context, _ gms.Partition) (gms.RowI
 	for _, i := range t.selected() {
 		columns = append(columns, t.columns[i])
 	}
-	p, err := t.db.peek(ctx, t.source, columns, 1, func(number int, message string) { ctx.Warn(number, "%s", message) })
+	p, err := t.db.peek(ctx, t.source, columns, nil, 1, func(number int, message string) { ctx.Warn(number, "%s", message) })
 	if err != nil {
 		return nil, edgeError(ctx, err)
 	}

@@ -394,7 +394,9 @@ func (db *DB) explain(ctx context.Context, stmt *sql.Explain) (*result, error) {
 func (db *DB) explainSplits(ctx context.Context, p *planned, info *planner.ExplainInfo) {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
-	src, err := p.source.connector.Open(ctx, db.sourceConfig(p.source))
+	cfg := db.sourceConfig(p.source)
+	cfg.Fields, cfg.Predicates = p.plan.Source.Fields, p.predicates()
+	src, err := p.source.connector.Open(ctx, cfg)
 	if err != nil {
 		return
 	}

@@ -210,6 +210,15 @@ func (s *stream) start(p *planned, first connectors.StreamSink, move func(contex
 	s.startWith(p, first, move, nil)
 }
 
+// predicates are what the source may leave rows out by: nothing where the sink
+// keeps all of them.
+func (p *planned) predicates() []connectors.Predicate {
+	if p.options.String("backup") != "" {
+		return nil
+	}
+	return p.plan.Source.Predicates
+}
+
 // startWith is start with something to ask of the run before it begins.
 func (s *stream) startWith(p *planned, first connectors.StreamSink, move func(context.Context, connectors.Source) (connectors.Positions, error), ask func(*dataflow.Stream)) {
 	db := s.db
@@ -225,6 +234,7 @@ func (s *stream) startWith(p *planned, first connectors.StreamSink, move func(co
 		OpenSource: func(ctx context.Context, retrying func(error)) (connectors.Source, error) {
 			cfg := db.sourceConfig(p.source)
 			cfg.Stream, cfg.Lanes, cfg.Hidden, cfg.Fields, cfg.Retrying = s.name, p.lanes(db), p.plan.Source.Hidden, p.plan.Source.Fields, retrying
+			cfg.Predicates = p.predicates()
 			return p.source.connector.Open(ctx, cfg)
 		},
 		OpenSink: func(ctx context.Context, retrying func(error)) (connectors.StreamSink, error) {

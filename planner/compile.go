@@ -3,6 +3,7 @@ package planner
 import (
 	"fmt"
 
+	"github.com/leatdb/leat/connectors"
 	"github.com/leatdb/leat/engine/kernel"
 	"github.com/leatdb/leat/planner/logical"
 	"github.com/leatdb/leat/sql/types"
@@ -59,6 +60,8 @@ func (*LimitStep) isStep()   {}
 type Query struct {
 	// Scan is what is read; nil stands for one row without columns.
 	Scan *logical.Scan
+	// Predicates are what WHERE says of single columns of Scan.
+	Predicates []connectors.Predicate
 	// Steps work on what is read; the last is a *ProjectStep.
 	Steps []Step
 	// Totals are aggregates of all rows that Steps leave, and Above the steps from
@@ -96,6 +99,9 @@ func CompileQuery(root logical.Node) (*Query, bool) {
 		return nil, false
 	}
 	q.Scan, q.Output = c.scan, last.Schema
+	if q.Scan != nil {
+		q.Predicates = predicates(root)
+	}
 	if q.Totals == nil {
 		q.Steps = c.lane.Steps
 	} else {

@@ -66,6 +66,9 @@ type StreamSource struct {
 	Handle any
 	Fields []connectors.Field
 	Hidden []string
+	// Predicates are what WHERE says of single columns. What is not of the source's
+	// records (a hidden column) is left out.
+	Predicates []connectors.Predicate
 }
 
 // BindStream plans a CREATE STREAM. What a continuous query cannot do is refused
@@ -288,6 +291,11 @@ func (p *StreamPlan) setSource(root logical.Node, rel Relation) {
 	}
 	ordered.Columns = append(ordered.Columns, hidden...)
 	p.Source.Name, p.Source.Handle = scan.Name, scan.Handle
+	for _, c := range predicates(root) {
+		if !rel.isHidden(c.Column.Name) {
+			p.Source.Predicates = append(p.Source.Predicates, c)
+		}
+	}
 	p.Logical = logical.TransformPlan(root, func(n logical.Node) logical.Node {
 		if n == logical.Node(scan) {
 			return &ordered

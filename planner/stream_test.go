@@ -2,6 +2,7 @@ package planner_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -162,4 +163,43 @@ func TestExplain(t *testing.T) {
 		}
 		return plan.Explain(infos[which])
 	})
+}
+
+func TestBindStream_Predicates(t *testing.T) {
+	f := func(query string, want ...string) {
+		t.Helper()
+		plan, err := newWorld(t).bind(query, nil)
+		if err != nil {
+			t.Fatalf("%s: %v", query, err)
+		}
+		var got []string
+		for _, p := range plan.Source.Predicates {
+			got = append(got, fmt.Sprintf("%s %d %v", p.Column.Name, p.Op, p.Values))
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", query, got, want)
+		}
+	}
+	const from = "SELECT trip_id FROM trips WHERE "
+	f(from+"trip_id > 5", "trip_id 3 [5]")
+	f(from+"5 >= trip_id AND fare < 10.5", "trip_id 2 [5]", "fare 1 [10.5]")
+	f(from+"trip_id BETWEEN 1 AND 9", "trip_id 4 [1]", "trip_id 2 [9]")
+	f(from+"pickup_location_id IN (1, NULL, 3)", "pickup_location_id 0 [1 3]")
+	f(from+"Region = 'x' AND Region IS NOT NULL AND fare IS NULL", "Region 0 [x]", "Region 6 []", "fare 5 []")
+	f(from+"pickup_at >= '2026-01-01 00:00:00'", "pickup_at 4 [1767225600000000]")
+	f("SELECT * FROM (SELECT trip_id AS a, fare FROM trips) AS q WHERE a = 7", "trip_id 0 [7]")
+	f("SELECT trip_id, s.v FROM trips, UNNEST(stops) AS s(v INT) WHERE trip_id = 7 AND v > 3", "trip_id 0 [7]")
+	// What is no comparison of a column with constants of its kind.
+	f(from + "trip_id > 5 OR fare > 1")
+	f(from + "NOT trip_id > 5")
+	f(from + "trip_id + 1 > 5")
+	f(from + "trip_id > pickup_location_id")
+	f(from + "trip_id = 1.5")
+	f(from + "trip_id <> 5")
+	f(from + "trip_id = '5'")
+	f(from + "trip_id = NULL")
+	f(from + "rider->>'$.os' = 'x'")
+	f(from + "_offset > 5")
+	f(from + "RAND() > 0.5")
+	f("SELECT u FROM clicks WHERE flag = 1 AND price > 1", "price 3 [1]")
 }

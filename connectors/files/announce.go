@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/leatdb/leat/connectors"
@@ -113,13 +115,19 @@ func (s *source) settleLocked(id string) {
 
 // Explain implements connectors.Explainer.
 func (s *source) Explain() []string {
-	if s.messages == nil {
-		return nil
+	var lines []string
+	if s.messages != nil {
+		lines = append(lines, "told of new objects by queue "+s.messages.url,
+			"lists the prefix at each start and every "+s.cfg.Options.String("listing_interval")+", since a notification can be lost")
 	}
-	return []string{
-		"told of new objects by queue " + s.messages.url,
-		"lists the prefix at each start and every " + s.cfg.Options.String("listing_interval") + ", since a notification can be lost",
+	if s.limits.blocks != nil && len(s.cfg.Predicates) > 0 {
+		texts := make([]string, len(s.cfg.Predicates))
+		for i, p := range s.cfg.Predicates {
+			texts[i] = p.String()
+		}
+		lines = append(lines, "leaves out row groups by their statistics where no row can have "+strings.Join(slices.Compact(texts), " and "))
 	}
+	return lines
 }
 
 var _ connectors.Explainer = (*source)(nil)

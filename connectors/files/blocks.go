@@ -59,13 +59,17 @@ func (r exactReader) ReadAt(p []byte, off int64) (int, error) {
 
 // nextBlock fills c with the next block.
 func (in *input) nextBlock(ctx context.Context, c *connectors.Chunk) (ending, error) {
-	for in.block < len(in.blocks) && in.blocks[in.block].Rows == 0 {
-		in.block++
+	next, offset := in.block, in.offset
+	for next < len(in.blocks) && (in.blocks[next].Rows == 0 || in.blocks[next].Filtered) {
+		offset += in.blocks[next].Rows
+		next++
 	}
-	if in.block == len(in.blocks) {
+	if next == len(in.blocks) {
+		c.Filtered = offset - in.offset
+		in.offset, in.block = offset, next
 		return endComplete, nil
 	}
-	b := in.blocks[in.block]
+	b := in.blocks[next]
 	for _, r := range b.Ranges {
 		if err := ctx.Err(); err != nil {
 			c.Data = c.Data[:0]
@@ -74,7 +78,7 @@ func (in *input) nextBlock(ctx context.Context, c *connectors.Chunk) (ending, er
 		have := len(c.Data)
 		if int64(have)+r.Length > maxBlock {
 			c.Data = c.Data[:0]
-			return endNone, fmt.Errorf("%w: block %d has more than %s of what is wanted", errCorrupt, in.block, connectors.FormatSize(maxBlock))
+			return endNone, fmt.Errorf("%w: block %d has more than %s of what is wanted", errCorrupt, next, connectors.FormatSize(maxBlock))
 		}
 		c.Data = connectors.Grow(c.Data, int(r.Length))
 		if err := in.file.readExactly(c.Data[have:], r.Offset); err != nil {
@@ -86,9 +90,9 @@ func (in *input) nextBlock(ctx context.Context, c *connectors.Chunk) (ending, er
 		}
 		in.bytes += r.Length
 	}
-	c.Base, c.Block, c.Ranges, c.Header = in.offset, in.block, b.Ranges, in.header
-	in.offset += b.Rows
-	in.block++
+	c.Base, c.Block, c.Ranges, c.Header = offset, next, b.Ranges, in.header
+	c.Filtered = offset - in.offset
+	in.offset, in.block = offset+b.Rows, next+1
 	if in.block == len(in.blocks) {
 		return endComplete, nil
 	}

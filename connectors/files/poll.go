@@ -135,7 +135,7 @@ func (s *source) read(ctx context.Context, f *file, c *connectors.Chunk) (ok boo
 			return false, s.stuck(ctx, f, err)
 		}
 	}
-	if len(c.Data) == 0 {
+	if len(c.Data) == 0 && c.Filtered == 0 {
 		return false, nil
 	}
 	s.describe(f, c)

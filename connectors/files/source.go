@@ -182,7 +182,7 @@ func newSource(ctx context.Context, cfg connectors.SourceConfig) (_ *source, err
 			s.limits.document = true
 		}
 		if format.Blocks != nil {
-			if s.limits.blocks, err = format.Blocks(o, cfg.Fields); err != nil {
+			if s.limits.blocks, err = format.Blocks(o, cfg.Fields, cfg.Predicates); err != nil {
 				return nil, err
 			}
 			if c := o.String("compression"); c != "auto" && c != string(uncompressed) {

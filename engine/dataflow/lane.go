@@ -168,6 +168,8 @@ func (l *lane) poll(ctx, pollCtx context.Context) error {
 	if err != nil {
 		return err
 	}
+	total.RowsIn += l.chunk.Filtered
+	total.RowsFiltered += l.chunk.Filtered
 	total.RecordsIn = int64(len(l.chunk.Records))
 	if total.RecordsIn == 0 {
 		total.RecordsIn = total.RowsIn + total.RecordsEmpty

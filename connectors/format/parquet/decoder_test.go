@@ -191,7 +191,7 @@ func chunks(tb testing.TB, content []byte, fields []connectors.Field) (list []*c
 	if err != nil {
 		tb.Fatal(err)
 	}
-	layout, err := format.Blocks(connectors.Options{}, fields)
+	layout, err := format.Blocks(connectors.Options{}, fields, nil)
 	if err != nil {
 		tb.Fatal(err)
 	}

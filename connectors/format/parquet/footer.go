@@ -59,7 +59,11 @@ func readFooter(header []byte) (f footer, err error) {
 
 // blocks implements connectors.Blocks: row groups, of which the column chunks of
 // fields are wanted.
-type blocks struct{ fields []connectors.Field }
+type blocks struct {
+	fields     []connectors.Field
+	predicates []connectors.Predicate
+	nulls      bool // values that do not fit their columns are NULL
+}
 
 // Open implements connectors.Blocks.
 func (b blocks) Open(file io.ReaderAt, size int64) (header []byte, groups []connectors.Block, err error) {
@@ -95,7 +99,7 @@ func (b blocks) Open(file io.ReaderAt, size int64) (header []byte, groups []conn
 	leaves := f.leaves(b.fields)
 	for i := range f.meta.NumRowGroups() {
 		group := f.meta.RowGroup(i)
-		block := connectors.Block{Rows: group.NumRows()}
+		block := connectors.Block{Rows: group.NumRows(), Filtered: b.excludes(f, i)}
 		if block.Rows < 0 {
 			return nil, nil, errFooter
 		}

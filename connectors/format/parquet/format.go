@@ -20,8 +20,8 @@ func init() {
 		NewDecoder: func(c connectors.DecoderConfig) (connectors.Decoder, error) { return NewDecoder(c) },
 		Check:      check,
 		Infer:      Infer,
-		Blocks: func(_ connectors.Options, fields []connectors.Field) (connectors.Blocks, error) {
-			return blocks{fields}, nil
+		Blocks: func(o connectors.Options, fields []connectors.Field, predicates []connectors.Predicate) (connectors.Blocks, error) {
+			return blocks{fields: fields, predicates: predicates, nulls: o.String("on_field_error") == "null"}, nil
 		},
 	})
 }
