@@ -1,13 +1,19 @@
 package kinesis_test
 
 import (
+	"bufio"
 	"context"
 	"fmt"
+	"io"
+	"os"
+	"os/exec"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/leatdb/leat/connectors"
 	_ "github.com/leatdb/leat/connectors/format/json"
@@ -39,7 +45,7 @@ func BenchmarkSource(b *testing.B) {
 }
 
 // filled is a fake with records of 400 bytes in eight shards.
-func filled(b *testing.B, records int) *kinesistest.Server {
+func filled(b testing.TB, records int) *kinesistest.Server {
 	s := server(b)
 	s.CreateStream("trips", 8)
 	for i := range records {
@@ -49,33 +55,97 @@ func filled(b *testing.B, records int) *kinesistest.Server {
 	return s
 }
 
-// BenchmarkEngine lands the same records in Parquet through SQL, with one lane.
-// With -cpu 1 the fake, too, takes its part of the one core.
+// BenchmarkEngine lands the same records in Parquet through SQL, with one lane:
+// polled, and pushed to a consumer. The fake runs in a process of its own, so that
+// records/cpu-s is what Leat alone costs, in seconds of all its threads: HTTP, the
+// rows, the files and the commit.
 func BenchmarkEngine(b *testing.B) {
 	const records = 400_000
-	s := filled(b, records)
-	b.SetBytes(400 * records)
-	for b.Loop() {
-		b.StopTimer()
-		db, err := engine.Open(b.Context(), engine.Config{Dir: b.TempDir(), Threads: 1})
-		if err != nil {
-			b.Fatal(err)
-		}
-		statement(b, db, fmt.Sprintf(`CREATE SOURCE trips (id BIGINT, fare DECIMAL(10,2), at TIMESTAMP(3), rider JSON, note TEXT) WITH (connector = 'kinesis', stream = 'trips',
-			region = '%s', endpoint = '%s', access_key_id = 'AKID', secret_access_key = 'SECRET', shard_calls_per_second = 1000, shard_bytes_per_second = '100GB', poll_interval = '10ms')`, kinesistest.Region, s.URL()))
-		b.StartTimer()
-		statement(b, db, "CREATE STREAM landed AS SELECT id, fare, at, rider->>'$.os' AS os, note FROM trips")
-		statement(b, db, "FLUSH STREAM landed")
-		b.StopTimer()
-		if got := rows(b, db, "SELECT COUNT(*) FROM lake.landed"); len(got) != 1 || got[0] != strconv.Itoa(records) {
-			b.Fatalf("landed %q", got)
-		}
-		if err := db.Close(); err != nil {
-			b.Fatal(err)
-		}
-		b.StartTimer()
+	url := fakeProcess(b, records)
+	for _, way := range []struct{ name, options string }{{"Polled", ""}, {"Pushed", ", consumer = 'bench'"}} {
+		b.Run(way.name, func(b *testing.B) {
+			b.SetBytes(400 * records)
+			var used time.Duration
+			for b.Loop() {
+				b.StopTimer()
+				db, err := engine.Open(b.Context(), engine.Config{Dir: b.TempDir(), Threads: 1})
+				if err != nil {
+					b.Fatal(err)
+				}
+				statement(b, db, fmt.Sprintf(`CREATE SOURCE trips (id BIGINT, fare DECIMAL(10,2), at TIMESTAMP(3), rider JSON, note TEXT) WITH (connector = 'kinesis', stream = 'trips',
+					region = '%s', endpoint = '%s', access_key_id = 'AKID', secret_access_key = 'SECRET', shard_calls_per_second = 1000, shard_bytes_per_second = '100GB', poll_interval = '10ms'%s)`, kinesistest.Region, url, way.options))
+				before := cpuTime(b)
+				b.StartTimer()
+				statement(b, db, "CREATE STREAM landed AS SELECT id, fare, at, rider->>'$.os' AS os, note FROM trips")
+				statement(b, db, "FLUSH STREAM landed")
+				b.StopTimer()
+				used += cpuTime(b) - before
+				if got := rows(b, db, "SELECT COUNT(*) FROM lake.landed"); len(got) != 1 || got[0] != strconv.Itoa(records) {
+					b.Fatalf("landed %q", got)
+				}
+				if err := db.Close(); err != nil {
+					b.Fatal(err)
+				}
+				b.StartTimer()
+			}
+			b.ReportMetric(float64(records)*float64(b.N)/b.Elapsed().Seconds(), "records/s")
+			b.ReportMetric(float64(records)*float64(b.N)/used.Seconds(), "records/cpu-s")
+		})
 	}
-	b.ReportMetric(float64(records)*float64(b.N)/b.Elapsed().Seconds(), "records/s")
+}
+
+// cpuTime is what this process has used.
+func cpuTime(b *testing.B) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// servesFake names the environment variable that has a process of the tests serve
+// a fake with so many records.
+const servesFake = "LEAT_TEST_KINESIS_RECORDS"
+
+// TestServeFake serves the benchmarks in a process of its own.
+func TestServeFake(t *testing.T) {
+	records, err := strconv.Atoi(os.Getenv(servesFake))
+	if err != nil {
+		return // an ordinary run
+	}
+	s := filled(t, records)
+	fmt.Println("serving", s.URL())
+	_, _ = io.Copy(io.Discard, os.Stdin) // until the other process is done
+}
+
+// fakeProcess starts a process with a filled fake and returns its URL.
+func fakeProcess(b *testing.B, records int) string {
+	b.Helper()
+	cmd := exec.CommandContext(b.Context(), os.Args[0], "-test.run=^TestServeFake$", "-test.cpuprofile=", "-test.timeout=10m")
+	cmd.Env = append(os.Environ(), servesFake+"="+strconv.Itoa(records))
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		_ = stdin.Close()
+		_ = cmd.Wait() // it has served, whatever it says now
+	})
+	lines := bufio.NewScanner(stdout)
+	for lines.Scan() {
+		if url, ok := strings.CutPrefix(lines.Text(), "serving "); ok {
+			return url
+		}
+	}
+	b.Fatal("the fake's process has ended")
+	return ""
 }
 
 func readAll(b *testing.B, s *kinesistest.Server, lanes int, decode bool, want int64) int64 {
