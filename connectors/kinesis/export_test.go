@@ -3,6 +3,7 @@ package kinesis
 import (
 	"bytes"
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/leatdb/leat/connectors"
@@ -110,3 +111,22 @@ func BudgetUsed(src connectors.Source) int {
 
 // SetSilence sets after how long a subscription counts as dead.
 func SetSilence(src connectors.Source, d time.Duration) { src.(*source).silence = d }
+
+// SinkWriter is the writer of a lane of a stream whose calls are taken as soon as
+// they are made.
+func SinkWriter(spec connectors.StreamSpec) (w connectors.LaneWriter, sent func() int64, closed func(), err error) {
+	l, err := newLayout(spec)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	s := &streamSink{sink: &sink{cfg: connectors.SinkConfig{Options: spec.Options}}, spec: spec, layout: l, prefix: []byte("s-life/")}
+	var records atomic.Int64
+	s.sender = newSender(s, func(_ context.Context, c *call) error {
+		records.Add(int64(len(c.records)))
+		return nil
+	})
+	lane := newLaneWriter(s, nil)
+	s.lanes = []*laneWriter{lane}
+	lane.begin(s.sender)
+	return lane, records.Load, s.stop, nil
+}

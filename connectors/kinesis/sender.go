@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"sync"
 	"time"
 
@@ -16,34 +17,57 @@ import (
 // (https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html).
 const maxPutRecords = 500
 
+// batch is records that were made together, and their memory, which is used again
+// when all of them have been acknowledged.
+type batch struct {
+	epoch   int64
+	buffer  []byte // their data
+	records []record
+	left    int   // not acknowledged
+	bytes   int64 // that are counted for it
+}
+
 // record is a row on its way.
 type record struct {
-	key   string
-	data  []byte
-	epoch int64
-	free  bool // order means nothing to it
+	key  string
+	hash uint64 // of key
+	data []byte
+	free bool    // order means nothing to it
+	next *record // which waits for this one, since it has the same key
+	of   *batch
 }
 
 func (r *record) size() int { return len(r.key) + len(r.data) }
 
+// call is the memory of a worker's calls of PutRecords.
+type call struct {
+	records []*record
+	refused []*record
+	entries []types.PutRecordsRequestEntry
+}
+
 // sender sends the records of all lanes, several calls at a time. PutRecords may
 // take any of a call's records and refuse others, so a call has no two records of
-// one key, and a key's next record waits until the one before is acknowledged.
+// one key, and a key's next record waits until the one before is acknowledged. Keys
+// are told apart by their hash: two that share one wait for each other.
 type sender struct {
 	s       *streamSink
 	ctx     context.Context
 	cancel  context.CancelFunc
 	workers sync.WaitGroup
 	limit   int64
-	call    int // bytes of a call
+	most    int // bytes of a call
+	put     func(context.Context, *call) error
+	seed    maphash.Seed
 	health  *health
+	batches sync.Pool
 
 	mu      sync.Mutex
-	ready   fifo             // what can be sent, one record of each key
-	behind  map[string]*fifo // the records behind it, by key; present while one is ready or under way
-	bytes   int64            // not acknowledged
-	waiting map[int64]int    // records that are not, by epoch
-	changed chan struct{}    // closed when one of these changes
+	ready   fifo               // what can be sent, one record of each key
+	last    map[uint64]*record // the last of those that wait for each other; present while one is ready or under way
+	bytes   int64              // of batches that are not acknowledged
+	waiting map[int64]int      // how many these are, by epoch
+	changed chan struct{}      // closed when one of these changes
 }
 
 // fifo is a queue.
@@ -69,15 +93,19 @@ func (q *fifo) pop() *record {
 	return r
 }
 
-func newSender(s *streamSink) *sender {
+// newSender sends by put, which leaves in a call the records that were not taken,
+// and says why the first was not.
+func newSender(s *streamSink, put func(context.Context, *call) error) *sender {
 	o := s.sink.cfg.Options
 	memory := s.spec.MemoryBytes
 	if memory <= 0 {
 		memory = 256 << 20
 	}
 	q := &sender{
-		s: s, limit: memory / 2, call: int(o.Size("max_call_bytes")), behind: map[string]*fifo{}, waiting: map[int64]int{},
-		changed: make(chan struct{}), health: &health{retrying: s.spec.Retrying, failing: map[string]bool{}},
+		s: s, limit: memory / 2, most: int(o.Size("max_call_bytes")), put: put, seed: maphash.MakeSeed(),
+		last: map[uint64]*record{}, waiting: map[int64]int{}, changed: make(chan struct{}),
+		batches: sync.Pool{New: func() any { return new(batch) }},
+		health:  &health{retrying: s.spec.Retrying, failing: map[string]bool{}},
 	}
 	q.ctx, q.cancel = context.WithCancel(context.Background())
 	for n := range o.Int("calls_in_flight") {
@@ -105,8 +133,14 @@ func (q *sender) held() int64 {
 	return q.bytes
 }
 
-// push queues a record. It waits while too much is not acknowledged.
-func (q *sender) push(ctx context.Context, r *record) error {
+// push queues the records of a batch. It waits while too much is not
+// acknowledged.
+func (q *sender) push(ctx context.Context, b *batch) error {
+	for i := range b.records {
+		if r := &b.records[i]; !r.free {
+			r.hash = maphash.String(q.seed, r.key)
+		}
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for q.bytes > q.limit {
@@ -114,17 +148,22 @@ func (q *sender) push(ctx context.Context, r *record) error {
 			return err
 		}
 	}
-	q.bytes += int64(r.size())
-	q.waiting[r.epoch]++
-	if !r.free {
-		if behind := q.behind[r.key]; behind != nil {
-			behind.push(r)
-			return nil
+	q.bytes += b.bytes
+	q.waiting[b.epoch]++
+	before := q.ready.len()
+	for i := range b.records {
+		r := &b.records[i]
+		if !r.free {
+			last := q.last[r.hash]
+			q.last[r.hash] = r
+			if last != nil {
+				last.next = r
+				continue
+			}
 		}
-		q.behind[r.key] = &fifo{}
+		q.ready.push(r)
 	}
-	q.ready.push(r)
-	if n := q.ready.len(); n == 1 || n%maxPutRecords == 0 {
+	if n := q.ready.len(); before == 0 && n > 0 || n/maxPutRecords > before/maxPutRecords {
 		q.notify()
 	}
 	return nil
@@ -167,14 +206,17 @@ const gather = 5 * time.Millisecond
 // work makes one call after the other.
 func (q *sender) work(name string) {
 	failures := 0
+	var c call
 	for {
-		batch := q.take()
-		if batch == nil {
+		if !q.take(&c) {
 			return
 		}
-		refused, err := q.put(batch)
-		q.settle(batch, refused)
-		if len(refused) == 0 {
+		ctx, cancel := context.WithTimeout(q.ctx, q.s.sink.cfg.Options.Duration("request_timeout"))
+		err := q.put(ctx, &c)
+		cancel()
+		refused, all := len(c.refused), len(c.records)
+		q.settle(&c)
+		if refused == 0 {
 			failures = 0
 			q.health.succeeded(name)
 			continue
@@ -185,7 +227,7 @@ func (q *sender) work(name string) {
 			q.health.failed(name, q.s.sink.explain(q.s.spec.Table, "write to stream "+q.s.spec.Table, err))
 		}
 		delay := backoff(failures - 1)
-		if len(refused) < len(batch) {
+		if refused < all {
 			failures, delay = 0, backoff(0)/2 // other shards have room
 		}
 		if !pause(q.ctx, delay) {
@@ -205,15 +247,16 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// take waits for records and takes a call's. It returns nil when the sender is
+// take waits for records and takes a call's. It returns false when the sender is
 // closed.
-func (q *sender) take() []*record {
+func (q *sender) take(c *call) bool {
+	c.records, c.refused = c.records[:0], c.refused[:0]
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	waited := false
 	for {
 		if q.ctx.Err() != nil {
-			return nil
+			return false
 		}
 		n := q.ready.len()
 		if n >= maxPutRecords || n > 0 && waited {
@@ -222,7 +265,7 @@ func (q *sender) take() []*record {
 		if n == 0 {
 			waited = false
 			if q.wait(q.ctx) != nil {
-				return nil
+				return false
 			}
 			continue
 		}
@@ -231,46 +274,43 @@ func (q *sender) take() []*record {
 		ok := pause(q.ctx, gather)
 		q.mu.Lock()
 		if !ok {
-			return nil
+			return false
 		}
 	}
-	var batch []*record
-	for bytes := 0; q.ready.len() > 0 && len(batch) < maxPutRecords; {
+	for bytes := 0; q.ready.len() > 0 && len(c.records) < maxPutRecords; {
 		next := q.ready.list[q.ready.from]
-		if bytes += next.size(); bytes > q.call && len(batch) > 0 {
+		if bytes += next.size(); bytes > q.most && len(c.records) > 0 {
 			break
 		}
-		batch = append(batch, q.ready.pop())
+		c.records = append(c.records, q.ready.pop())
 	}
-	return batch
+	return true
 }
 
-// put makes a call and returns the records that were not taken, and why the first
-// was not.
-func (q *sender) put(batch []*record) ([]*record, error) {
-	in := &kinesis.PutRecordsInput{StreamName: &q.s.spec.Table, Records: make([]types.PutRecordsRequestEntry, len(batch))}
-	for i, r := range batch {
-		in.Records[i] = types.PutRecordsRequestEntry{Data: r.data, PartitionKey: &r.key}
+// putRecords makes a call.
+func (s *streamSink) putRecords(ctx context.Context, c *call) error {
+	c.entries = c.entries[:0]
+	for _, r := range c.records {
+		c.entries = append(c.entries, types.PutRecordsRequestEntry{Data: r.data, PartitionKey: &r.key})
 	}
-	ctx, cancel := context.WithTimeout(q.ctx, q.s.sink.cfg.Options.Duration("request_timeout"))
-	defer cancel()
-	out, err := q.s.sink.client.PutRecords(ctx, in, once)
-	if err == nil && len(out.Records) != len(batch) {
-		err = fmt.Errorf("the service answers for %d of %d records", len(out.Records), len(batch))
+	out, err := s.sink.client.PutRecords(ctx, &kinesis.PutRecordsInput{StreamName: &s.spec.Table, Records: c.entries}, once)
+	clear(c.entries)
+	if err == nil && len(out.Records) != len(c.records) {
+		err = fmt.Errorf("the service answers for %d of %d records", len(out.Records), len(c.records))
 	}
 	if err != nil {
-		return batch, err
+		c.refused = append(c.refused, c.records...)
+		return err
 	}
-	var refused []*record
 	for i := range out.Records {
 		if code := aws.ToString(out.Records[i].ErrorCode); code != "" {
-			refused = append(refused, batch[i])
+			c.refused = append(c.refused, c.records[i])
 			if err == nil {
 				err = &refusedError{code, aws.ToString(out.Records[i].ErrorMessage)}
 			}
 		}
 	}
-	return refused, err
+	return err
 }
 
 // refusedError is why a record of a call was not taken.
@@ -280,29 +320,47 @@ func (e *refusedError) Error() string { return e.code + ": " + e.message }
 
 // settle notes what became of a call's records: those that were taken make room
 // for the next of their keys, the others are sent again, before the next.
-func (q *sender) settle(batch, refused []*record) {
+func (q *sender) settle(c *call) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	refused := c.refused
 	for _, r := range refused {
 		q.ready.push(r)
 	}
-	for _, r := range batch {
+	for _, r := range c.records {
 		if len(refused) > 0 && refused[0] == r {
 			refused = refused[1:]
 			continue
 		}
-		q.bytes -= int64(r.size())
-		if q.waiting[r.epoch]--; q.waiting[r.epoch] == 0 {
-			delete(q.waiting, r.epoch)
+		if !r.free {
+			if r.next != nil {
+				q.ready.push(r.next)
+			} else {
+				delete(q.last, r.hash)
+			}
 		}
-		if r.free {
-			continue
-		}
-		if behind := q.behind[r.key]; behind.len() > 0 {
-			q.ready.push(behind.pop())
+		if b := r.of; b.left > 1 {
+			b.left--
 		} else {
-			delete(q.behind, r.key)
+			q.release(b)
 		}
 	}
+	clear(c.records)
+	clear(c.refused)
 	q.notify()
+}
+
+// release takes the memory of a batch back that is acknowledged. The caller holds
+// mu.
+func (q *sender) release(b *batch) {
+	q.bytes -= b.bytes
+	if q.waiting[b.epoch]--; q.waiting[b.epoch] == 0 {
+		delete(q.waiting, b.epoch)
+	}
+	if cap(b.buffer) > 4*batchBytes {
+		return // it had an unusually large record
+	}
+	clear(b.records)
+	b.buffer, b.records = b.buffer[:0], b.records[:0]
+	q.batches.Put(b)
 }

@@ -3,9 +3,9 @@ package kinesis
 import (
 	"context"
 	"fmt"
-	"hash/fnv"
 	"strconv"
 	"sync/atomic"
+	"unsafe"
 
 	"github.com/apache/arrow-go/v18/arrow"
 
@@ -44,7 +44,7 @@ func (s *streamSink) Begin(ctx context.Context, initial func(context.Context) (m
 }
 
 func (s *streamSink) start() {
-	s.sender = newSender(s)
+	s.sender = newSender(s, s.putRecords)
 	for _, w := range s.lanes {
 		w.begin(s.sender)
 	}
@@ -121,9 +121,21 @@ type laneWriter struct {
 	epoch   int64 // since begin
 	columns []arrow.Array
 	id      []byte
+	keys    []byte // of the batch that is being made
+	ends    []rowEnd
 	bytes   int64
 	rows    int64
 	written atomic.Int64
+}
+
+// batchBytes is about how large a batch is. What is acknowledged of one is held
+// until all of it is.
+const batchBytes = 256 << 10
+
+// rowEnd is where a record's data and key end in a batch that is being made.
+type rowEnd struct {
+	data, key int
+	free      bool
 }
 
 func newLaneWriter(s *streamSink, letters connectors.LaneWriter) *laneWriter {
@@ -150,7 +162,8 @@ func (w *laneWriter) Write(ctx context.Context, d connectors.Delta) error {
 	if err := w.encoder.Bind(w.columns); err != nil {
 		return fmt.Errorf("stream %s: %w", w.stream.spec.Stream, err)
 	}
-	l := w.stream.layout
+	w.keys, w.ends = w.keys[:0], w.ends[:0]
+	b := w.sender.batches.Get().(*batch)
 	last, nth := int32(-1), 0
 	for i := range d.Rows() {
 		row := i
@@ -171,44 +184,73 @@ func (w *laneWriter) Write(ctx context.Context, d connectors.Delta) error {
 		if nth > 0 {
 			w.id = strconv.AppendInt(append(w.id, '#'), int64(nth), 10)
 		}
-		data := append(make([]byte, 0, w.size()), '{')
-		if l.idField != nil {
-			data = json.AppendString(append(data, l.idField...), w.id)
-		}
-		for column := range l.spec.Selected {
-			data = w.encoder.AppendMember(data, column, row)
-		}
-		data = append(data, '}')
-		r := &record{data: data, epoch: w.epoch}
-		if l.key >= 0 {
-			var key []byte
-			if key, r.free = w.encoder.AppendText(nil, l.key, row); len(key) == 0 {
-				r.free = true
+		w.append(b, row)
+		if len(b.buffer) >= batchBytes {
+			if err := w.push(ctx, b); err != nil {
+				return err
 			}
-			r.key = string(key)
-		}
-		if r.free = r.free || l.key < 0; r.free {
-			h := fnv.New64a()
-			_, _ = h.Write(w.id) // never fails
-			r.key = strconv.FormatUint(h.Sum64(), 16)
-		}
-		r.free = r.free || !l.ordered
-		w.rows++
-		w.bytes += int64(len(data))
-		w.written.Add(int64(len(data)))
-		if err := w.sender.push(ctx, r); err != nil {
-			return err
+			b = w.sender.batches.Get().(*batch)
 		}
 	}
-	return nil
+	return w.push(ctx, b)
 }
 
-// size is about how large the next record is.
-func (w *laneWriter) size() int {
-	if w.rows == 0 {
-		return 512
+// append adds a row's data to the batch, and its key to the writer's.
+func (w *laneWriter) append(b *batch, row int) {
+	l := w.stream.layout
+	data := append(b.buffer, '{')
+	if l.idField != nil {
+		data = json.AppendString(append(data, l.idField...), w.id)
 	}
-	return int(w.bytes/w.rows) * 5 / 4
+	for column := range l.spec.Selected {
+		data = w.encoder.AppendMember(data, column, row)
+	}
+	b.buffer = append(data, '}')
+	from, free := len(w.keys), l.key < 0
+	if l.key >= 0 {
+		if w.keys, free = w.encoder.AppendText(w.keys, l.key, row); len(w.keys) == from {
+			free = true
+		}
+	}
+	if free {
+		w.keys = strconv.AppendUint(w.keys[:from], fnv1a(w.id), 16)
+	}
+	w.ends = append(w.ends, rowEnd{len(b.buffer), len(w.keys), free || !l.ordered})
+}
+
+// fnv1a is the 64-bit FNV-1a hash: the key of a row that has none, the same
+// whenever the row is sent.
+func fnv1a(text []byte) uint64 {
+	h := uint64(14695981039346656037)
+	for _, c := range text {
+		h = (h ^ uint64(c)) * 1099511628211
+	}
+	return h
+}
+
+// push queues the batch that was made.
+func (w *laneWriter) push(ctx context.Context, b *batch) error {
+	keys := string(w.keys)
+	if cap(b.records) < len(w.ends) {
+		b.records = make([]record, 0, len(w.ends))
+	}
+	var from rowEnd
+	for _, to := range w.ends {
+		b.records = append(b.records, record{key: keys[from.key:to.key], data: b.buffer[from.data:to.data:to.data], free: to.free, of: b})
+		from = to
+	}
+	n := len(b.records)
+	w.keys, w.ends = w.keys[:0], w.ends[:0]
+	if n == 0 {
+		w.sender.batches.Put(b)
+		return nil
+	}
+	b.epoch, b.left = w.epoch, n
+	b.bytes = int64(cap(b.buffer) + len(keys) + n*int(unsafe.Sizeof(record{})))
+	w.rows += int64(n)
+	w.bytes += int64(len(b.buffer))
+	w.written.Add(int64(len(b.buffer)))
+	return w.sender.push(ctx, b)
 }
 
 func (w *laneWriter) checkDelta(d connectors.Delta) error {
