@@ -22,9 +22,13 @@ import (
 // data stream into another and reads that back into a table, which then holds
 // every row, told apart by the ids, and those of a key in order.
 func TestSink_Killed(t *testing.T) {
-	const kills, each, keys = 4, 1000, 40
+	t.Run("kinesalite", func(t *testing.T) { sinkKilled(t, services.StartKinesalite(t), 4) })
+	t.Run("kinesis-local", func(t *testing.T) { sinkKilled(t, services.StartKinesisLocal(t), 2) }) // it takes a twentieth of the records in a second
+}
+
+func sinkKilled(t *testing.T, k *services.Kinesis, kills int) {
+	const each, keys = 1000, 40
 	binary := services.LeatBinary(t)
-	k := services.StartKinesalite(t)
 	k.CreateStream("trips", 2)
 	k.CreateStream("out", 3)
 	with := fmt.Sprintf("region = '%s', endpoint = '%s', access_key_id = '%s', secret_access_key = '%s', request_timeout = '3s'",
@@ -84,7 +88,7 @@ CREATE STREAM landed WITH (commit_interval = '500ms') AS SELECT row_id, id, who,
 	if ids != sent || distinct != sent || disorder != sent || keyed != rows {
 		t.Errorf("%d rows, %d row ids, %d ids, %d pairs of both, %d under their key; want %d", rows, ids, distinct, disorder, keyed, sent)
 	}
-	// The first of each id, by key: kinesalite's sequence numbers have 56 digits.
+	// The first of each id, by key: the sequence numbers have 56 digits.
 	if err := db.QueryRowContext(ctx, `SELECT COUNT(*) FROM (
 		SELECT id, LAG(id) OVER (PARTITION BY who ORDER BY first) AS before_it FROM (SELECT who, id, MIN(seq) AS first FROM lake.landed GROUP BY who, id) f
 	) o WHERE before_it > id`).Scan(&disorder); err != nil {
