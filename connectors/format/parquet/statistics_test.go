@@ -87,6 +87,10 @@ func valueAt(tb testing.TB, a arrow.Array, row int) any {
 		return int64(a.Value(row))
 	case *array.Int16:
 		return int64(a.Value(row))
+	case *array.Int32:
+		return int64(a.Value(row))
+	case *array.Uint32:
+		return uint64(a.Value(row))
 	case *array.Int64:
 		return a.Value(row)
 	case *array.Uint64:
@@ -159,17 +163,33 @@ func TestStatistics_Reference(t *testing.T) {
 	batch, _ := record(r, 90)
 	defer batch.Release()
 	content := encode(t, batch, 3, compress.Codecs.Uncompressed)
-	const no, yes, few = 0, 1, 2 // few: so many values do not fit that it is chance
-	for _, c := range []struct {
-		column string
-		can    int // whether statistics can tell anything
-	}{
+	checkStatistics(t, r, content, []expectation{
 		{"id BIGINT", yes}, {"ID BIGINT", yes}, {"id DECIMAL(30,2)", yes}, {"id DECIMAL(12,2)", yes}, {"small SMALLINT", yes}, {"small BIGINT", yes}, {"ul BIGINT UNSIGNED", yes},
 		{"fare DOUBLE", yes}, {"name TEXT", yes}, {"name VARCHAR(10)", yes}, {"name CHAR(50)", yes},
 		{"price DECIMAL(18,4)", yes}, {"price DECIMAL(12,1)", yes}, {"price DECIMAL(30,6)", yes}, {"day DATE", yes},
 		{"ts3 TIMESTAMP(3)", yes}, {"ts3 TIMESTAMP", yes}, {"ts3 DATETIME", yes}, {"tsn DATETIME(6)", yes}, {"tsn DATETIME", yes}, {"tsn TIMESTAMP(3)", yes},
 		{"small TINYINT", few}, {"ratio DOUBLE", no}, {"price DOUBLE", no}, {"day TIMESTAMP", no}, {"ts3 DATE", no}, {"data TEXT", no}, {"id TEXT", no}, {"missing INT", no}, {"id DOUBLE", no},
-	} {
+	})
+}
+
+// expectation says whether statistics can tell anything of a column; of few
+// values it is chance.
+type expectation struct {
+	column string
+	can    int
+}
+
+const (
+	no = iota
+	yes
+	few
+)
+
+// checkStatistics compares what random predicates exclude with the rows that the
+// decoder gives.
+func checkStatistics(t *testing.T, r *rand.Rand, content []byte, columns []expectation) {
+	t.Helper()
+	for _, c := range columns {
 		column := formattest.Schema(t, c.column)[0]
 		list, err := chunks(t, content, []connectors.Field{{Column: column, Path: []string{column.Name}}})
 		if err != nil {
