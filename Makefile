@@ -131,13 +131,14 @@ bench-batch: build peers ## measure a file of JSON to partitioned Parquet, besid
 	$(GO) run $(FLAGS) ./bench/ingest -table batch -peers duckdb-python,chdb,polars,datafusion,bento -budget 15s $(BENCH)
 
 .PHONY: bench-tables
-bench-tables: build ## measure narrow queries, dirty lines, thousands of partitions, ten times the rows, commits, memory
+bench-tables: build ## measure narrow queries, dirty lines, thousands of partitions, ten times the rows, commits, memory, each format
 	$(GO) run $(FLAGS) ./bench/ingest -table narrow -peers duckdb-python,chdb,polars,datafusion -budget 15s $(BENCH)
 	$(GO) run $(FLAGS) ./bench/ingest -table dirty -cores 1 -partitions 12 -peers none -runs 3 $(BENCH)
 	$(GO) run $(FLAGS) ./bench/ingest -table partitions -cores 1 -partitions 1,12,265,5000 -rows 1000000 -runs 3 -budget 20s $(BENCH)
 	$(GO) run $(FLAGS) ./bench/ingest -table linear -cores 1 -rows 1000000 -runs 3 $(BENCH)
 	$(GO) run $(FLAGS) ./bench/ingest -table commits -cores 1 -partitions 12 -rows 10000000 -runs 3 $(BENCH)
 	$(GO) run $(FLAGS) ./bench/ingest -table memory -runs 3 $(BENCH)
+	$(GO) run $(FLAGS) ./bench/ingest -table formats -cores 1 -rows 1000000 -runs 3 $(BENCH)
 
 .PHONY: bench-nexmark
 bench-nexmark: build ## measure Nexmark's queries without state

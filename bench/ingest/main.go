@@ -49,6 +49,7 @@ var tables = map[string]func(ctx context.Context, c config) (*report.Table, erro
 	"linear":     linear,
 	"commits":    commits,
 	"memory":     memory,
+	"formats":    byFormat,
 }
 
 func main() {

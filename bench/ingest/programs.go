@@ -24,6 +24,7 @@ var children = map[string]func(args []string) error{
 	"land-duckdb":  childLandDuckDB,
 	"count-duckdb": childCountDuckDB,
 	"count-leat":   childCountLeat,
+	"write-format": childWriteFormat,
 }
 
 // child is the command that calls this program as one of them.

@@ -84,11 +84,16 @@ func Copy(input, target string, l Layout) string {
 	return fmt.Sprintf(`COPY (SELECT trip_id, vendor_id, pickup_at, dropoff_at, passengers, distance_km, pickup_location_id, dropoff_location_id,
   rate_code, pooled, payment_type, fare, extra, tax, tip, tolls, total, currency, rider.id AS rider_id, rider.rating AS rider_rating,
   rider.os AS rider_os, note%s
-FROM read_json('%s', format = 'newline_delimited', columns = {trip_id: 'BIGINT', vendor_id: 'INTEGER', pickup_at: 'TIMESTAMP', dropoff_at: 'TIMESTAMP',
+FROM %s
+WHERE fare > 0) TO '%s' (%s)`, l.Extra(), readJSON(input), target, options)
+}
+
+// readJSON is the file's trips for DuckDB.
+func readJSON(input string) string {
+	return fmt.Sprintf(`read_json('%s', format = 'newline_delimited', columns = {trip_id: 'BIGINT', vendor_id: 'INTEGER', pickup_at: 'TIMESTAMP', dropoff_at: 'TIMESTAMP',
   passengers: 'INTEGER', distance_km: 'DOUBLE', pickup_location_id: 'INTEGER', dropoff_location_id: 'INTEGER', rate_code: 'VARCHAR', pooled: 'BOOLEAN',
   payment_type: 'VARCHAR', fare: 'DECIMAL(10,2)', extra: 'DECIMAL(10,2)', tax: 'DECIMAL(10,2)', tip: 'DECIMAL(10,2)', tolls: 'DECIMAL(10,2)',
-  total: 'DECIMAL(10,2)', currency: 'VARCHAR', rider: 'STRUCT(id VARCHAR, rating DOUBLE, os VARCHAR)', note: 'VARCHAR'})
-WHERE fare > 0) TO '%s' (%s)`, l.Extra(), input, target, options)
+  total: 'DECIMAL(10,2)', currency: 'VARCHAR', rider: 'STRUCT(id VARCHAR, rating DOUBLE, os VARCHAR)', note: 'VARCHAR'})`, input)
 }
 
 // Job is the SQL of what the benchmarks ask for: trips of a file are decoded,
