@@ -84,7 +84,7 @@ func newLetterWriter(w *laneWriter) (*letterWriter, error) {
 	}
 	l := &letterWriter{lane: w, schema: schema, rows: parquetfile.NewRows(schema, w.pool)}
 	options := w.stream.settings.Load().encoding
-	options.Compression, options.Level = parquetfile.Zstd, 0
+	options.Compression, options.Level, options.BloomColumns = parquetfile.Zstd, 0, nil
 	if l.encoder, err = parquetfile.NewEncoder(schema, w.pool, options); err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -14,6 +15,7 @@ import (
 	_ "github.com/duckdb/duckdb-go/v2"
 
 	"github.com/leatdb/leat/connectors"
+	"github.com/leatdb/leat/sql/sqlerror"
 	"github.com/leatdb/leat/sql/types"
 )
 
@@ -202,4 +204,138 @@ func countValues(db *sql.DB, query string, f func(text string, n int)) (nulls in
 		f(text, n)
 	}
 	return nulls, rows.Err()
+}
+
+// TestFiles_DuckDBSkips asks DuckDB what it learns from Bloom filters and the
+// page index, and whether it still finds everything.
+func TestFiles_DuckDBSkips(t *testing.T) {
+	files := writeReadings(t, t.TempDir(), "bloom_filter_columns", "ID, sensor, amount")
+	db, err := sql.Open("duckdb", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	file := strings.TrimPrefix(files[0], "file://")
+	ask := func(query string) (n int) {
+		t.Helper()
+		if err := db.QueryRow(query).Scan(&n); err != nil {
+			t.Fatalf("%s: %v", query, err)
+		}
+		return n
+	}
+	excludes := func(column, value string) int {
+		t.Helper()
+		return ask(fmt.Sprintf("SELECT count(*) FROM parquet_bloom_probe('%s', '%s', %s) WHERE bloom_filter_excludes", file, column, value))
+	}
+	from := fmt.Sprintf(" FROM read_parquet('%s') WHERE ", file)
+	for _, row := range []int{0, 1, 777, readings - 1} {
+		for column, value := range map[string]string{
+			"id": fmt.Sprint("CAST(", row*10, " AS BIGINT)"), "sensor": fmt.Sprintf("'sensor-%d'", row), "amount": fmt.Sprintf("CAST(%d.25 AS DECIMAL(12,2))", row),
+		} {
+			probe := value
+			if column == "amount" { // the probe wants decimals without their point, also in DuckDB's own files
+				probe = fmt.Sprint(row*100 + 25)
+			}
+			if excludes(column, probe) != 0 {
+				t.Errorf("the filter of %s excludes %s, which is there", column, probe)
+			}
+			if n := ask("SELECT count(*)" + from + column + " = " + value); n != 1 {
+				t.Errorf("%s = %s finds %d rows", column, value, n)
+			}
+		}
+	}
+	absent := 0
+	for i := range 50 {
+		absent += excludes("id", fmt.Sprint("CAST(", i*10+5, " AS BIGINT)"))
+		absent += excludes("sensor", fmt.Sprintf("'sensor-%d-'", i))
+	}
+	if absent < 90 {
+		t.Errorf("%d of 100 absent values are excluded", absent)
+	}
+	if n := ask(fmt.Sprintf("SELECT count(*) FROM parquet_metadata('%s') WHERE bloom_filter_length > 0", file)); n != 3 {
+		t.Errorf("%d columns have a filter, want 3", n)
+	}
+	if n := ask(fmt.Sprintf("SELECT count(*) FROM parquet_metadata('%s') WHERE encodings LIKE '%%BYTE_STREAM_SPLIT%%' AND path_in_schema = 'level'", file)); n != 1 {
+		t.Error("the floats are not split by bytes")
+	}
+	if n := ask("SELECT count(*)" + from + "level BETWEEN 100 AND 101"); n != readings {
+		t.Errorf("%d rows have their level", n)
+	}
+}
+
+// readings is how many rows writeReadings writes.
+const readings = 50_000
+
+// writeReadings commits rows with an id of 0, 10, 20 …, a sensor, an amount and a
+// level between 100 and 101, which is NULL never, and returns the files. Options
+// are the stream's.
+func writeReadings(t *testing.T, dir string, options ...string) (files []string) {
+	t.Helper()
+	sink := openSink(t, dir, nil)
+	c, err := connectors.LookupSink("s3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec := connectors.StreamSpec{Stream: "s1", Table: "readings", Lanes: 1, Options: c.StreamSpec.MustOptions(options...)}
+	for _, column := range [][2]string{{"id", "BIGINT"}, {"sensor", "VARCHAR(40)"}, {"amount", "DECIMAL(12,2)"}, {"level", "DOUBLE"}} {
+		typ, err := types.Parse(column[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		spec.Schema = append(spec.Schema, types.Column{Name: column[0], Type: typ})
+	}
+	stream := openStream(t, sink, spec)
+	defer stream.Close()
+	state, _ := mustBegin(t, stream)
+	random := rand.New(rand.NewPCG(1, 1))
+	for from := 0; from < readings; from += readings / 5 {
+		b := array.NewRecordBuilder(memory.DefaultAllocator, spec.Schema.Arrow())
+		for row := from; row < from+readings/5; row++ {
+			b.Field(0).(*array.Int64Builder).Append(int64(row) * 10)
+			b.Field(1).(*array.StringBuilder).Append(fmt.Sprint("sensor-", row))
+			b.Field(2).(*array.Decimal128Builder).Append(decimal128.FromI64(int64(row)*100 + 25))
+			b.Field(3).(*array.Float64Builder).Append(100 + random.Float64())
+		}
+		batch := b.NewRecordBatch()
+		if err := stream.Writer(0).Write(t.Context(), connectors.Delta{Batch: batch}); err != nil {
+			t.Fatal(err)
+		}
+		batch.Release()
+		b.Release()
+	}
+	one, err := stream.Writer(0).Seal(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	state.Epoch++
+	if _, err := stream.Commit(t.Context(), state, []connectors.Sealed{one}, connectors.CommitInfo{}); err != nil {
+		t.Fatal(err)
+	}
+	tbl, err := sink.Lake().Table(t.Context(), "readings")
+	if err != nil {
+		t.Fatal(err)
+	}
+	planned, err := tbl.Plan(t.Context(), nil)
+	if err != nil || len(planned) == 0 {
+		t.Fatalf("%d files, %v", len(planned), err)
+	}
+	for _, f := range planned {
+		files = append(files, f.Path)
+	}
+	return files
+}
+
+// TestStream_RefusesBloomColumns names the columns that there are.
+func TestStream_RefusesBloomColumns(t *testing.T) {
+	c, err := connectors.LookupSink("s3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sink := openSink(t, t.TempDir(), nil)
+	spec := tripSpec("s1")
+	spec.Options = c.StreamSpec.MustOptions("bloom_filter_columns", "id,town")
+	_, err = sink.Stream(t.Context(), spec)
+	if code(err) != sqlerror.CodeBadOption || !strings.Contains(err.Error(), "no column town, only id, city") {
+		t.Errorf("%v", err)
+	}
 }

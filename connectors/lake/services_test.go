@@ -5,6 +5,7 @@ package lake_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/leatdb/leat/connectors"
@@ -133,5 +134,46 @@ func TestREST_Reference(t *testing.T) {
 	}
 	if want := fmt.Sprintf("%d %d 8\n", landed, landed); script("read") != want {
 		t.Errorf("pyiceberg reads other rows than %q", want)
+	}
+}
+
+// indexReader checks with pyarrow what readers skip by.
+const indexReader = `
+import sys
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+
+path, rows = sys.argv[1], int(sys.argv[2])
+f = pq.ParquetFile(path)
+for g in range(f.metadata.num_row_groups):
+    for i in range(f.metadata.num_columns):
+        c = f.metadata.row_group(g).column(i)
+        assert c.has_offset_index and c.has_column_index, c
+        s = c.statistics
+        assert s is not None and s.has_min_max and s.null_count == 0, c
+first = f.metadata.row_group(0)
+assert first.column(0).statistics.min == 0 and first.column(1).statistics.min == "sensor-0", first.column(1)
+t = pq.read_table(path, page_checksum_verification=True)
+assert t.num_rows == rows
+assert t["id"].to_pylist() == list(range(0, rows * 10, 10))
+assert pc.sum(t["amount"]).as_py() == sum(range(rows)) + rows // 4, pc.sum(t["amount"])
+assert pc.min(t["level"]).as_py() >= 100 and pc.max(t["level"]).as_py() < 101
+assert "BYTE_STREAM_SPLIT" in first.column(3).encodings, first.column(3)
+for row in (0, 777, rows - 1):
+    found = ds.dataset(path).to_table(filter=(pc.field("sensor") == f"sensor-{row}") & (pc.field("id") == row * 10))
+    assert found.num_rows == 1, row
+print("ok")
+`
+
+// TestFiles_Pyarrow reads statistics, page index, checksums, and floats that are
+// split by bytes with Arrow's C++ reader.
+func TestFiles_Pyarrow(t *testing.T) {
+	files := writeReadings(t, t.TempDir(), "bloom_filter_columns", "id,sensor")
+	if len(files) != 1 {
+		t.Fatalf("%d files", len(files))
+	}
+	if got := string(services.RunPython(t, indexReader, strings.TrimPrefix(files[0], "file://"), fmt.Sprint(readings))); got != "ok\n" {
+		t.Errorf("pyarrow says %q", got)
 	}
 }

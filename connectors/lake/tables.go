@@ -73,6 +73,8 @@ func (s *Sink) checkFormat(o connectors.Options) error {
 	case format != "parquet" && compression == "snappy":
 		return sqlerror.Userf(sqlerror.CodeBadOption, "compression = 'snappy' is for format = 'parquet'").
 			WithHint("write compression = 'zstd', 'gzip' or 'none'")
+	case format != "parquet" && o.Has("bloom_filter_columns"):
+		return sqlerror.Userf(sqlerror.CodeBadOption, "bloom_filter_columns is for format = 'parquet'").WithHint("leave it out")
 	case format != "csv" && o.Has("header"):
 		return sqlerror.Userf(sqlerror.CodeBadOption, "header is for format = 'csv'").WithHint("leave it out")
 	}

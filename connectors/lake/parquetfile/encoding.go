@@ -16,8 +16,9 @@ const (
 	encodingDeltaLength  = 6 // DELTA_LENGTH_BYTE_ARRAY
 	encodingDeltaStrings = 7 // DELTA_BYTE_ARRAY
 	encodingDictionary   = 8 // RLE_DICTIONARY
+	encodingSplit        = 9 // BYTE_STREAM_SPLIT
 
-	encodings = 9
+	encodings = 10
 )
 
 // appendLevels appends the definition levels of n rows: their length, then one
@@ -65,6 +66,21 @@ func appendPlain[T int32 | int64, S stored](dst []byte, values []S) []byte {
 	out := viewAs[T](dst[at:])
 	for i, v := range values {
 		out[i] = T(v)
+	}
+	return dst
+}
+
+// appendSplit appends numbers as Parquet's type T so that their first bytes come
+// first, then all second ones, and so on.
+func appendSplit[T int32 | int64, S stored](dst []byte, values []S) []byte {
+	var zero T
+	at, n := len(dst), len(values)
+	dst = slices.Grow(dst, int(unsafe.Sizeof(zero))*n)[:at+int(unsafe.Sizeof(zero))*n]
+	for k := range int(unsafe.Sizeof(zero)) {
+		out := dst[at+k*n : at+(k+1)*n]
+		for i, v := range values {
+			out[i] = byte(T(v) >> (8 * k))
+		}
 	}
 	return dst
 }

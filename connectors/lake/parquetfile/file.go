@@ -18,6 +18,12 @@ type Options struct {
 	RowGroupBytes int64
 	// CreatedBy names the writer in the footer.
 	CreatedBy string
+	// BloomColumns name, in any case, the columns that get a Bloom filter for each
+	// row group; they are not boolean, float or double.
+	BloomColumns []string
+	// NoByteStreamSplit keeps floats from being split by bytes, which old readers
+	// do not know.
+	NoByteStreamSplit bool
 }
 
 // Sink takes the bytes of a file in order.
@@ -50,6 +56,14 @@ type Encoder struct {
 	// stored counts down, by column, the chunks that are stored uncompressed
 	// before compression is tried again.
 	stored []int
+	// split says, by column of floats, whether they are split by bytes, and for how
+	// many chunks more before that is tried again.
+	split []struct {
+		on     bool
+		chunks int
+	}
+	bloom  []bool // by column; nil for none
+	column int    // at hand
 }
 
 // NewEncoder makes an encoder; its files take memory from the pool.
@@ -64,10 +78,19 @@ func NewEncoder(s *Schema, pool *Pool, options Options) (*Encoder, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Encoder{
-		schema: s, options: options, codec: c, pool: pool, numbers: newNumberIndex(),
+	filtered, err := s.bloomColumns(options.BloomColumns)
+	if err != nil {
+		return nil, err
+	}
+	e := &Encoder{
+		bloom: filtered, schema: s, options: options, codec: c, pool: pool, numbers: newNumberIndex(),
 		direct: make([]uint16, 1<<16), stored: make([]int, len(s.columns)),
-	}, nil
+	}
+	e.split = make([]struct {
+		on     bool
+		chunks int
+	}, len(s.columns))
+	return e, nil
 }
 
 // File is a file that is being written. It belongs to the encoder's lane.
@@ -96,6 +119,8 @@ type chunk struct {
 	plain        bool             // no dictionary any more
 	codec        codec            // of all its pages; nil before the first
 	index        pageIndex
+	bloom        *bloom // nil for none
+	split        int8   // 1 when floats are split by bytes, -1 when not, 0 before the first
 }
 
 // NewFile begins a file. Nothing is written to the sink before the first row
@@ -107,6 +132,9 @@ func (e *Encoder) NewFile(sink Sink) *File {
 	}
 	for i := range f.chunks {
 		f.chunks[i].bounds.invertSign = e.schema.layouts[i] == layoutFixed
+		if e.bloom != nil && e.bloom[i] {
+			f.chunks[i].bloom = &bloom{}
+		}
 	}
 	return f
 }
@@ -123,7 +151,7 @@ func (f *File) measure() {
 	f.held, f.encoded = 0, 0
 	for i := range f.chunks {
 		c := &f.chunks[i]
-		f.held += int64(c.pages.held + 8*cap(c.numbers) + 4*cap(c.codes) + cap(c.index.limits))
+		f.held += int64(c.pages.held+8*cap(c.numbers)+4*cap(c.codes)+cap(c.index.limits)) + c.bloom.held()
 		f.encoded += int64(c.pages.n)
 	}
 }
@@ -159,6 +187,7 @@ func (e *Encoder) encode(c *chunk, b *buffer, column, rows int) error {
 	c.values += int64(rows)
 	c.nulls += int64(b.nulls)
 	e.bounds.reset(l == layoutFixed)
+	e.column = column
 	page := e.page[:0]
 	if !col.Required {
 		var valid []byte
@@ -179,10 +208,16 @@ func (e *Encoder) encode(c *chunk, b *buffer, column, rows int) error {
 		case l == layoutFixed:
 			e.bounds.addFixed(data, e.schema.widths[column])
 			page = append(page, data...)
+			if c.bloom != nil {
+				c.bloom.addFixed(data, e.schema.widths[column])
+			}
 		case l == layout32 && len(data) > 0:
 			page, encoding = encodeIntegers[int32](e, c, data, b.width, page, col.Type)
 		case len(data) > 0:
 			page, encoding = encodeIntegers[int64](e, c, data, b.width, page, col.Type)
+		}
+		if c.bloom != nil && l != layoutFixed && encoding != encodingDictionary && len(data) > 0 {
+			c.bloom.addStored(data, b.width, e.schema.widths[column])
 		}
 	}
 	e.page = page
@@ -296,6 +331,9 @@ func encodeNumbers[T int32 | int64, S stored](e *Encoder, c *chunk, values []S, 
 	}
 	if t == Float || t == Double {
 		addFloatBits(&e.bounds, values, t)
+		if splits[T](e, c, values) {
+			return appendSplit[T](page, values), encodingSplit
+		}
 	} else {
 		least, most := extremes(values)
 		e.bounds.addInts(int64(least), int64(most))
@@ -305,6 +343,40 @@ func encodeNumbers[T int32 | int64, S stored](e *Encoder, c *chunk, values []S, 
 		}
 	}
 	return appendPlain[T](page, values), encodingPlain
+}
+
+// splits reports whether a chunk's floats are split by bytes. That is tried with
+// the first page of a chunk, and then not for as many chunks as compression is.
+func splits[T int32 | int64, S stored](e *Encoder, c *chunk, values []S) bool {
+	if c.split == 0 {
+		s := &e.split[e.column]
+		if s.chunks--; s.chunks < 0 {
+			s.on, s.chunks = splitPays[T](e, values), storedChunks
+		}
+		if c.split = -1; s.on {
+			c.split = 1
+		}
+	}
+	return c.split > 0
+}
+
+// splitPays compares, by a sample, what compression makes of floats that are split
+// by bytes and of those that are not: a twentieth has to be gained.
+func splitPays[T int32 | int64, S stored](e *Encoder, values []S) bool {
+	if _, plain := e.codec.(plainCodec); plain || e.options.NoByteStreamSplit {
+		return false
+	}
+	const sample = 2048
+	some := values[:min(len(values), sample)]
+	e.packed = appendPlain[T](e.packed[:0], some)
+	whole, err := e.codec.compress(e.header[:0], e.packed)
+	if err != nil {
+		return false // as the page itself will say
+	}
+	size := len(whole)
+	e.packed = appendSplit[T](e.packed[:0], some)
+	split, err := e.codec.compress(whole[:0], e.packed)
+	return err == nil && len(split) < size-size/20
 }
 
 // numberCodes looks the values up in the chunk's dictionary, which grows; nil
@@ -460,6 +532,9 @@ func (e *Encoder) lengthsOf(b *buffer) []int32 {
 // much.
 func (e *Encoder) appendStrings(c *chunk, page, text []byte, lengths []int32) ([]byte, int) {
 	e.bounds.addStrings(text, lengths)
+	if c.bloom != nil {
+		c.bloom.addStrings(text, lengths)
+	}
 	if sharesPrefixes(text, lengths) {
 		return appendDeltaStrings(page, text, lengths, &e.prefixes, &e.suffixes), encodingDeltaStrings
 	}
@@ -570,6 +645,12 @@ func (f *File) closeChunk(column int, g *encodedGroup) error {
 			return err
 		}
 	}
+	if c.bloom != nil {
+		if info.hasDictionary {
+			c.bloom.addDictionary(c, e.schema.widths[column])
+		}
+		pages.bloom = c.bloom.encode()
+	}
 	info.uncompressed = c.uncompressed
 	if info.bounded = c.bounds.set && !c.bounds.unknown; info.bounded {
 		info.low, info.high = c.bounds.plain(col, l, false), c.bounds.plain(col, l, true)
@@ -584,7 +665,7 @@ func (f *File) closeChunk(column int, g *encodedGroup) error {
 	c.index.reset()
 	*c = chunk{
 		pages: blocks{most: c.pages.n}, bounds: bounds{invertSign: c.bounds.invertSign},
-		numbers: c.numbers[:0], codes: c.codes[:0], index: c.index,
+		numbers: c.numbers[:0], codes: c.codes[:0], index: c.index, bloom: c.bloom,
 	}
 	return nil
 }

@@ -495,6 +495,83 @@ func TestFile_Encodings(t *testing.T) {
 	f("random", "PLAIN", func(i int) int64 { return wild[i] })
 }
 
+// TestFile_FloatsSplitByBytes pins that floats are split by bytes where that is
+// smaller, unless it is switched off or nothing is compressed.
+func TestFile_FloatsSplitByBytes(t *testing.T) {
+	const n = 20_000
+	f := func(name, want string, options parquetfile.Options, typ parquetfile.Type, value func(i int) float64) {
+		t.Helper()
+		schema, err := parquetfile.NewSchema([]parquetfile.Column{{Name: "c", ID: 1, Type: typ}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		pool := &parquetfile.Pool{}
+		encoder, err := parquetfile.NewEncoder(schema, pool, options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		appender, rows := parquetfile.NewAppender(schema), parquetfile.NewRows(schema, pool)
+		var column arrow.Array
+		if typ == parquetfile.Float {
+			b := array.NewFloat32Builder(memory.DefaultAllocator)
+			for i := range n {
+				b.Append(float32(value(i)))
+			}
+			column = b.NewArray()
+		} else {
+			b := array.NewFloat64Builder(memory.DefaultAllocator)
+			for i := range n {
+				b.Append(value(i))
+			}
+			column = b.NewArray()
+		}
+		if err := appender.Bind([]arrow.Array{column}); err != nil {
+			t.Fatal(err)
+		}
+		all := make([]int32, n)
+		for i := range all {
+			all[i] = int32(i)
+		}
+		appender.Append(rows, all)
+		var out sink
+		w := encoder.NewFile(&out)
+		if err := w.WriteRows(t.Context(), rows); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Finish(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		r, err := file.NewParquetReader(bytes.NewReader(out.Bytes()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		chunk, err := r.MetaData().RowGroup(0).ColumnChunk(0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := fmt.Sprint(chunk.Encodings()); !strings.Contains(got, want) {
+			t.Errorf("%s: encodings %s, want %s", name, got, want)
+		}
+		for i, got := range readBack(t, out.Bytes())[0] {
+			if got != text(column, i) {
+				t.Fatalf("%s: row %d is %s, want %s", name, i, got, text(column, i))
+			}
+		}
+	}
+	random := rand.New(rand.NewPCG(1, 1))
+	noise := make([]float64, n)
+	for i := range noise {
+		noise[i] = random.Float64()
+	}
+	smooth := func(i int) float64 { return 100 + noise[i] }
+	f("smooth", "BYTE_STREAM_SPLIT", parquetfile.Options{}, parquetfile.Double, smooth)
+	f("smooth", "BYTE_STREAM_SPLIT", parquetfile.Options{}, parquetfile.Float, smooth)
+	f("switched off", "PLAIN", parquetfile.Options{NoByteStreamSplit: true}, parquetfile.Double, smooth)
+	f("not compressed", "PLAIN", parquetfile.Options{Compression: parquetfile.None}, parquetfile.Double, smooth)
+	f("few", "RLE_DICTIONARY", parquetfile.Options{}, parquetfile.Double, func(i int) float64 { return float64(i%50) / 10 })
+}
+
 // TestFile_Widths writes numbers of every size, after smaller and before larger
 // ones, so that they are packed by every count of bits and widened in buffers.
 func TestFile_Widths(t *testing.T) {
