@@ -85,7 +85,7 @@ func newDirectRun(session adhoc.Session, steps []planner.Step, input func() ([]a
 	}
 	output := steps[len(steps)-1].(*planner.ProjectStep).Schema
 	d := &directRun{input: input, pipeline: operator.NewPipeline(&kernel.Context{
-		Alloc: memory.DefaultAllocator, Now: session.Now, Location: session.Location, Warn: session.Warn,
+		Alloc: memory.DefaultAllocator, Mode: kernel.Mode{JSONFails: true}, Now: session.Now, Location: session.Location, Warn: session.Warn,
 	}, operators, output)}
 	d.release = d.pipeline.Release
 	for _, o := range operators {
@@ -163,8 +163,11 @@ func (d *directRun) next() ([]arrow.Array, int, error) {
 // there is no result.
 func evaluationError(err error) error {
 	code := sqlerror.CodeType
-	if strings.HasSuffix(err.Error(), "value is out of range") {
+	switch {
+	case strings.HasSuffix(err.Error(), "value is out of range"):
 		code = sqlerror.CodeOutOfRange
+	case strings.HasPrefix(err.Error(), "Invalid JSON text"):
+		code = sqlerror.CodeJSON
 	}
 	return sqlerror.Userf(code, "%w", err)
 }

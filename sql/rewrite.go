@@ -5,6 +5,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/leatdb/leat/internal/mysqljson"
 	"github.com/leatdb/leat/sql/sqlerror"
 	"github.com/leatdb/leat/sql/types"
 )
@@ -25,7 +26,10 @@ import (
 //     it drops; names with $ or letters beyond ASCII, some words that are no
 //     keywords (shared, plan), and compound units (HOUR_MINUTE), which it wants
 //     in backquotes. IS UNKNOWN is IS NULL, and GROUP BY … WITH ROLLUP groups by
-//     RollupMark too.
+//     RollupMark too. DATE '…', TIME '…' and TIMESTAMP '…', which are texts there,
+//     become casts, = ANY (SELECT …) becomes IN and <> ALL (SELECT …) NOT IN, and
+//     DO sets a variable that nobody reads. Other comparisons with ANY and ALL are
+//     refused with CodeUnsupported.
 //
 // Everything else, comments too, stays as it is. Windows (TUMBLE, HOP, SESSION)
 // are refused with CodeUnsupported. Positions, of errors too, count from
@@ -51,6 +55,7 @@ type rewriter struct {
 	frames []rewriteFrame
 	before Token // the last token
 	second Token // the one before that
+	does   bool  // the statement is DO
 }
 
 // RollupMark is the function, as the last element of GROUP BY, that stands for
@@ -79,6 +84,9 @@ func (r *rewriter) run() error {
 		}
 		if t.Kind == EOF {
 			r.copy(len(r.text))
+			if r.does {
+				r.insert(")", len(r.text))
+			}
 			r.insert("", len(r.text)) // the end came from the end
 			return nil
 		}
@@ -98,7 +106,7 @@ func (r *rewriter) token(t Token) error {
 	case Invalid:
 		return invalid(t)
 	case String:
-		r.escapes(t)
+		return r.string(t)
 	case Word:
 		if r.before.IsOperator(".") {
 			r.quote(t)
@@ -121,6 +129,11 @@ func (r *rewriter) token(t Token) error {
 				return sqlerror.Userf(sqlerror.CodeSyntax, "%s takes one argument, found a second", strings.ToUpper(frame.flatten.Text)).At(t.Pos)
 			}
 			frame.table = frame.inFrom
+			if r.does && len(r.frames) == 1 {
+				r.copy(t.Offset)
+				r.insert("), "+doVariable+" = (", t.Offset)
+				r.copied = t.End()
+			}
 		case "-", "/":
 			// The same character next, or a comment that begins with it.
 			if rest := r.text[t.End():]; rest != "" && rest[0] == t.Text[0] {
@@ -171,6 +184,13 @@ func (r *rewriter) word(t Token, frame *rewriteFrame, table bool) error {
 		}
 	}
 	switch {
+	case word == "DO" && r.before == Token{}:
+		r.does = true
+		r.insert("SET "+doVariable+" = (", t.Offset)
+		r.copied = t.End()
+		return nil
+	case (word == "ANY" || word == "SOME" || word == "ALL") && comparisons[r.before.Text] && r.before.Kind == Operator && isSubquery(r.lex):
+		return r.quantified(t, word)
 	case word == "ROLLUP" && r.before.IsWord("WITH"):
 		r.copy(r.before.Offset)
 		r.insert(", "+RollupMark+"()", r.before.Offset)
@@ -190,6 +210,91 @@ func (r *rewriter) word(t Token, frame *rewriteFrame, table bool) error {
 	}
 	r.quote(t)
 	return nil
+}
+
+// doVariable takes the values of DO.
+const doVariable = "@leat_do"
+
+// comparisons are the operators that may stand before ANY and ALL.
+var comparisons = map[string]bool{"=": true, "<>": true, "!=": true, "<": true, "<=": true, ">": true, ">=": true}
+
+// isSubquery reports whether a query in brackets comes next.
+func isSubquery(lex Lexer) bool {
+	if t, err := lex.Next(); err != nil || !t.IsOperator("(") {
+		return false
+	}
+	t, err := lex.Next()
+	return err == nil && (t.IsWord("SELECT") || t.IsWord("WITH") || t.IsWord("VALUES") || t.IsWord("TABLE") || t.IsOperator("("))
+}
+
+// quantified writes a comparison with ANY or ALL, whose operator came before.
+func (r *rewriter) quantified(t Token, word string) error {
+	op := r.before.Text
+	in := ""
+	switch {
+	case op == "=" && word != "ALL":
+		in = "IN"
+	case (op == "<>" || op == "!=") && word == "ALL":
+		in = "NOT IN"
+	default:
+		err := sqlerror.Userf(sqlerror.CodeUnsupported, "%s %s (SELECT …) is not supported", op, word).At(r.before.Pos)
+		if extreme := map[bool]string{true: "MAX", false: "MIN"}[(op[0] == '>') == (word == "ALL")]; op[0] == '>' || op == "<" || op == "<=" {
+			return err.WithHint("compare with (SELECT %s(…) …)", extreme)
+		}
+		return err
+	}
+	r.copy(r.before.Offset)
+	r.insert(in, r.before.Offset)
+	r.copied = t.End()
+	return nil
+}
+
+// string handles a string, which may be that of a date or time.
+func (r *rewriter) string(t Token) error {
+	var typ string
+	var err error
+	text := []byte(t.Value())
+	if r.before.Kind == Word && !r.second.IsOperator(".") && !r.second.IsWord("AS") {
+		switch word := strings.ToUpper(r.before.Text); word {
+		case "DATE":
+			typ = word
+			_, err = mysqljson.ParseDate(text)
+		case "TIME":
+			typ = word + digitsOfSecond(text)
+			_, err = mysqljson.ParseTime(text, 6)
+		case "TIMESTAMP":
+			typ = "DATETIME" + digitsOfSecond(text)
+			_, _, err = mysqljson.ParseDateTime(text, 6)
+		}
+		if err != nil {
+			return sqlerror.Userf(sqlerror.CodeType, "Incorrect %s value: %s", strings.ToUpper(r.before.Text), QuoteString(t.Value())).At(t.Pos)
+		}
+	}
+	if typ != "" {
+		r.copy(r.before.Offset)
+		r.insert("CAST(", r.before.Offset)
+		r.copied = t.Offset
+	}
+	r.escapes(t)
+	if typ != "" {
+		r.copy(t.End())
+		r.insert(" AS "+typ+")", t.End())
+	}
+	return nil
+}
+
+// digitsOfSecond is the precision, in brackets, that a literal's fraction of a
+// second has.
+func digitsOfSecond(text []byte) string {
+	_, fraction, _ := strings.Cut(string(text), ".")
+	n := 0
+	for n < len(fraction) && n < 6 && fraction[n] >= '0' && fraction[n] <= '9' {
+		n++
+	}
+	if n == 0 {
+		return ""
+	}
+	return "(" + strconv.Itoa(n) + ")"
 }
 
 // misreserved are the words that the engine's MySQL parser takes for keywords

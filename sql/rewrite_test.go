@@ -37,6 +37,18 @@ func TestRewriteQuery(t *testing.T) {
 	same("SELECT flatten(a), unnest, t.unnest, tumble(a) FROM t JOIN session ON hop(a)")
 	same("SELECT EXTRACT(DAY FROM a), TRIM(BOTH 'x' FROM flatten(a)), f(a, flatten(b)) FROM t")
 
+	// Literals of dates and times.
+	f("SELECT DATE '2024-1-5' > a, time'10:11:12.5', TIMESTAMP '2024-01-05 10:11:12.123', t.date, date, 'x' AS date FROM t",
+		"SELECT CAST('2024-1-5' AS DATE) > a, CAST('10:11:12.5' AS TIME(1)), CAST('2024-01-05 10:11:12.123' AS DATETIME(3)), t.date, date, 'x' AS date FROM t")
+	same("SELECT CAST(a AS DATE) 'x', DATE('2024-01-05'), date AS 'y' FROM t")
+	// ANY and ALL.
+	f("SELECT a FROM t WHERE a = ANY (SELECT b FROM u) AND a <> ALL(SELECT b FROM u) OR a = some (select 1)",
+		"SELECT a FROM t WHERE a IN (SELECT b FROM u) AND a NOT IN(SELECT b FROM u) OR a IN (select 1)")
+	same("SELECT ALL a, any(b), some FROM t UNION ALL (SELECT 1)")
+	// DO.
+	f("DO SLEEP(0), f(1, 2)", "SET @leat_do = ( SLEEP(0)), @leat_do = ( f(1, 2))")
+	f("do (1)", "SET @leat_do = ( (1))")
+
 	// A column for each member of the elements.
 	f("SELECT id, i.sku FROM orders, UNNEST(items) AS i(sku VARCHAR(20), n INT, price DECIMAL(10, 2) PATH '$.p.x')",
 		"SELECT id, i.sku FROM orders, JSON_TABLE(items, '$[*]' COLUMNS(sku VARCHAR(20) PATH '$.sku', n INT PATH '$.n', price DECIMAL(10,2) PATH '$.p.x')) AS i")

@@ -96,6 +96,8 @@ func explain(ctx context.Context, err error) error {
 		return &sqlerror.Error{Code: sqlerror.CodeInternal, Message: "evaluate the query: " + strings.TrimPrefix(e.message, internalMark)}
 	case e.kind == "Invalid Input" && strings.HasSuffix(e.message, "value is out of range"):
 		return sqlerror.Userf(sqlerror.CodeOutOfRange, "%s", e.message)
+	case e.kind == "Invalid Input" && strings.HasPrefix(e.message, "Invalid JSON text"):
+		return sqlerror.Userf(sqlerror.CodeJSON, "%s", e.message)
 	case e.kind == "Invalid Input":
 		return sqlerror.Userf(sqlerror.CodeType, "%s", e.message)
 	}

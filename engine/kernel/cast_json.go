@@ -142,7 +142,11 @@ func castToJSON(from types.Type) Func {
 			for i := range f.live {
 				out.start(i)
 				if err := mysqljson.Valid(x.at(i)); err != nil {
-					f.failOrNull(i, errInvalidJSON(err))
+					if f.ctx.Mode.JSONFails {
+						f.fail(i, errInvalidJSON(err))
+					} else {
+						f.failOrNull(i, errInvalidJSON(err))
+					}
 					continue
 				}
 				out.buf = append(out.buf, x.at(i)...)

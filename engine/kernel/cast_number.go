@@ -367,7 +367,7 @@ func textToFloat(f *frame, args []Vector) error {
 			end = 0
 		}
 		out[i] = v
-		if end == 0 || !onlySpaces(s[end:]) {
+		if !onlySpaces(s[end:]) { // text without anything is 0, and no error in MySQL
 			f.warn(i, errTruncated("DOUBLE", s))
 		}
 	}

@@ -24,6 +24,9 @@ type Mode struct {
 	// division by zero fail the row, as in INSERT … SELECT under the default
 	// sql_mode. Without it they give a truncated value, a clamped one, NULL.
 	Strict bool
+	// JSONFails makes invalid JSON fail the row without Strict too, as in a SELECT.
+	// Who sets it has to drop the failures of branches that are not taken.
+	JSONFails bool
 }
 
 // Context is what one lane's evaluations share. It is not safe for concurrent

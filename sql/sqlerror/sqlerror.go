@@ -57,6 +57,7 @@ const (
 	CodeState         Code = "state" // the object is not in a state that allows this
 	CodeLocked        Code = "locked"
 	CodeOutOfRange    Code = "out_of_range" // a computed value that its type cannot hold
+	CodeJSON          Code = "json"         // text that is no JSON
 	CodeCardinality   Code = "cardinality"  // a scalar subquery of several rows
 	CodeResources     Code = "resources"    // a query that needs more memory or disk than it may have
 )
@@ -245,6 +246,8 @@ func (c Code) MySQL() (number int, state string) {
 		return 1045, "28000"
 	case CodeOutOfRange:
 		return 1690, "22003"
+	case CodeJSON:
+		return 3141, "22032"
 	case CodeCardinality:
 		return 1242, "21000"
 	case CodeResources:
