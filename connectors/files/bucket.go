@@ -78,6 +78,7 @@ func openBucket(ctx context.Context, cfg connectors.SourceConfig) (*bucket, erro
 	lanes := int64(max(1, cfg.Lanes))
 	b.ahead = int(min(4, max(1, int64(cfg.PrefetchBytes)/2/lanes/rangeBytes)))
 	b.budget = int64(cfg.PrefetchBytes) / 2
+	b.buffers.most = b.budget // else as many are made anew as are under way
 	b.ctx, b.cancel = context.WithCancel(b.stalls.Context(context.WithoutCancel(ctx)))
 	switch {
 	case strings.ContainsAny(key, "*?["):

@@ -30,14 +30,15 @@ type ranges struct {
 
 // buffers are memory for ranges, used again for those of other objects.
 type buffers struct {
+	most int64 // bytes that are kept beyond maxFree buffers
+
 	mu    sync.Mutex
 	free  [][]byte
-	bytes int // of free
+	bytes int64 // of free
 }
 
 const (
 	maxFree    = 16       // buffers that are kept whatever their size
-	freeBytes  = 16 << 20 // of buffers that are kept beyond these
 	leastRange = 64 << 10 // bytes of the smallest buffer
 )
 
@@ -47,7 +48,7 @@ func (b *buffers) take(size int64) []byte {
 	for i := len(b.free) - 1; i >= 0; i-- {
 		if buf := b.free[i]; int64(cap(buf)) >= size {
 			b.free = slices.Delete(b.free, i, i+1)
-			b.bytes -= cap(buf)
+			b.bytes -= int64(cap(buf))
 			return buf[:size]
 		}
 	}
@@ -61,9 +62,9 @@ func (b *buffers) take(size int64) []byte {
 func (b *buffers) give(buf []byte) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if len(b.free) < maxFree || b.bytes+cap(buf) <= freeBytes {
+	if len(b.free) < maxFree || b.bytes+int64(cap(buf)) <= b.most {
 		b.free = append(b.free, buf)
-		b.bytes += cap(buf)
+		b.bytes += int64(cap(buf))
 	}
 }
 
