@@ -54,8 +54,9 @@ type OptionSpec struct {
 	Min, Max int64
 	// Runtime options may be changed by ALTER STREAM … SET.
 	Runtime bool
-	// Identity options say which stream of records is read: when one of them
-	// changes, positions mean something else.
+	// Identity options say which stream of records is read, or where a sink keeps
+	// tables and positions: when one of them changes, positions mean something
+	// else.
 	Identity bool
 	// Prefix makes the spec match every option that begins with Name, as
 	// "fields." does for datagen.

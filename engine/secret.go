@@ -17,9 +17,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/leatdb/leat/catalog"
 	"github.com/leatdb/leat/connectors"
+	"github.com/leatdb/leat/engine/dataflow"
 	"github.com/leatdb/leat/sql"
 	"github.com/leatdb/leat/sql/sqlerror"
 )
@@ -293,7 +295,7 @@ func (db *DB) createSecret(ctx context.Context, stmt *sql.CreateSecret, script b
 	if err := db.store.PutSecret(ctx, &catalog.Secret{Name: name, Sealed: sealed}); err != nil {
 		return nil, fmt.Errorf("store secret %s: %w", name, err)
 	}
-	return r, db.rebindSecret(name, r)
+	return r, db.rebindSecret(ctx, name, r)
 }
 
 // checkSecretOptions refuses names that no source or sink has.
@@ -347,10 +349,24 @@ func (db *DB) secretUsers(name string) []string {
 	return users
 }
 
-// rebindSecret gives the definitions that use a secret its new content. Streams
-// that run go on with what they have; a sink that they write to stays open.
-func (db *DB) rebindSecret(name string, r *result) error {
-	var errs []error
+// rebindSecret gives the definitions that use a secret its new content, and
+// starts the streams anew that read or write by them. Where the secret says that
+// other records are read, or that tables are at another place, they go on as they
+// are until they are started by hand.
+func (db *DB) rebindSecret(ctx context.Context, name string, r *result) error {
+	var (
+		errs    []error
+		sources []*source
+		sinks   []*sink
+		again   []*stream
+	)
+	take := func(list []*stream) {
+		for _, s := range list {
+			if state := s.status().State; s.shallRun() && state != dataflow.Finished && state != dataflow.Fenced && !slices.Contains(again, s) {
+				again = append(again, s)
+			}
+		}
+	}
 	for _, user := range db.secretUsers(name) {
 		kind, object, _ := strings.Cut(user, " ")
 		if sql.Kind(kind) == sql.KindSource {
@@ -363,30 +379,67 @@ func (db *DB) rebindSecret(name string, r *result) error {
 			if len(s.schema) == 0 {
 				s.schema, s.inferred = old.schema, old.inferred
 			}
-			db.mu.Lock()
-			db.sources[strings.ToLower(object)] = s
-			db.mu.Unlock()
-			if readers := db.readers(object); len(readers) > 0 {
-				r.note("streams of source %s take the secret when they start the next time", object)
+			sources = append(sources, s)
+			switch readers := db.readers(object); {
+			case len(readers) == 0:
+			case old.err == nil && sameIdentity(old, s) != nil:
+				r.note("the secret says that source %s has other records: its streams go on with those that they read until they are started the next time", object)
+			default:
+				take(readers)
 			}
 			continue
 		}
 		old := db.sink(object)
-		if writers := db.streamsInto(object); len(writers) > 0 {
-			r.note("sink %s takes the secret when leat starts the next time, since it is used by %s", object, strings.Join(writers, ", "))
-			continue
-		}
 		s, err := db.newSink(old.def)
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
-		db.mu.Lock()
-		db.sinks[strings.ToLower(object)] = s
-		db.mu.Unlock()
-		errs = append(errs, old.close())
+		writers := slices.DeleteFunc(db.allStreams(), func(s *stream) bool { return !strings.EqualFold(s.sink, object) })
+		if len(writers) > 0 && old.err == nil && !samePlace(old, s) {
+			r.note("the secret says that sink %s is at another place: it takes that when leat starts the next time, since it is used by %s", object, strings.Join(db.streamsInto(object), ", "))
+			continue
+		}
+		take(writers)
+		sinks = append(sinks, s)
+	}
+	var wait sync.WaitGroup
+	stopped := make([]error, len(again))
+	for i, s := range again {
+		wait.Go(func() { stopped[i] = s.stop(ctx) })
+	}
+	wait.Wait()
+	errs = append(errs, stopped...)
+	var before []*sink
+	db.mu.Lock()
+	for _, s := range sources {
+		db.sources[strings.ToLower(s.name)] = s
+	}
+	for _, s := range sinks {
+		before = append(before, db.sinks[strings.ToLower(s.name)])
+		db.sinks[strings.ToLower(s.name)] = s
+	}
+	db.mu.Unlock()
+	for _, s := range before {
+		errs = append(errs, s.close())
+	}
+	for _, s := range again {
+		db.restart(ctx, s)
+		s.settle(ctx, r)
+		r.note("stream %s was started again with the secret", s.name)
 	}
 	return errors.Join(errs...)
+}
+
+// samePlace reports whether a sink keeps its tables and positions where the other
+// one does.
+func samePlace(a, b *sink) bool {
+	for _, o := range a.connector.Spec {
+		if o.Identity && a.options.String(o.Name) != b.options.String(o.Name) {
+			return false
+		}
+	}
+	return a.connector == b.connector
 }
 
 // dropSecret removes a secret that nothing uses.

@@ -3,11 +3,14 @@ package engine_test
 import (
 	"bytes"
 	"encoding/base64"
+	"fmt"
 	"io/fs"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/leatdb/leat/engine"
@@ -172,4 +175,77 @@ func TestSecret_Key(t *testing.T) {
 		mustExec(t, db, `CREATE OR REPLACE SECRET folder WITH (path = '${env:LEAT_TEST_PATH}')`)
 		equal(t, "sinks", query(t, db, `SELECT sink, problem FROM leat.sinks WHERE sink = 's'`), "s|NULL")
 	})
+}
+
+// New credentials reach streams that run, also those whose sink no longer takes
+// the old ones, and no row is lost or repeated; a secret that names another place
+// waits.
+func TestSecret_ReplacedUnderStreams(t *testing.T) {
+	var key atomic.Value
+	key.Store("first")
+	s3 := startFlakyS3(t, "lake")
+	guard := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.Contains(r.Header.Get("Authorization"), "Credential="+key.Load().(string)+"/") {
+			refuse(http.StatusForbidden, "InvalidAccessKeyId")(w, r)
+			return
+		}
+		s3.inner.ServeHTTP(w, r)
+	})
+	s3.fault.Store(&guard)
+	dir := t.TempDir()
+	db := open(t, filepath.Join(dir, "data"))
+	secret := func(id, path string) string {
+		return `CREATE OR REPLACE SECRET lake_key WITH (access_key_id = '` + id + `', secret_access_key = 'hush', path = 's3://lake/` + path + `');
+			CREATE OR REPLACE SECRET folder_key WITH (access_key_id = '` + id + `', secret_access_key = 'hush', path = 's3://lake/folders/` + path + `');`
+	}
+	file := func(name string, ids ...int) {
+		t.Helper()
+		var text strings.Builder
+		for _, id := range ids {
+			fmt.Fprintf(&text, "{\"id\":%d}\n", id)
+		}
+		writeFile(t, filepath.Join(dir, "in", name), text.String())
+	}
+	file("a.ndjson", 1, 2)
+	mustExec(t, db, secret("first", "here")+`
+		CREATE SOURCE f (id INT) WITH (connector = 'files', path = '`+dir+`/in', mode = 'tail', discovery_interval = '20ms');
+		CREATE SINK ice WITH (connector = 's3', endpoint = '`+s3.URL+`', region = 'us-east-1', path_style = 'true', secret = 'lake_key', commit_interval = '20ms');
+		CREATE SINK folders WITH (connector = 's3', endpoint = '`+s3.URL+`', region = 'us-east-1', path_style = 'true', secret = 'folder_key', commit_interval = '20ms', table_format = 'hive');
+		CREATE STREAM a INTO ice.t AS SELECT id FROM f;
+		CREATE STREAM b INTO folders.u AS SELECT id FROM f;
+		CREATE STREAM stopped INTO ice.v AS SELECT id FROM f;
+		STOP STREAM stopped`)
+	landed := func(n int64) {
+		t.Helper()
+		for _, name := range []string{"a", "b"} {
+			await(t, db, name, func(st engine.StreamStatus) bool {
+				return st.State == "RUNNING" && st.Committed.Counters.RowsLanded == n
+			})
+		}
+	}
+	landed(2)
+	// The old key is still accepted.
+	mustExec(t, db, secret("second", "here"))
+	key.Store("second")
+	file("b.ndjson", 3, 4)
+	landed(4)
+	// It is no longer.
+	key.Store("third")
+	file("c.ndjson", 5, 6)
+	for _, name := range []string{"a", "b"} {
+		await(t, db, name, func(st engine.StreamStatus) bool { return st.State == "RETRYING" })
+	}
+	mustExec(t, db, secret("third", "here"))
+	landed(6)
+	for _, table := range []string{"ice.t", "folders.u"} {
+		equal(t, table, query(t, db, `SELECT COUNT(*), SUM(id), COUNT(DISTINCT id) FROM `+table), "6|21|6")
+	}
+	if st, err := db.Status("stopped"); err != nil || st.State != "STOPPED" {
+		t.Errorf("the stopped stream: %v, %v", st.State, err)
+	}
+	// Another place is not taken while streams write to this one.
+	mustExec(t, db, secret("third", "elsewhere"))
+	file("d.ndjson", 7)
+	landed(7)
+	equal(t, "here", query(t, db, `SELECT COUNT(*) FROM ice.t`), "7")
 }

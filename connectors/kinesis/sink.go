@@ -50,7 +50,7 @@ var sinkSpec = func() connectors.Spec {
 	s = append(s,
 		connectors.OptionSpec{Name: "calls_in_flight", Kind: connectors.OptionInt, Default: "8", Min: 1, Max: 256, Doc: "How many calls of PutRecords a stream makes at a time."},
 		connectors.OptionSpec{Name: "max_call_bytes", Kind: connectors.OptionSize, Default: "10MiB", Min: 1 << 20, Max: 64 << 20, Doc: "The most that a call of PutRecords may have, keys included; servers other than AWS may allow only 5MiB."},
-		connectors.OptionSpec{Name: "state_path", Doc: "The folder, or s3://bucket/prefix, that keeps positions and dead letters; default is the embedded lake."},
+		connectors.OptionSpec{Name: "state_path", Identity: true, Doc: "The folder, or s3://bucket/prefix, that keeps positions and dead letters; default is the embedded lake."},
 		connectors.OptionSpec{Name: "state_endpoint", Doc: "URL of the S3 server of state_path, if it is not AWS."},
 	)
 	for _, o := range streamSpec {

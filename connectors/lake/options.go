@@ -28,7 +28,7 @@ var streamSpec = connectors.Spec{
 
 // sinkSpec are all options of a sink.
 var sinkSpec = connectors.Spec{
-	{Name: "path", Required: true, Doc: "Folder of the tables: s3://bucket/prefix, file:///folder or an absolute path."},
+	{Name: "path", Required: true, Identity: true, Doc: "Folder of the tables: s3://bucket/prefix, file:///folder or an absolute path."},
 	{Name: "endpoint", Doc: "URL of an S3 server that is not AWS."},
 	{Name: "region", Doc: "Region of the bucket; default is the environment's."},
 	{Name: "access_key_id", Doc: "Access key; default is the environment's credential chain."},
@@ -37,10 +37,10 @@ var sinkSpec = connectors.Spec{
 	{Name: "path_style", Kind: connectors.OptionBool, Doc: "Address the bucket as endpoint/bucket; default true with an endpoint."},
 	{Name: "sse", Choices: []string{"AES256", "aws:kms"}, Doc: "Server-side encryption of what is written."},
 	{Name: "kms_key", Doc: "Key of aws:kms; default is the account's own."},
-	{Name: "table_format", Default: "iceberg", Choices: []string{"iceberg", "hive"}, Doc: "How tables are kept: as Apache Iceberg tables or as plain folders."},
-	{Name: "catalog", Default: "local", Choices: []string{"local", "rest", "glue"}, Doc: "Who knows the tables: an SQLite file, an Iceberg REST service, or the AWS Glue Data Catalog. Hive folders know themselves; with glue they are registered there, too."},
-	{Name: "catalog_uri", Doc: "SQLite file of the local catalog: a path or sqlite:////path; default iceberg.db in the data directory. With rest the service's base URL, without /v1."},
-	{Name: "catalog_name", Default: "leat", Doc: "Name of the local catalog within its file."},
+	{Name: "table_format", Default: "iceberg", Identity: true, Choices: []string{"iceberg", "hive"}, Doc: "How tables are kept: as Apache Iceberg tables or as plain folders."},
+	{Name: "catalog", Default: "local", Identity: true, Choices: []string{"local", "rest", "glue"}, Doc: "Who knows the tables: an SQLite file, an Iceberg REST service, or the AWS Glue Data Catalog. Hive folders know themselves; with glue they are registered there, too."},
+	{Name: "catalog_uri", Identity: true, Doc: "SQLite file of the local catalog: a path or sqlite:////path; default iceberg.db in the data directory. With rest the service's base URL, without /v1."},
+	{Name: "catalog_name", Default: "leat", Identity: true, Doc: "Name of the local catalog within its file."},
 }.With(glueSpec, restSpec, streamSpec)
 
 // settings are a stream's options, read once.
