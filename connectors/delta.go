@@ -3,6 +3,8 @@ package connectors
 import (
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
+
+	"github.com/leatdb/leat/sql/sqlerror"
 )
 
 // Delta is what flows between operators: rows, each with a weight. +1 is a row
@@ -33,4 +35,24 @@ func (d Delta) Rows() int {
 		return len(d.Sel)
 	}
 	return int(d.Batch.NumRows())
+}
+
+// OnlyInserts is an error when the delta takes rows back, for sinks that cannot;
+// target is what they write to, such as "a topic".
+func (d Delta) OnlyInserts(stream, target string) error {
+	if d.Weights == nil {
+		return nil
+	}
+	weights := d.Weights.Int64Values()
+	for i := range d.Rows() {
+		row := i
+		if d.Sel != nil {
+			row = int(d.Sel[i])
+		}
+		if weights[row] != 1 {
+			return sqlerror.Userf(sqlerror.CodeUnsupported, "stream %s takes rows back, which %s cannot", stream, target).
+				WithHint("write a query that only adds rows")
+		}
+	}
+	return nil
 }

@@ -4,6 +4,10 @@ import (
 	"bytes"
 	"testing"
 
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+
 	"github.com/leatdb/leat/connectors"
 )
 
@@ -34,4 +38,31 @@ func TestCounters_Reconciled(t *testing.T) {
 	if c.Reconciled() || c.RowsIn != 11 || c.RecordsIn != 3 || c.RecordsEmpty != 2 {
 		t.Errorf("after Add: %+v", c)
 	}
+}
+
+func TestDelta_OnlyInserts(t *testing.T) {
+	f := func(weights []int64, sel []int32, ok bool) {
+		t.Helper()
+		b := array.NewInt64Builder(memory.DefaultAllocator)
+		defer b.Release()
+		b.AppendValues([]int64{1, 2, 3}, nil)
+		rows := b.NewInt64Array()
+		defer rows.Release()
+		batch := array.NewRecordBatch(arrow.NewSchema([]arrow.Field{{Name: "n", Type: arrow.PrimitiveTypes.Int64}}, nil), []arrow.Array{rows}, 3)
+		defer batch.Release()
+		d := connectors.Delta{Batch: batch, Sel: sel}
+		if weights != nil {
+			b.AppendValues(weights, nil)
+			d.Weights = b.NewInt64Array()
+			defer d.Weights.Release()
+		}
+		if err := d.OnlyInserts("s", "a topic"); (err == nil) != ok {
+			t.Errorf("%v of %v: err=%v", sel, weights, err)
+		}
+	}
+	f(nil, nil, true)
+	f([]int64{1, 1, 1}, nil, true)
+	f([]int64{1, -1, 1}, nil, false)
+	f([]int64{1, -1, 1}, []int32{0, 2}, true)
+	f([]int64{1, 1, 2}, []int32{0, 2}, false)
 }

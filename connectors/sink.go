@@ -138,6 +138,22 @@ type StreamSpec struct {
 	Logger   Logger
 }
 
+// WithDefaults fills in what who opens a stream may leave out; the logger is the
+// sink's.
+func (s StreamSpec) WithDefaults(logger Logger) StreamSpec {
+	if s.Retrying == nil {
+		s.Retrying = func(error) {}
+	}
+	if s.Now == nil {
+		s.Now = time.Now
+	}
+	if s.Logger == nil {
+		s.Logger = logger
+	}
+	s.Lanes = max(s.Lanes, 1)
+	return s
+}
+
 // Sink is an opened sink: a lake folder with a catalog.
 type Sink interface {
 	// Check verifies without writing rows that the sink can be used: that the

@@ -263,7 +263,7 @@ func (w *laneWriter) Write(ctx context.Context, d connectors.Delta) error {
 	if d.Rows() == 0 {
 		return nil
 	}
-	if err := w.checkWeights(d); err != nil {
+	if err := d.OnlyInserts(w.stream.spec.Stream, "a topic"); err != nil {
 		return err
 	}
 	w.columns = append(w.columns[:0], d.Batch.Columns()...)
@@ -291,24 +291,6 @@ func (w *laneWriter) Write(ctx context.Context, d connectors.Delta) error {
 		return ctx.Err()
 	}
 	return w.producer.failed()
-}
-
-// checkWeights refuses rows that are taken back.
-func (w *laneWriter) checkWeights(d connectors.Delta) error {
-	if d.Weights == nil {
-		return nil
-	}
-	weights := d.Weights.Int64Values()
-	for i := range d.Rows() {
-		if d.Sel != nil {
-			i = int(d.Sel[i])
-		}
-		if weights[i] != 1 {
-			return sqlerror.Userf(sqlerror.CodeUnsupported, "stream %s takes rows back, which a topic cannot", w.stream.spec.Stream).
-				WithHint("write a query that only adds rows")
-		}
-	}
-	return nil
 }
 
 // encode makes records of the rows of the bound batch.

@@ -110,16 +110,7 @@ func (s *sink) Check(ctx context.Context) error {
 
 // Stream implements connectors.Sink.
 func (s *sink) Stream(ctx context.Context, spec connectors.StreamSpec) (connectors.StreamSink, error) {
-	if spec.Retrying == nil {
-		spec.Retrying = func(error) {}
-	}
-	if spec.Now == nil {
-		spec.Now = time.Now
-	}
-	if spec.Logger == nil {
-		spec.Logger = s.cfg.Logger
-	}
-	spec.Lanes = max(spec.Lanes, 1)
+	spec = spec.WithDefaults(s.cfg.Logger)
 	layout, err := newLayout(spec)
 	if err != nil {
 		return nil, err

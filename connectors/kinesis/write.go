@@ -257,20 +257,7 @@ func (w *laneWriter) checkDelta(d connectors.Delta) error {
 	if d.Position == nil {
 		return &sqlerror.Error{Code: sqlerror.CodeInternal, Message: "rows without a place in the source"}
 	}
-	if d.Weights == nil {
-		return nil
-	}
-	weights := d.Weights.Int64Values()
-	for i := range d.Rows() {
-		if d.Sel != nil {
-			i = int(d.Sel[i])
-		}
-		if weights[i] != 1 {
-			return sqlerror.Userf(sqlerror.CodeUnsupported, "stream %s takes rows back, which a data stream cannot", w.stream.spec.Stream).
-				WithHint("write a query that only adds rows")
-		}
-	}
-	return nil
+	return d.OnlyInserts(w.stream.spec.Stream, "a data stream")
 }
 
 // DeadLetter implements connectors.LaneWriter.

@@ -202,21 +202,7 @@ func (w *laneWriter) checkDelta(d connectors.Delta) error {
 	if int(d.Batch.NumCols()) != len(w.stream.target.Columns) {
 		return fmt.Errorf("stream %s: %w", w.stream.spec.Stream, errColumns)
 	}
-	if d.Weights == nil {
-		return nil
-	}
-	weights := d.Weights.Int64Values()
-	for i := range d.Rows() {
-		row := i
-		if d.Sel != nil {
-			row = int(d.Sel[i])
-		}
-		if weights[row] != 1 {
-			return sqlerror.Userf(sqlerror.CodeUnsupported, "stream %s takes rows back, which a table of files cannot", w.stream.spec.Stream).
-				WithHint("write a query that only adds rows")
-		}
-	}
-	return nil
+	return d.OnlyInserts(w.stream.spec.Stream, "a table of files")
 }
 
 // spread copies rows of the bound batch to their partitions.

@@ -72,16 +72,7 @@ type streamSink struct {
 }
 
 func newStreamSink(sink *Sink, spec connectors.StreamSpec, target, letters *catalog.Target) (*streamSink, error) {
-	if spec.Retrying == nil {
-		spec.Retrying = func(error) {}
-	}
-	if spec.Now == nil {
-		spec.Now = time.Now
-	}
-	if spec.Logger == nil {
-		spec.Logger = sink.logger
-	}
-	spec.Lanes = max(spec.Lanes, 1)
+	spec = spec.WithDefaults(sink.logger)
 	s := &streamSink{
 		sink: sink, spec: spec, target: target, letters: letters, key: protocol.Key(spec.Stream),
 		stalls: objectstore.NewStalls(spec.Retrying),
