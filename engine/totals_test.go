@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/twmb/franz-go/pkg/kfake"
+
 	"github.com/leatdb/leat/sql/sqlerror"
 )
 
@@ -88,4 +90,23 @@ func TestTotalsOfSource_Unbounded(t *testing.T) {
 	db := open(t, filepath.Join(dir, "data"))
 	mustExec(t, db, fmt.Sprintf(`CREATE SOURCE s (id BIGINT) WITH (connector = 'files', path = '%s', mode = 'tail', chunk_bytes = '4KiB')`, input))
 	equal(t, "totals", query(t, db, "SELECT COUNT(*), SUM(id), MAX(id) FROM s"), "5000|12497500|4999")
+}
+
+func TestTotalsOfSource_Kafka(t *testing.T) {
+	cluster := kafkaCluster(t, kfake.SeedTopics(3, "trips"))
+	broker := cluster.ListenAddrs()[0]
+	var values []string
+	for i := range 500 {
+		values = append(values, fmt.Sprintf(`{"id":%d,"unwanted":"x"}`, i))
+	}
+	produce(t, broker, "trips", values...)
+	db := open(t, t.TempDir())
+	mustExec(t, db, fmt.Sprintf(`CREATE SOURCE s (id BIGINT) WITH (connector = 'kafka', brokers = '%s', topic = 'trips', format = 'json', start = 'earliest', chunk_bytes = '2KiB')`, broker))
+	equal(t, "totals", query(t, db, "SELECT COUNT(*), SUM(id), MIN(id), COUNT(_offset) FROM s"), "500|124750|0|500")
+}
+
+func TestTotalsOfSource_Datagen(t *testing.T) {
+	db := open(t, t.TempDir())
+	mustExec(t, db, `CREATE SOURCE s (id BIGINT) WITH (connector = 'datagen', rows = 50000)`)
+	equal(t, "totals", query(t, db, "SELECT COUNT(*) FROM s"), "50000")
 }

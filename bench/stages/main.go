@@ -7,6 +7,9 @@
 //
 //	go run ./bench/stages -partitions 12,265
 //
+// With -partitions narrow nothing lands: COUNT and SUM of two fields are asked of
+// the file, as in bench/ingest's table of that name.
+//
 // The profiles of each run stay in the scratch directory, for go tool pprof.
 package main
 
@@ -46,7 +49,11 @@ var layouts = map[string]string{
 	"500":  "PARTITIONED BY (BUCKET(500, trip_id))",
 	"3180": "PARTITIONED BY (pickup_location_id, MONTH(pickup_at) AS month)",
 	"5000": "PARTITIONED BY (BUCKET(5000, trip_id))",
+	narrow: "",
 }
+
+// narrow stands for a query of two fields.
+const narrow = "narrow"
 
 func main() {
 	var c config
@@ -55,7 +62,7 @@ func main() {
 	flag.Int64Var(&c.rows, "rows", 2_300_000, "`events` in the file")
 	flag.IntVar(&c.runs, "runs", 3, "`times` each is run; all samples count together")
 	flag.IntVar(&c.threads, "threads", 1, "`cores` that leat uses")
-	flag.StringVar(&partitions, "partitions", "12,265", "`numbers` of partitions: 1, 12, 265, 500, 3180, 5000")
+	flag.StringVar(&partitions, "partitions", "12,265", "`numbers` of partitions: 1, 12, 265, 500, 3180, 5000, or narrow")
 	flag.Float64Var(&c.dirt, "dirt", 0, "`share` of lines with escapes, nulls, spaces or another field order")
 	flag.Int64Var(&c.memory, "stream-memory", 256, "`MiB` that the stream may hold in open files")
 	flag.Parse()
@@ -65,7 +72,7 @@ func main() {
 	}
 	for _, p := range strings.Split(partitions, ",") {
 		if _, ok := layouts[p]; !ok {
-			exit(fmt.Errorf("-partitions %q: %q is none of 1, 12, 265, 500, 3180, 5000", partitions, p))
+			exit(fmt.Errorf("-partitions %q: %q is none of 1, 12, 265, 500, 3180, 5000, narrow", partitions, p))
 		}
 		exit(measure(c, p))
 	}
@@ -101,7 +108,29 @@ func run(ctx context.Context, c config, input, partitions, profiles string) (err
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	if err := db.Script(ctx, taxi.Job(input, layouts[partitions]), "job.sql"); err != nil {
+	if partitions == narrow {
+		err = count(ctx, c, db, input)
+	} else {
+		err = land(ctx, c, db, taxi.Job(input, layouts[partitions]))
+	}
+	if err != nil {
+		return err
+	}
+	for _, name := range []string{"allocs", "block"} {
+		f, err := os.Create(filepath.Join(profiles, name+".pprof"))
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(pprof.Lookup(name).WriteTo(f, 0), f.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// land runs the job.
+func land(ctx context.Context, c config, db *engine.DB, job string) error {
+	if err := db.Script(ctx, job, "job.sql"); err != nil {
 		return err
 	}
 	if err := db.Wait(ctx); err != nil {
@@ -114,16 +143,27 @@ func run(ctx context.Context, c config, input, partitions, profiles string) (err
 	if n := status.Counters; status.Reason != nil || n.RowsIn != c.rows || n.RowsDead != 0 {
 		return fmt.Errorf("%d rows in, %d dead, want %d and none: %w", n.RowsIn, n.RowsDead, c.rows, status.Reason)
 	}
-	for _, name := range []string{"allocs", "block"} {
-		f, err := os.Create(filepath.Join(profiles, name+".pprof"))
-		if err != nil {
-			return err
-		}
-		if err := errors.Join(pprof.Lookup(name).WriteTo(f, 0), f.Close()); err != nil {
-			return err
-		}
-	}
 	return nil
+}
+
+// count asks the narrow query.
+func count(ctx context.Context, c config, db *engine.DB, input string) error {
+	if err := db.Exec(ctx, taxi.Source("connector = 'files'", "path = '"+input+"'", "mode = 'once'")); err != nil {
+		return err
+	}
+	r, err := db.Query(ctx, "SELECT COUNT(*), SUM(fare), SUM(tip) FROM trips")
+	if err != nil {
+		return err
+	}
+	defer r.Release()
+	rows := ""
+	for r.Next() {
+		rows = r.RecordBatch().Column(0).ValueStr(0)
+	}
+	if want := strconv.FormatInt(c.rows, 10); r.Err() == nil && rows != want {
+		return fmt.Errorf("%s rows counted, want %s", rows, want)
+	}
+	return r.Err()
 }
 
 // measure runs the job in processes of its own and prints its stages.
@@ -164,8 +204,12 @@ func measure(c config, partitions string) error {
 	}
 	runs := float64(c.runs)
 	mb := float64(size) / 1e6
-	fmt.Printf("%s partitions, %d events, %.0f MB, %d cores: %.2f s, CPU %.2f s (%.0f MB/s a core; %.2f s in the kernel), peak %.0f MB; means of %d\n",
-		partitions, c.rows, mb, c.threads, wall.Seconds()/runs, cpu.Seconds()/runs, mb/(cpu.Seconds()/runs), kernel.Seconds()/runs, float64(peak)/1e6, c.runs)
+	what := partitions + " partitions"
+	if partitions == narrow {
+		what = "COUNT and SUM of two fields"
+	}
+	fmt.Printf("%s, %d events, %.0f MB, %d cores: %.2f s, CPU %.2f s (%.0f MB/s a core; %.2f s in the kernel), peak %.0f MB; means of %d\n",
+		what, c.rows, mb, c.threads, wall.Seconds()/runs, cpu.Seconds()/runs, mb/(cpu.Seconds()/runs), kernel.Seconds()/runs, float64(peak)/1e6, c.runs)
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "stage\tCPU s\tshare\tMB/s\t")
 	for i, s := range stages {
