@@ -184,6 +184,10 @@ func (p *parser) ParseWithOptions(ctx context.Context, query string, delimiter r
 		// Without it the MySQL engine answers with a made-up row.
 		s.Plan = true
 	case *sqlparser.DDL:
+		if from, to := s.SubStatementPositionStart, s.SubStatementPositionEnd; s.ViewSpec != nil && from < to && to <= len(rewritten) {
+			// The places are those of the rewritten text; what is stored is the user's.
+			s.SubStatementStr = parsed[positions.Offset(from):positions.Offset(to)]
+		}
 		if gctx, ok := ctx.(*gms.Context); ok && s.ViewSpec != nil && s.OrReplace {
 			if err := p.db.replaceView(gctx, s); err != nil {
 				return nil, parsed, remainder, edgeError(ctx, err)

@@ -228,6 +228,11 @@ func (s *speller) groupConcat(a *aggregateCall) (string, error) {
 	if a.over != "" || len(a.args) == 0 {
 		return "", unsupported("GROUP_CONCAT is used in a way that MySQL does not have")
 	}
+	for _, e := range a.args {
+		if e.Type().Kind == types.Binary {
+			return "", unsupported("GROUP_CONCAT has bytes that may be no text")
+		}
+	}
 	if a.distinct && len(a.args) == 1 && a.args[0].Type().Kind != types.String {
 		return s.concatDistinct(a)
 	}
