@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/table"
 
@@ -105,7 +103,7 @@ func (c *Committer) commit(ctx context.Context, t *table.Table, change *Change) 
 	last := lastTime(t.Metadata())
 	if behind(last) {
 		var err error
-		if t, err = c.atClock(t); err != nil {
+		if t, err = c.lake.atClock(t, last); err != nil {
 			return nil, fmt.Errorf("stage commit to %s: %w", c.name, err)
 		}
 	}
@@ -153,12 +151,7 @@ func (c *Committer) stage(ctx context.Context, t *table.Table, tx *table.Transac
 	if len(change.Files) == 0 {
 		// Adding no files would make no snapshot, and requirements compare
 		// snapshots only: an empty append makes one.
-		empty, err := array.NewRecordReader(arrow.NewSchema(nil, nil), nil)
-		if err != nil {
-			return err
-		}
-		defer empty.Release()
-		if err := tx.Append(ctx, empty, change.Summary); err != nil {
+		if err := appendNothing(ctx, tx, change.Summary); err != nil {
 			return err
 		}
 	} else {

@@ -280,7 +280,10 @@ func (l *Lake) evolve(ctx context.Context, t *table.Table, d Definition) (*table
 	}
 	// A stream that has not written yet must not change what others write.
 	mayEvolve := writers.Started || len(writers.Others) == 0
-	tx := t.NewTransaction()
+	tx, err := l.newChange(t)
+	if err != nil {
+		return nil, fmt.Errorf("change the columns of table %s: %w", d.Name, err)
+	}
 	update := tx.UpdateSchema(false, false)
 	changed, props := false, iceberg.Properties{}
 	nextID := t.Metadata().LastColumnID()
@@ -342,7 +345,10 @@ func (l *Lake) evolve(ctx context.Context, t *table.Table, d Definition) (*table
 	if err := tx.SetProperties(props); err != nil {
 		return nil, fmt.Errorf("change the columns of table %s: %w", d.Name, err)
 	}
-	evolved, err := tx.Commit(ctx)
+	if err := tx.date(ctx); err != nil {
+		return nil, catalogError("change the columns of table "+d.Name, err)
+	}
+	evolved, err := tx.commit(ctx)
 	if err != nil {
 		return nil, catalogError("change the columns of table "+d.Name, err)
 	}

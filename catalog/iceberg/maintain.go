@@ -49,7 +49,10 @@ func (c *Committer) Maintain(ctx context.Context, retention time.Duration) error
 }
 
 func (c *Committer) mergeManifests(ctx context.Context, t *table.Table, _ time.Duration) (*table.Table, error) {
-	tx := t.NewTransaction()
+	tx, err := c.lake.newChange(t)
+	if err != nil {
+		return t, err
+	}
 	if err := tx.AssertRefSnapshotID(""); err != nil {
 		return t, err
 	}
@@ -57,28 +60,35 @@ func (c *Committer) mergeManifests(ctx context.Context, t *table.Table, _ time.D
 	if err != nil || result.IsNoOp() {
 		return t, err
 	}
-	return tx.Commit(ctx)
+	return tx.commit(ctx)
 }
 
 func (c *Committer) expire(ctx context.Context, t *table.Table, retention time.Duration) (*table.Table, error) {
-	snapshots := t.Metadata().Snapshots()
-	if len(snapshots) <= leastSnapshots {
+	if len(t.Metadata().Snapshots()) <= leastSnapshots {
 		return t, nil
 	}
+	tx, err := c.lake.newChange(t)
+	if err != nil {
+		return t, err
+	}
+	snapshots := tx.base.Metadata().Snapshots()
 	if over := len(snapshots) - mostSnapshots; over > 0 {
 		youngest := time.UnixMilli(snapshots[over-1].TimestampMs)
 		retention = max(0, min(retention, time.Since(youngest)-time.Millisecond))
 	}
 	history, linear := appendOnly(t.Metadata())
-	tx := t.NewTransaction()
+	if err := tx.date(ctx); err != nil {
+		return t, err
+	}
 	// Without deletions and branches no data file loses its last reference, so
-	// the library need not search the whole table for such files.
-	if err := tx.ExpireSnapshots(table.WithOlderThan(retention), table.WithRetainLast(leastSnapshots), table.WithPostCommit(!linear)); err != nil {
+	// the library need not search the whole table for such files. Where the clock
+	// is behind, those of other tables stay.
+	if err := tx.ExpireSnapshots(table.WithOlderThan(retention), table.WithRetainLast(leastSnapshots), table.WithPostCommit(!linear && !tx.behind)); err != nil {
 		return t, err
 	}
 	// A table that is returned was committed, also when deleting files failed
 	// because another process was faster.
-	next, err := tx.Commit(ctx)
+	next, err := tx.commit(ctx)
 	if next == nil {
 		return nil, err
 	}
