@@ -60,7 +60,8 @@ type Source interface {
 	// bounded source has no more (an unbounded source never returns it), and
 	// ctx.Err() when ctx ends; in both cases nothing was consumed. A retryable
 	// error also consumed nothing and leaves the source usable: poll again.
-	// Any other error ends the stream.
+	// Any other error consumed nothing either and ends the stream, once what was
+	// polled before is committed.
 	Poll(ctx context.Context, lane int, c *Chunk) error
 
 	// Positions is how far Poll has got: a position for every split that has to

@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"io/fs"
 
@@ -75,18 +74,9 @@ func (s *source) sameContent(ctx context.Context, e entry, f *finished) (same bo
 		}
 		return err == nil && sameCheck(checksum(window), check), err
 	}
-	crc := uint32(0)
-	buf := make([]byte, 1<<20)
-	for off := int64(0); off < e.size; {
-		if err := file.ready(ctx, off); err != nil {
-			return false, err
-		}
-		n, err := file.ReadAt(buf, off)
-		if n == 0 && err != nil {
-			return false, err
-		}
-		crc = crc32.Update(crc, castagnoli, buf[:n])
-		off += int64(n)
+	crc, err := prefixCRC(ctx, file, e.size)
+	if err != nil {
+		return false, err
 	}
 	return fmt.Sprintf("%08x", crc) == check, nil
 }

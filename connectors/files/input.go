@@ -21,7 +21,8 @@ type input struct {
 	// versioned is set for an object, which is known by its ETag and the checksum
 	// of all of it.
 	versioned bool
-	crc       uint32 // CRC-32C of what was consumed, if it is not compressed
+	crc       uint32 // CRC-32C of what was consumed, of an object
+	other     bool   // it is not the version of the object that was begun
 
 	offset int64  // of the next byte to hand out, after decompression
 	window []byte // the last bytes before offset
@@ -98,7 +99,10 @@ func openInput(ctx context.Context, st store, e entry, pos position, forced comp
 	if i.seen, err = file.stat(); err != nil {
 		return nil, false, err
 	}
-	if i.versioned && pos.Offset > 0 && pos.Check != checksum([]byte(i.seen.version())) {
+	// Another object may hold what was read, as one does that was damaged and is
+	// whole now.
+	i.other = i.versioned && pos.Offset > 0 && pos.Check != checksum([]byte(i.seen.version()))
+	if i.other && (pos.CRC == 0 || l.blocks != nil) {
 		return nil, false, nil
 	}
 	if l.blocks != nil {
@@ -139,12 +143,44 @@ func (in *input) resume(ctx context.Context, pos position, l *limits) (same bool
 			return false, nil
 		}
 	}
+	if in.other {
+		if same, err := in.holds(ctx, pos); !same || err != nil {
+			return false, err
+		}
+	}
 	if pos.Offset > 0 {
 		if err := in.reloadHeader(io.NewSectionReader(in.file, 0, pos.Offset), l); err != nil {
 			return false, err
 		}
 	}
 	return true, in.file.ready(ctx, in.offset)
+}
+
+// holds reports whether an object that is not compressed begins with what was
+// read of another.
+func (in *input) holds(ctx context.Context, pos position) (bool, error) {
+	if in.seen.size < pos.Offset {
+		return false, nil
+	}
+	crc, err := prefixCRC(ctx, in.file, pos.Offset)
+	return err == nil && crc == pos.CRC, err
+}
+
+// prefixCRC is the CRC-32C of the first bytes of an object.
+func prefixCRC(ctx context.Context, file object, size int64) (crc uint32, err error) {
+	buf := make([]byte, 1<<20)
+	for off := int64(0); off < size; {
+		if err := file.ready(ctx, off); err != nil {
+			return 0, err
+		}
+		n, err := file.ReadAt(buf[:min(int64(len(buf)), size-off)], off)
+		if n == 0 && err != nil {
+			return 0, err
+		}
+		crc = crc32.Update(crc, castagnoli, buf[:n])
+		off += int64(n)
+	}
+	return crc, nil
 }
 
 // resumeCompressed decompresses up to a position.
@@ -171,7 +207,7 @@ func (in *input) resumeCompressed(ctx context.Context, pos position, l *limits) 
 		err = in.seek(ctx, pos.Offset)
 	}
 	same = in.offset == pos.Offset &&
-		(pos.Done || pos.Offset == 0 || in.versioned || sameCheck(checksum(in.window), pos.Check))
+		(pos.Done || pos.Offset == 0 || in.versioned && (!in.other || in.crc == pos.CRC) || !in.versioned && sameCheck(checksum(in.window), pos.Check))
 	if err != nil || !same {
 		return false, errors.Join(err, in.closeDecompressor())
 	}
@@ -303,11 +339,10 @@ func (in *input) seek(ctx context.Context, offset int64) error {
 
 func (in *input) consume(data []byte) {
 	in.offset += int64(len(data))
-	switch {
-	case !in.versioned:
-		in.window = lastBytes(in.window, data)
-	case in.compression == uncompressed:
+	if in.versioned {
 		in.crc = crc32.Update(in.crc, castagnoli, data)
+	} else {
+		in.window = lastBytes(in.window, data)
 	}
 }
 

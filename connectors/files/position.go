@@ -27,7 +27,7 @@ type position struct {
 	Check string `json:"check,omitempty"`
 	// Version is the checksum of the ETag of an object that was read to its end.
 	Version string `json:"version,omitempty"`
-	// CRC is the CRC-32C of an uncompressed object up to Offset.
+	// CRC is the CRC-32C of what an object holds up to Offset.
 	CRC uint32 `json:"crc,omitempty"`
 	// Skip is set when Offset is within a line that is too long and whose rest is
 	// to be skipped.

@@ -41,14 +41,15 @@ func (s *Stream) coordinate(ctx context.Context, src connectors.Source) error {
 			// Epochs commit strictly in order: nothing is sealed before the outcome
 			// of the last one is known.
 			s.m.Wait()
-		case s.tooMany != nil && !dirty:
-			return s.tooMany
+		case s.ending != nil && !dirty && (s.endSealed || s.isCommitted(src)):
+			return s.ending
 		case s.stopping || s.atEnd():
 			done, err := s.commitLast(ctx, src, dirty)
 			if done || err != nil {
 				return err
 			}
-		case s.tooMany != nil || s.nextRequest() != nil:
+		case s.ending != nil || s.nextRequest() != nil:
+			s.endSealed = s.ending != nil
 			if err := s.seal(ctx, src); err != nil {
 				return err
 			}
@@ -74,7 +75,10 @@ func (s *Stream) coordinate(ctx context.Context, src connectors.Source) error {
 		case !discovery.IsZero() && !now.Before(discovery):
 			discovery = now.Add(s.cfg.DiscoveryInterval)
 			if err := s.discover(ctx, src); err != nil {
-				return err
+				if ctx.Err() != nil || s.laneErr != nil {
+					return err
+				}
+				s.endAfterCommit(err)
 			}
 		default:
 			if !dirty {
@@ -388,9 +392,18 @@ func (s *Stream) countDead(n int64, message string) {
 		s.deadFirst = append(s.deadFirst, message)
 	}
 	if s.deadCount > limit {
-		s.tooMany = sqlerror.Userf(sqlerror.CodeState, "%d values were rejected within a minute, more than dead_letter_limit %d", s.deadCount, limit).
+		s.endAfterCommit(sqlerror.Userf(sqlerror.CodeState, "%d values were rejected within a minute, more than dead_letter_limit %d", s.deadCount, limit).
 			About("stream "+s.cfg.Stream).
 			WithHint("the first were: %s. They are in leat.dead_letters; mend the source or the query, then START STREAM %s, which goes on behind them, and REPLAY DEAD_LETTERS FOR STREAM %s",
-				strings.Join(s.deadFirst, "; "), s.cfg.Stream, s.cfg.Stream)
+				strings.Join(s.deadFirst, "; "), s.cfg.Stream, s.cfg.Stream))
 	}
+}
+
+// endAfterCommit lets the stream commit what was read, and fail then. The caller
+// holds the lock.
+func (s *Stream) endAfterCommit(err error) {
+	if s.ending == nil {
+		s.ending = err
+	}
+	s.m.Broadcast()
 }

@@ -107,7 +107,7 @@ func (l *lane) ready(ctx context.Context) (context.Context, error) {
 			l.sealed, l.sealedEpoch = sealed, epoch
 			s.parked++
 			s.m.Broadcast()
-		case s.sealEpoch != 0, s.stopping, s.tooMany != nil:
+		case s.sealEpoch != 0, s.stopping, s.ending != nil:
 			// A stream that stops commits what was read and reads nothing more: a
 			// source that always has something would never let it end.
 			s.m.Wait()
@@ -156,7 +156,11 @@ func (l *lane) poll(ctx, pollCtx context.Context) error {
 	case sqlerror.IsRetryable(err):
 		return l.retry(err)
 	default:
-		return fmt.Errorf("read source %s: %w", s.cfg.SourceName, err)
+		// Nothing was consumed: what the source has given before is good.
+		s.m.Lock()
+		s.endAfterCommit(fmt.Errorf("read source %s: %w", s.cfg.SourceName, err))
+		s.m.Unlock()
+		return nil
 	}
 	l.recovered()
 	if l.keeper != nil {
@@ -233,7 +237,7 @@ func (l *lane) done(total connectors.Counters, message string, bytes int) {
 	s.bytesIn += int64(bytes)
 	s.rate.add(s.cfg.Scheduler.Now(), total.RowsIn, int64(bytes))
 	s.countDead(total.RowsDead, message)
-	if s.chunks == 1 || len(s.flushes) > 0 || s.laneErr != nil || s.tooMany != nil || s.overfull() {
+	if s.chunks == 1 || len(s.flushes) > 0 || s.laneErr != nil || s.ending != nil || s.overfull() {
 		s.m.Broadcast()
 	}
 }

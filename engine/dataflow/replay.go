@@ -75,7 +75,7 @@ func (s *Stream) awaitReplay(ctx context.Context, r *replayRequest) (ReplayBegun
 // nextRequest is the replay that the next commit begins, nil if there is none.
 // The caller holds the lock.
 func (s *Stream) nextRequest() *replayRequest {
-	if s.stopping || s.tooMany != nil {
+	if s.stopping || s.ending != nil {
 		return nil
 	}
 	for len(s.requests) > 0 {

@@ -59,8 +59,8 @@ type Status struct {
 // rate counts per second over a sliding window.
 type rate struct {
 	rows, bytes [window]int64
-	second      int64 // of the newest bucket
-	first       int64
+	began       time.Time // of what is counted
+	second      int64     // of the newest bucket, since then
 }
 
 const window = 10
@@ -73,9 +73,14 @@ func (r *rate) add(now time.Time, rows, bytes int64) {
 
 // turn empties the buckets that have gone by and returns the current one.
 func (r *rate) turn(now time.Time) int64 {
-	second := now.Unix()
-	if r.first == 0 {
-		r.first = second
+	if r.began.IsZero() {
+		r.began = now
+	}
+	second := int64(now.Sub(r.began) / time.Second)
+	if second < r.second {
+		// The clock was turned back: what was counted ages from here on.
+		second = r.second
+		r.began = now.Add(-time.Duration(second) * time.Second)
 	}
 	for n := 0; r.second < second && n < window; n++ {
 		r.second++
@@ -94,7 +99,7 @@ func (r *rate) perSecond(now time.Time) (rows, bytes float64) {
 		rows += float64(r.rows[i])
 		bytes += float64(r.bytes[i])
 	}
-	span := float64(min(window, max(1, r.second-r.first+1)))
+	span := float64(min(window, max(1, r.second+1)))
 	return rows / span, bytes / span
 }
 

@@ -130,7 +130,10 @@ type Stream struct {
 	deadMinute time.Time
 	deadCount  int64
 	deadFirst  []string
-	tooMany    error // more values are rejected than the limit allows
+	// ending is what the stream fails with when it has committed what was read
+	// before; endSealed says that it has ended an epoch since.
+	ending    error
+	endSealed bool
 }
 
 // flush is one caller of Flush.
@@ -480,7 +483,8 @@ func (s *Stream) startLanes(ctx context.Context) error {
 	}
 	s.inFlight, s.uncommitted, s.chunks = connectors.Counters{}, connectors.Counters{}, 0
 	s.replays = slices.Clone(s.committed.Replays)
-	s.tooMany, s.deadCount, s.deadFirst = nil, 0, nil
+	s.ending, s.endSealed = nil, false
+	s.deadCount, s.deadFirst = 0, nil
 	s.epochStart = s.cfg.Scheduler.Now()
 	s.pollCtx, s.cancelPolls = context.WithCancel(ctx)
 	s.m.Unlock()

@@ -33,6 +33,8 @@ type world struct {
 	records   []string
 	bounded   bool
 	pollErr   []error // handed out before records
+	breakErr  error   // handed out instead of record breakAt and all behind it
+	breakAt   int
 	state     connectors.State
 	table     []string
 	dead      []string
@@ -91,6 +93,9 @@ func (s *source) Poll(ctx context.Context, _ int, c *connectors.Chunk) error {
 			s.next++
 		}
 		done := s.next >= len(s.w.records)
+		if err == nil && s.w.breakErr != nil && s.next >= s.w.breakAt {
+			err = s.w.breakErr
+		}
 		if err == nil && !done {
 			data := s.w.records[s.next]
 			c.Split, c.Base, c.Data = "0", int64(s.next), append(connectors.Grow(c.Data[:0], len(data))[:0], data...)
@@ -573,6 +578,49 @@ func TestRun_RetryableErrors(t *testing.T) {
 	f("Poll", func(w *world) { w.pollErr = []error{away, away} })
 	f("Write", func(w *world) { w.writeErr = []error{away} })
 	f("Commit", func(w *world) { w.commitErr = []error{away} })
+}
+
+// TestRun_CommitsWhatWasReadBeforeAFailure does not throw away what a source gave
+// before it failed for good, also what another lane is still at.
+func TestRun_CommitsWhatWasReadBeforeAFailure(t *testing.T) {
+	f := func(name string, breakAt, commits int, first, last []string, change func(*world)) {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				broken := sqlerror.Externalf(sqlerror.CodeDataLoss, "file is damaged").Final()
+				w := &world{records: []string{"a", "b", "c", "d"}, bounded: true, breakErr: broken, breakAt: breakAt}
+				w.writeHook = func(string) { time.Sleep(time.Second) }
+				if change != nil {
+					change(w)
+				}
+				s := w.stream(nil)
+				wait := start(t.Context(), s)
+				if err := s.Flush(t.Context()); !errors.Is(err, broken) {
+					t.Errorf("flush: %v, want what the source fails with", err)
+				}
+				if err := wait(); !errors.Is(err, broken) {
+					t.Errorf("run: %v, want what the source fails with", err)
+				}
+				if st := s.Status(); st.State != dataflow.Failed || !errors.Is(st.Reason, broken) {
+					t.Errorf("%s because %v, want FAILED", st.State, st.Reason)
+				}
+				if w.commits != commits {
+					t.Errorf("%d commits, want %d", w.commits, commits)
+				}
+				w.check(t, first...)
+				w.breakErr = nil
+				if err := w.stream(nil).Run(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				w.check(t, last...)
+			})
+		})
+	}
+	all := []string{"a", "b", "c", "d"}
+	f("Some", 2, 1, []string{"a", "b"}, all, nil)
+	f("None", 0, 0, nil, all, nil)
+	f("CommitFailsOnce", 3, 1, []string{"a", "b", "c"}, all, func(w *world) { w.commitErr = []error{errors.New("not yet")} })
+	// The loss that was skipped before is committed, too.
+	f("Loss", 2, 1, []string{"a"}, []string{"a", "c", "d"}, func(w *world) { w.records[1] = "gone" })
 }
 
 func TestRun_Fenced(t *testing.T) {
