@@ -5,6 +5,7 @@ package kinesis_test
 import (
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -61,6 +62,32 @@ func TestKinesis_Subscribe(t *testing.T) {
 	if len(r.told) > 0 {
 		t.Errorf("told %v", r.told)
 	}
+}
+
+// TestKinesis_ProducerLibrary takes apart what the Kinesis Producer Library has
+// packed, polled and pushed.
+func TestKinesis_ProducerLibrary(t *testing.T) {
+	k := services.StartKinesisLocal(t)
+	k.CreateStream("packed", 2)
+	k.ProduceByLibrary("packed", 0, 2000)
+	eachWay(t, func(t *testing.T, way ...string) {
+		r := newReader(t, connectors.SourceConfig{Options: options(k.Endpoint, append(way, "stream", "packed", "region", services.KinesisRegion)...), Lanes: 2})
+		defer r.close()
+		if err := r.discover(true, nil); err != nil {
+			t.Fatal(err)
+		}
+		r.flush()
+		r.wantAll(numbers(0, 2000))
+		packed := map[string]bool{}
+		for _, rec := range r.records {
+			if sequence, _, ok := strings.Cut(rec.name, "/"); ok {
+				packed[sequence] = true
+			}
+		}
+		if len(packed) == 0 || len(packed) > 200 {
+			t.Errorf("%d aggregates", len(packed))
+		}
+	})
 }
 
 func testKinesis(t *testing.T, k *services.Kinesis) {

@@ -62,6 +62,7 @@ const (
 type Kinesis struct {
 	*Process
 	Endpoint string // such as http://127.0.0.1:4567
+	tls      string // host:port of the same with TLS; empty without
 }
 
 // StartKinesalite starts kinesalite. It knows neither UpdateShardCount nor
@@ -95,7 +96,7 @@ func StartKinesisLocal(t TB) *Kinesis {
 		}
 	}
 	dir := filepath.Join(kinesisLocal.mustDir(t), "node_modules", "kinesis-local")
-	return startKinesis(t, addresses[0], command{
+	k := startKinesis(t, addresses[0], command{
 		name: "kinesis-local",
 		args: []string{"main.js"},
 		dir:  dir, // it reads its certificate from there
@@ -104,6 +105,8 @@ func StartKinesisLocal(t TB) *Kinesis {
 			"CREATE_STREAM_DURATION=20ms", "DELETE_STREAM_DURATION=20ms", "SPLIT_SHARD_DURATION=20ms", "MERGE_SHARDS_DURATION=20ms",
 		},
 	})
+	k.tls = addresses[1]
+	return k
 }
 
 func startKinesis(t TB, address string, c command) *Kinesis {
