@@ -100,6 +100,14 @@ func (p *predictor) skip(s *slot, i int) int {
 		if i >= p.limit {
 			return 0
 		}
+		// Plain strings and numbers are as nearly always.
+		if p.text.at(i) == '"' {
+			if n := p.textLength(i + 1); n >= 0 {
+				return i + n + 2
+			}
+		} else if _, _, _, end := p.text.fixed(i); end != 0 {
+			return end
+		}
 		end, err := mysqljson.Scan(p.data[:p.limit], i)
 		if err != nil || p.lines && bytes.IndexByte(p.data[i:end], '\n') >= 0 {
 			return 0
