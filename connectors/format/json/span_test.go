@@ -60,8 +60,9 @@ func TestIndexSpecials(t *testing.T) {
 }
 
 func TestLineRest(t *testing.T) {
-	if undo, ok := json.SetSpans(true, 1); !ok {
-		undo()
+	undo, ok := json.SetSpans(true, 1)
+	defer undo()
+	if !ok {
 		t.Skip("the processor has no AVX2")
 	}
 	r := rand.New(rand.NewPCG(1, 3))
@@ -127,11 +128,11 @@ func TestSpans_Trips(t *testing.T) {
 	eachAssembly(t, func(t *testing.T) {
 		for _, dirt := range []float64{0, 0.1, 1} {
 			chunk := trips(dirt)
-			compareNarrow(t, 0, chunkOf(chunk.Data[:len(chunk.Data)/8]))
+			compareNarrow(t, 0, chunkOf(chunk.Data[:len(chunk.Data)/16]))
 		}
 		for _, g := range []taxi{{}, {dirty: 0.1}, {dirty: 0.7}, {shuffled: true, dirty: 0.3}, {spaced: true}} {
 			g.r = rand.New(rand.NewPCG(3, 4))
-			lines := g.lines(300)
+			lines := g.lines(150)
 			compareNarrow(t, 0, chunkOf(lines))
 			compareNarrow(t, 0, chunkOfRecords(bytes.SplitAfter(lines, []byte("\n"))...))
 			compareNarrow(t, 1<<2, chunkOf(lines))
