@@ -304,6 +304,19 @@ type StateStore interface {
 	Commit(ctx context.Context, text string) error
 }
 
+// StateHistory is a Sink that keeps the states which its streams had before for a
+// while.
+type StateHistory interface {
+	// States are the newest of them, the oldest first.
+	States(ctx context.Context, stream string) ([]KeptState, error)
+}
+
+// KeptState is what a StateStore has committed.
+type KeptState struct {
+	Text string // empty where the state was removed
+	At   time.Time
+}
+
 // ErrBeginAgain says that a StateStore's commit is not to be repeated: the stream
 // has to begin again from the state that was committed last.
 var ErrBeginAgain = errors.New("the stream has to begin again from its last commit")

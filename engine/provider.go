@@ -71,7 +71,7 @@ func (d *lakeDB) Name() string { return d.sink.name }
 
 // GetTableNames implements gms.Database.
 func (d *lakeDB) GetTableNames(ctx *gms.Context) ([]string, error) {
-	lake, err := d.sink.lake(ctx)
+	lake, err := d.sink.readable(ctx)
 	if errors.Is(err, errNoTables) {
 		return nil, nil
 	}
@@ -93,7 +93,7 @@ func (d *lakeDB) GetTableNames(ctx *gms.Context) ([]string, error) {
 
 // GetTableInsensitive implements gms.Database.
 func (d *lakeDB) GetTableInsensitive(ctx *gms.Context, name string) (gms.Table, bool, error) {
-	lake, err := d.sink.lake(ctx)
+	lake, err := d.sink.readable(ctx)
 	if err == nil {
 		var t catalog.Table
 		if t, err = lake.Table(ctx, name); err == nil {

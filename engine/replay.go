@@ -187,7 +187,7 @@ func (db *DB) deadLetters(ctx *gms.Context, columns types.Schema) (gms.RowIter, 
 		home = scope.sink
 		// A sink that is no table keeps them in the embedded lake.
 		if s := db.sink(home); s != nil {
-			if _, err := s.lake(ctx); errors.Is(err, errNoTables) {
+			if _, err := s.readable(ctx); errors.Is(err, errNoTables) {
 				home = sql.DefaultSink
 			}
 		}
@@ -196,7 +196,7 @@ func (db *DB) deadLetters(ctx *gms.Context, columns types.Schema) (gms.RowIter, 
 		if scope != nil && !strings.EqualFold(home, s.name) {
 			continue
 		}
-		lake, err := s.lake(ctx)
+		lake, err := s.readable(ctx)
 		if err == nil {
 			var t catalog.Table
 			if t, err = lake.Table(ctx, catalog.DeadLetterTable); err == nil {

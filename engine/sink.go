@@ -29,6 +29,7 @@ type sink struct {
 
 	mu     sync.Mutex
 	handle connectors.Sink
+	kept   *lake.Sink // nil until the ledger at state_path is read
 }
 
 // lakeConnector is the kind of sink that the embedded lake is.
@@ -113,6 +114,66 @@ func (s *sink) lake(ctx context.Context) (catalog.Lake, error) {
 	return tables.Lake(), nil
 }
 
+// readable is what of the sink can be read as tables: the lake that it is, or the
+// one that keeps its dead letters at state_path.
+func (s *sink) readable(ctx context.Context) (catalog.Lake, error) {
+	l, err := s.lake(ctx)
+	if !errors.Is(err, errNoTables) {
+		return l, err
+	}
+	kept, keptErr := s.keptAt(ctx)
+	if kept == nil || keptErr != nil {
+		return nil, errors.Join(keptErr, err)
+	}
+	return kept.Lake(), nil
+}
+
+// keptAt is the ledger at state_path, opened to be read, nil where the sink has
+// none.
+func (s *sink) keptAt(ctx context.Context) (*lake.Sink, error) {
+	if s.connector.Spec.Find("state_path") == nil || !s.options.Has("state_path") {
+		return nil, nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.kept != nil {
+		return s.kept, nil
+	}
+	l, err := s.ledger(ctx, s.options.String("state_path"))
+	if err != nil {
+		return nil, err
+	}
+	s.kept, _ = l.(*lake.Sink)
+	return s.kept, nil
+}
+
+// commits are those of a stream into a sink that is no lake, as far as they are
+// kept.
+func (s *sink) commits(ctx context.Context, stream string) ([]catalog.Commit, error) {
+	handle, err := s.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if h, ok := handle.(connectors.StateHistory); ok {
+		states, err := h.States(ctx, stream)
+		if err != nil {
+			return nil, err
+		}
+		return lake.KeptCommits(stream, states)
+	}
+	kept, err := s.keptAt(ctx)
+	if err == nil && kept == nil {
+		var l connectors.Ledger
+		if l, err = s.ledger(ctx, ""); err == nil {
+			kept, _ = l.(*lake.Sink)
+		}
+	}
+	if err != nil || kept == nil {
+		return nil, err
+	}
+	return kept.LoggedCommits(ctx, stream)
+}
+
 // errNoTables says that a sink is no lake.
 var errNoTables = errors.New("it holds no tables that can be read")
 
@@ -140,11 +201,14 @@ func (s *sink) ledger(ctx context.Context, path string) (connectors.Ledger, erro
 func (s *sink) close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.handle == nil {
-		return nil
+	var err error
+	if s.handle != nil {
+		err = s.handle.Close()
 	}
-	err := s.handle.Close()
-	s.handle = nil
+	if s.kept != nil {
+		err = errors.Join(err, s.kept.Close())
+	}
+	s.handle, s.kept = nil, nil
 	if err != nil {
 		return fmt.Errorf("close sink %s: %w", s.name, err)
 	}

@@ -293,17 +293,39 @@ func (db *DB) eachTable(ctx *gms.Context, f func(database string, t catalog.Tabl
 }
 
 func commitRows(ctx *gms.Context, db *DB, r *result) error {
-	return db.eachTable(ctx, func(database string, t catalog.Table) error {
-		commits, err := t.Commits(ctx)
-		if err != nil {
-			return err
-		}
+	add := func(database, table string, commits []catalog.Commit) {
 		for _, c := range commits {
-			r.add(c.Stream, database, t.Name(), c.Generation, c.Epoch, moment(c.CommittedAt), moment(c.CompletedAt),
+			r.add(c.Stream, database, table, c.Generation, c.Epoch, moment(c.CommittedAt), moment(c.CompletedAt),
 				c.RowsLanded, c.RowsDead, c.Files, c.Bytes, orNull(c.Positions), orNull(c.DataLoss), c.SnapshotID)
 		}
-		return nil
+	}
+	err := db.eachTable(ctx, func(database string, t catalog.Table) error {
+		commits, err := t.Commits(ctx)
+		if err == nil {
+			add(database, t.Name(), commits)
+		}
+		return err
 	})
+	if err != nil {
+		return err
+	}
+	// Streams into sinks that are no lakes.
+	for _, s := range db.allStreams() {
+		sink := db.sink(s.sink)
+		if sink == nil {
+			continue
+		}
+		if _, err := sink.lake(ctx); !errors.Is(err, errNoTables) {
+			continue
+		}
+		commits, err := sink.commits(ctx, s.name)
+		if err != nil {
+			ctx.Warn(1105, "commits of stream %s are left out: %v", s.name, err)
+			continue
+		}
+		add(s.sink, s.table, commits)
+	}
+	return nil
 }
 
 func orNull(s string) any {

@@ -3,9 +3,12 @@ package kafka
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/leatdb/leat/connectors"
 )
 
 // store keeps the state of one stream in the cluster's topic of positions, under
@@ -46,19 +49,63 @@ func (s *store) load(ctx context.Context) (string, error) {
 		return "", err
 	}
 	key, text := s.key(), ""
+	err = readPositions(ctx, log, at, end, func(r *kgo.Record) {
+		if string(r.Key) == key {
+			text = string(r.Value)
+		}
+	})
+	return text, err
+}
+
+// readPositions visits the committed records between two offsets.
+func readPositions(ctx context.Context, log PositionsLog, at, end int64, visit func(*kgo.Record)) error {
 	for at < end {
 		got, next, err := log.Fetch(ctx, at)
 		if err != nil {
-			return "", err
+			return err
 		}
 		for _, r := range got {
-			if string(r.Key) == key {
-				text = string(r.Value)
-			}
+			visit(r)
 		}
 		at = next
 	}
-	return text, nil
+	return nil
+}
+
+// recentPositions is how many of the newest records of all streams are looked
+// through for those of one, and for how long.
+const (
+	recentPositions = 10_000
+	recentPatience  = 10 * time.Second
+)
+
+// States implements connectors.StateHistory: what the topic of positions still
+// holds.
+func (s *sink) States(ctx context.Context, stream string) ([]connectors.KeptState, error) {
+	ctx, cancel := context.WithTimeout(ctx, recentPatience)
+	defer cancel()
+	topic := s.cfg.Options.String("positions_topic")
+	log, err := (&brokers{sink: &streamSink{sink: s, spec: connectors.StreamSpec{Stream: stream}}}).Positions(ctx)
+	if errors.Is(err, kerr.UnknownTopicOrPartition) {
+		return nil, nil
+	}
+	var states []connectors.KeptState
+	if err == nil {
+		defer log.Close()
+		var at, end int64
+		if at, end, err = log.Bounds(ctx); err == nil {
+			key := transactionalID(s.cfg.Options, stream)
+			err = readPositions(ctx, log, max(at, end-recentPositions), end, func(r *kgo.Record) {
+				if string(r.Key) == key {
+					states = append(states, connectors.KeptState{Text: string(r.Value), At: r.Timestamp})
+				}
+			})
+		}
+	}
+	if err != nil {
+		return nil, s.explain(s.cfg.Options, topic, "read topic "+topic, err)
+	}
+	return states, nil
 }
 
 // Commit implements connectors.StateStore.

@@ -4,11 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -182,5 +184,43 @@ func TestSink_AlterCommitInterval(t *testing.T) {
 	exec(t, db, "ALTER STREAM s SET (commit_interval = '5s')")
 	if got := rows(t, db, "SHOW CREATE STREAM s"); len(got) != 1 || !strings.Contains(got[0], "'5s'") {
 		t.Errorf("%q", got)
+	}
+}
+
+// The commits of a stream into a topic are in leat.commits, with what its source
+// has lost, over restarts.
+func TestSink_Commits(t *testing.T) {
+	c := cluster(t, kfake.SeedTopics(1, "trips", "out"))
+	dir := filepath.Join(t.TempDir(), "data")
+	db := openDB(t, dir)
+	exec(t, db, fmt.Sprintf(`CREATE SOURCE trips (id BIGINT) WITH (connector = 'kafka', brokers = '%[1]s', topic = 'trips', on_data_loss = 'skip');
+		CREATE SINK k WITH (connector = 'kafka', brokers = '%[1]s');
+		CREATE STREAM other INTO k.out WITH (commit_interval = '25s') AS SELECT id FROM trips WHERE id < 0;
+		CREATE STREAM s INTO k.out WITH (commit_interval = '25s') AS SELECT id FROM trips`, strings.Join(c.ListenAddrs(), ",")))
+	send(t, c, "trips", `{"id":1}`, `{"id":"x"}`, `{"id":2}`)
+	exec(t, db, "FLUSH STREAM s")
+	send(t, c, "trips", `{"id":3}`)
+	exec(t, db, "FLUSH STREAM s")
+	closeDB(t, db)
+	send(t, c, "trips", `{"id":4}`, `{"id":5}`)
+	admin := kadm.NewClient(client(t, c))
+	if _, err := admin.DeleteRecords(t.Context(), kadm.Offsets{"trips": {0: {Topic: "trips", At: 5}}}); err != nil {
+		t.Fatal(err)
+	}
+	db = openDB(t, dir)
+	defer closeDB(t, db)
+	exec(t, db, "FLUSH STREAM s")
+	got := rows(t, db, "SELECT `database`, `table`, generation, epoch, rows_landed, rows_dead, data_loss IS NULL, committed_at IS NULL OR completed_at IS NULL FROM leat.commits WHERE stream = 's' AND rows_landed > 0 ORDER BY epoch")
+	if want := []string{"k|out|1|1|2|1|true|false", "k|out|1|2|1|0|true|false", "k|out|2|3|1|0|false|false"}; !slices.Equal(got, want) {
+		t.Errorf("commits %q, want %q", got, want)
+	}
+	if got := rows(t, db, "SELECT data_loss FROM leat.commits WHERE stream = 's' AND epoch = 3"); len(got) != 1 || !strings.Contains(got[0], `"records":1`) {
+		t.Errorf("data loss %q", got)
+	}
+	if got := rows(t, db, "SELECT positions FROM leat.commits WHERE stream = 's' AND generation = 1 AND epoch = 2"); len(got) != 1 || !strings.Contains(got[0], `offset`) {
+		t.Errorf("positions %q", got)
+	}
+	if got := rows(t, db, "SELECT COUNT(*) > 1 FROM leat.commits WHERE stream = 'other'"); !slices.Equal(got, []string{"true"}) {
+		t.Errorf("other: %q", got)
 	}
 }

@@ -222,15 +222,31 @@ func TestSink_StatePath(t *testing.T) {
 		db := openEngine(t, filepath.Join(t.TempDir(), "data"))
 		sinkSetUp(t, s, db, ", state_path = '"+state+"'")
 		s.Put("trips", "x", []byte(fmt.Sprintf(`{"id":%d}`, i)))
-		statement(t, db, "CREATE STREAM s INTO k.out AS SELECT id FROM trips")
+		s.Put("trips", "x", []byte(fmt.Sprintf(`{"id":%d}`, 100+i)))
+		statement(t, db, "CREATE STREAM s INTO k.out WITH (partition_key = 'id') AS SELECT id, 6 DIV CASE WHEN id >= 100 THEN 0 ELSE 1 END AS q FROM trips")
 		statement(t, db, "FLUSH STREAM s")
+		// Dead letters and commits are where those of every other sink are.
+		want := []string{`s|{"id":100}`, `s|{"id":101}`}[:i+1]
+		if got := rows(t, db, "SELECT stream, raw FROM leat.dead_letters ORDER BY raw"); !slices.Equal(got, want) {
+			t.Errorf("letters %q, want %q", got, want)
+		}
+		if got := rows(t, db, "SELECT `database`, `table`, COUNT(DISTINCT epoch), SUM(rows_landed) = COUNT(*), SUM(rows_dead) > 0 FROM leat.commits WHERE stream = 's' AND rows_landed > 0 GROUP BY 1, 2"); !slices.Equal(got, []string{fmt.Sprintf("k|out|%d|true|true", i+1)}) {
+			t.Errorf("commits %q", got)
+		}
+		if i == 1 {
+			statement(t, db, "CREATE OR REPLACE STREAM s INTO k.out WITH (partition_key = 'id') AS SELECT id, 1 AS q FROM trips")
+			statement(t, db, "REPLAY DEAD_LETTERS FOR STREAM s")
+			statement(t, db, "FLUSH STREAM s")
+			if got := rows(t, db, "SELECT COUNT(*), COUNT(replay) FROM leat.dead_letters"); !slices.Equal(got, []string{"2|2"}) {
+				t.Errorf("letters %q after the replay", got)
+			}
+		}
 		if err := db.Close(); err != nil {
 			t.Error(err)
 		}
 	}
 	got, repeats := distinct(t, s, "out")
-	wantLanded(t, got, 2)
-	if repeats != 0 {
-		t.Errorf("%d repeats", repeats)
+	if len(got) != 4 || repeats != 0 {
+		t.Errorf("%d rows, %d repeats", len(got), repeats)
 	}
 }

@@ -2,7 +2,9 @@ package lake
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/leatdb/leat/catalog"
@@ -169,4 +171,68 @@ func OpenLedger(ctx context.Context, path string, o connectors.Options, dataDir 
 		return nil, errors.Join(errNoStager, opened.Close())
 	}
 	return sink, nil
+}
+
+// KeptCommits are the commits that have left the states of a stream. A commit
+// whose predecessor is not among them is left out, since its counts are
+// differences.
+func KeptCommits(stream string, states []connectors.KeptState) ([]catalog.Commit, error) {
+	var commits []catalog.Commit
+	var last *protocol.Record
+	for _, s := range states {
+		r, err := protocol.Decode(s.Text)
+		if err != nil {
+			return nil, err
+		}
+		first := r != nil && r.Generation == 1 && r.Epoch == 0
+		if r != nil && (first || last != nil && last.ID == r.ID) {
+			c := catalog.Commit{Stream: stream, Generation: r.Generation, Epoch: r.Epoch, CommittedAt: s.At, CompletedAt: s.At}
+			if !first {
+				c.RowsLanded = r.Counters.RowsLanded - last.Counters.RowsLanded
+				c.RowsDead = r.Counters.RowsDead - last.Counters.RowsDead
+			}
+			for _, part := range []struct {
+				to    *string
+				value any
+				there bool
+			}{{&c.Positions, r.Positions, r.Positions != nil}, {&c.DataLoss, r.DataLoss, len(r.DataLoss) > 0}} {
+				if !part.there {
+					continue
+				}
+				text, err := json.Marshal(part.value)
+				if err != nil {
+					return nil, fmt.Errorf("describe a commit of stream %s: %w", stream, err)
+				}
+				*part.to = string(text)
+			}
+			commits = append(commits, c)
+		}
+		last = r
+	}
+	return commits, nil
+}
+
+// LoggedCommits are the commits of a stream whose state lies in a log of the
+// ledger, none if there is no such log.
+func (s *Sink) LoggedCommits(ctx context.Context, stream string) ([]catalog.Commit, error) {
+	logs := s.lake
+	if !s.hive {
+		stager, ok := s.store.(objectstore.Stager)
+		if !ok {
+			return nil, errNoStager
+		}
+		opened, err := hive.Open(hive.Options{Namespace: s.name, Store: stager, Scheduler: s.scheduler})
+		if err != nil {
+			return nil, err
+		}
+		logs = opened
+	}
+	t, err := logs.Table(ctx, logTable(stream))
+	if sqlerror.HasCode(err, sqlerror.CodeUnknownObject) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return t.Commits(ctx)
 }

@@ -332,6 +332,9 @@ func (s *streamSink) change(ctx context.Context, next *protocol.Record, sealed [
 		stored.PositionsFile = s.sink.store.URI(key)
 		next.PositionsFile = stored.PositionsFile
 	}
+	if s.kept {
+		stored.DataLoss = info.DataLoss
+	}
 	text, err := stored.Encode()
 	if err != nil {
 		return nil, err
@@ -351,6 +354,10 @@ func (s *streamSink) change(ctx context.Context, next *protocol.Record, sealed [
 			bytes += f.footer.Bytes
 			c.Files = append(c.Files, f.data(s.sink.store))
 		}
+	}
+	if s.kept && len(sealed) > 0 {
+		// Another sink has the rows.
+		rows = next.Counters.RowsLanded - s.base.Counters.RowsLanded
 	}
 	c.Objects = objectsOf(sealed)
 	c.Summary[catalog.SummaryRows] = strconv.FormatInt(rows, 10)

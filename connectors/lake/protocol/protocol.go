@@ -76,6 +76,9 @@ type Record struct {
 	// Replays are the replays of dead letters that are under way, and those that
 	// the last epoch has finished. The record has version 2 while there are any.
 	Replays []connectors.Replay `json:"replays,omitempty"`
+	// DataLoss is what the source lost before the last epoch, where the commit has
+	// no other place for it.
+	DataLoss []connectors.DataLoss `json:"data_loss,omitempty"`
 }
 
 // Pending names the output of an epoch that is uploaded and not yet visible.
@@ -165,7 +168,7 @@ func (rules Rules) Start(found *Record, id, instance string, columns []int) Reco
 	next := *found
 	next.Generation++
 	next.Instance = instance
-	next.Columns = union(found.Columns, columns)
+	next.Columns, next.DataLoss = union(found.Columns, columns), nil
 	if rules.lacks(RulePending) {
 		next.Pending = nil
 	}
@@ -195,7 +198,7 @@ func (rules Rules) Next(base Record, state connectors.State, pending *Pending) (
 	next := base
 	next.Epoch = state.Epoch
 	next.Positions, next.PositionsFile = state.Positions, ""
-	next.Replays = state.Replays
+	next.Replays, next.DataLoss = state.Replays, nil
 	next.Counters, next.Operators, next.Pending = state.Counters, state.Operators, pending
 	return next, nil
 }

@@ -279,7 +279,7 @@ func (m *model) epoch(stream string, last, next *protocol.Record, rows map[row]i
 	if err := ordering(c.placed, values, again); err != nil {
 		return fmt.Errorf("%s: %w", where, err)
 	}
-	if jumps > 0 && m.w.cluster == nil && c.summary[catalog.SummaryDataLoss] == "" {
+	if jumps > 0 && c.summary[catalog.SummaryDataLoss] == "" && len(next.DataLoss) == 0 {
 		return fmt.Errorf("%s: records were skipped and the loss is not recorded", where)
 	}
 	var pending []fileRef
