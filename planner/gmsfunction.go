@@ -7,6 +7,7 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	gms "github.com/dolthub/go-mysql-server/sql"
+	"github.com/dolthub/go-mysql-server/sql/expression"
 	gmstypes "github.com/dolthub/go-mysql-server/sql/types"
 
 	"github.com/leatdb/leat/engine/kernel"
@@ -41,7 +42,31 @@ func Functions() []gms.Function {
 			}
 			return &groupingMark{operands: args, name: "grouping"}, nil
 		}},
+		gms.FunctionN{Name: windowMark, Fn: newWindowCall},
 	)
+}
+
+// windowMark is the function that window functions which the engine has not are
+// called by; their name is its first argument. It is a name that the engine takes
+// for one of a window function, and has no function of.
+const windowMark = "count_distinct"
+
+// addedWindows are these functions, with the number of their arguments.
+var addedWindows = map[string]int{"cume_dist": 0, "nth_value": 2}
+
+func newWindowCall(_ *gms.Context, args ...gms.Expression) (gms.Expression, error) {
+	if len(args) > 0 {
+		if l, ok := args[0].(*expression.Literal); ok {
+			name, _ := l.Value().(string)
+			if n, ok := addedWindows[name]; ok {
+				if len(args)-1 != n {
+					return nil, gms.ErrInvalidArgumentNumber.New(strings.ToUpper(name), n, len(args)-1)
+				}
+				return &windowCall{operands: args[1:], name: name}, nil
+			}
+		}
+	}
+	return nil, gms.ErrFunctionNotFound.New(windowMark)
 }
 
 // bitNot is the operator ~, which the engine cannot bind.
@@ -181,4 +206,99 @@ func (m *groupingMark) Eval(*gms.Context, gms.Row) (any, error) {
 		return nil, errors.New("GROUP BY … WITH ROLLUP is not supported in this query")
 	}
 	return nil, errors.New("GROUPING is for queries with GROUP BY … WITH ROLLUP")
+}
+
+// windowCall is a call of a window function that only DuckDB evaluates.
+type windowCall struct {
+	operands
+	name   string
+	window *gms.WindowDefinition
+	id     gms.ColumnId
+}
+
+var (
+	_ gms.WindowAdaptableExpression = (*windowCall)(nil)
+	_ gms.FunctionExpression        = (*windowCall)(nil)
+)
+
+// FunctionName implements gms.FunctionExpression.
+func (c *windowCall) FunctionName() string { return c.name }
+
+// Description implements gms.FunctionExpression.
+func (c *windowCall) Description() string { return "a window function" }
+
+// String implements gms.Expression.
+func (c *windowCall) String() string {
+	if c.window == nil {
+		return c.format(c.name)
+	}
+	return c.format(c.name) + " " + c.window.String()
+}
+
+// Type implements gms.Expression.
+func (c *windowCall) Type(ctx *gms.Context) gms.Type {
+	if len(c.operands) == 0 {
+		return gmstypes.Float64
+	}
+	return c.operands[0].Type(ctx)
+}
+
+// IsNullable implements gms.Expression.
+func (c *windowCall) IsNullable(*gms.Context) bool { return len(c.operands) > 0 }
+
+// Resolved implements gms.Expression.
+func (c *windowCall) Resolved() bool {
+	return c.operands.Resolved() && (c.window == nil || operands(c.window.ToExpressions()).Resolved())
+}
+
+// Children implements gms.Expression: the arguments, then those of the window.
+func (c *windowCall) Children() []gms.Expression {
+	children := append([]gms.Expression(nil), c.operands...)
+	if c.window != nil {
+		children = append(children, c.window.ToExpressions()...)
+	}
+	return children
+}
+
+// WithChildren implements gms.Expression.
+func (c *windowCall) WithChildren(ctx *gms.Context, children ...gms.Expression) (gms.Expression, error) {
+	n := *c
+	n.operands = children[:len(c.operands)]
+	if c.window != nil {
+		var err error
+		if n.window, err = c.window.FromExpressions(ctx, children[len(c.operands):]); err != nil {
+			return nil, err
+		}
+	}
+	return &n, nil
+}
+
+// Window implements gms.WindowAdaptableExpression.
+func (c *windowCall) Window() *gms.WindowDefinition { return c.window }
+
+// WithWindow implements gms.WindowAdaptableExpression.
+func (c *windowCall) WithWindow(_ *gms.Context, window *gms.WindowDefinition) gms.WindowAdaptableExpression {
+	n := *c
+	n.window = window
+	return &n
+}
+
+// Id implements gms.IdExpression.
+func (c *windowCall) Id() gms.ColumnId { return c.id }
+
+// WithId implements gms.IdExpression.
+func (c *windowCall) WithId(id gms.ColumnId) gms.IdExpression {
+	n := *c
+	n.id = id
+	return &n
+}
+
+// NewWindowFunction implements gms.WindowAdaptableExpression: the engine has none.
+func (c *windowCall) NewWindowFunction(*gms.Context) (gms.WindowFunction, error) {
+	return nil, fmt.Errorf("%s is not supported in this query", strings.ToUpper(c.name))
+}
+
+// Eval implements gms.Expression.
+func (c *windowCall) Eval(*gms.Context, gms.Row) (any, error) {
+	return nil, gms.ErrWindowUnsupported.New(c.name)
 }

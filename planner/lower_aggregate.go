@@ -402,7 +402,15 @@ func (l *lowerer) windowFunction(e gms.WindowAdaptableExpression, in *scope) (lo
 	var t types.Type
 	var err error
 	notNull := true
-	switch e.(type) {
+	switch e := e.(type) {
+	case *windowCall:
+		t = types.TypeFloat64
+		if len(e.operands) > 0 {
+			notNull = false
+			if x.Args, err = l.exprs(e.operands, in); err == nil {
+				t = x.Args[0].Type()
+			}
+		}
 	case *window.RowNumber, *window.Rank, *window.DenseRank:
 		t = types.TypeUint64
 	case *window.PercentRank:

@@ -82,6 +82,7 @@ func (p preparer) query(q sqlparser.SelectStatement, visible ctes) error {
 		if err != nil {
 			return err
 		}
+		markWindows(q)
 		inlineWindows(q)
 		markFrames(q)
 		splitWindows(q)

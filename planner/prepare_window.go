@@ -7,6 +7,18 @@ import (
 	"github.com/dolthub/vitess/go/vt/sqlparser"
 )
 
+// markWindows has window functions that the engine has not called by windowMark.
+func markWindows(q *sqlparser.Select) {
+	eachWindow(q, func(f *sqlparser.FuncExpr) {
+		name := f.Name.Lowered()
+		if args, ok := addedWindows[name]; !ok || len(f.Exprs) != args {
+			return
+		}
+		f.Name = sqlparser.NewColIdent(windowMark)
+		f.Exprs = append(sqlparser.SelectExprs{&sqlparser.AliasedExpr{Expr: sqlparser.NewStrVal([]byte(name))}}, f.Exprs...)
+	})
+}
+
 // inlineWindows writes the windows of a WINDOW clause into the OVER clauses that
 // name them: the engine drops their ORDER BY.
 func inlineWindows(q *sqlparser.Select) {
