@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/leatdb/leat/internal/objectstore"
 )
@@ -18,7 +19,8 @@ const rangeBytes = 8 << 20
 type ranges struct {
 	entry  entry
 	reader objectstore.Reader
-	ahead  int // ranges that are fetched before they are asked for
+	ahead  int   // ranges that are fetched before they are asked for
+	pace   *pace // of the objects that are fetched ahead; nil for others
 	cancel context.CancelFunc
 	ctx    context.Context
 
@@ -96,10 +98,15 @@ func (r *ranges) fetch(index int64) *fetched {
 	r.held[index] = f
 	size := min(rangeBytes, r.entry.size-index*rangeBytes)
 	buf := r.buffers.take(size)
+	begun := time.Now()
 	r.fetches.Go(func() {
 		n, err := r.reader.ReadAt(buf, index*rangeBytes)
 		if n == len(buf) {
 			err = nil
+			if r.pace != nil && index == 0 {
+				now := time.Now()
+				r.pace.fetched(now.Sub(begun), now)
+			}
 		} else if errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF // the object is shorter than it was listed
 		}
