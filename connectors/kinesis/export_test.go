@@ -79,6 +79,11 @@ func PaceAfter(calls, bytesPerSecond int64, idle time.Duration, bytes int64, atT
 	return pace{calls, bytesPerSecond, idle}.after(bytes, atTip)
 }
 
+// Resubscribe is pace.resubscribe.
+func Resubscribe(calls int64, sent, now time.Time, ended bool) time.Time {
+	return pace{calls: calls}.resubscribe(sent, now, ended)
+}
+
 // Backoff is backoff.
 func Backoff(failures int) time.Duration { return backoff(failures) }
 

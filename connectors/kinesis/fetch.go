@@ -331,8 +331,7 @@ func (f *fetcher) failed(ctx context.Context, err error) (end bool) {
 }
 
 func (f *fetcher) pause(now time.Time, d time.Duration) {
-	gap := time.Second / time.Duration(f.s.pace.calls)
-	f.next = now.Add(max(d, gap))
+	f.next = now.Add(max(d, f.s.pace.gap()))
 	f.earliest = f.next
 }
 

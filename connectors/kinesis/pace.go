@@ -2,6 +2,7 @@ package kinesis
 
 import (
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -23,6 +24,26 @@ func (p pace) after(bytes int64, atTip bool) (earliest, usual time.Duration) {
 	}
 	return earliest, earliest
 }
+
+// gap is the time between two calls.
+func (p pace) gap() time.Duration { return time.Second / time.Duration(p.calls) }
+
+// subscribeCalls and takeOverCalls are how many calls have to be possible between
+// two subscriptions of a shard, and between one that has begun and the next: with
+// the five calls a second that AWS allows that is its second and its five seconds
+// (https://docs.aws.amazon.com/kinesis/latest/APIReference/API_SubscribeToShard.html).
+const subscribeCalls, takeOverCalls = 5, 25
+
+// resubscribe is when to subscribe after a subscription that was asked for at
+// sent and is over now, because its time was or because it broke.
+func (p pace) resubscribe(sent, now time.Time, ended bool) time.Time {
+	if !ended {
+		now = now.Add(subscribeCalls * p.gap())
+	}
+	return latest(now, sent.Add(takeOverCalls*p.gap())) // sooner it would be refused
+}
+
+func latest(times ...time.Time) time.Time { return slices.MaxFunc(times, time.Time.Compare) }
 
 const (
 	firstBackoff = 200 * time.Millisecond

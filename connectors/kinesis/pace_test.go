@@ -66,3 +66,20 @@ func TestBudget(t *testing.T) {
 		t.Errorf("%d used", b.Used())
 	}
 }
+
+// AWS takes a subscription a second, and none within five seconds of one that has
+// begun.
+func TestPace_Resubscribe(t *testing.T) {
+	f := func(after time.Duration, ended bool, want time.Duration) {
+		t.Helper()
+		sent := time.UnixMilli(1e12)
+		if got := kinesis.Resubscribe(5, sent, sent.Add(after), ended).Sub(sent); got != want {
+			t.Errorf("after %s, ended %t: %s, want %s", after, ended, got, want)
+		}
+	}
+	f(5*time.Minute, true, 5*time.Minute)
+	f(5*time.Minute, false, 5*time.Minute+time.Second)
+	f(time.Second, true, 5*time.Second)
+	f(time.Second, false, 5*time.Second)
+	f(4500*time.Millisecond, false, 5500*time.Millisecond)
+}

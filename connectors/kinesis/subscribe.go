@@ -23,11 +23,12 @@ import (
 // subscription is a call of SubscribeToShard that is being answered, for up to
 // five minutes. A goroutine reads its events, one ahead of who takes them.
 type subscription struct {
-	sent   time.Time
-	taken  int // events
-	cancel context.CancelCauseFunc
-	events chan pushed
-	ended  chan struct{} // closed when the goroutine has ended
+	sent    time.Time
+	taken   int // events
+	cancel  context.CancelCauseFunc
+	events  chan pushed
+	dropped chan struct{} // closed when nobody takes events any more
+	ended   chan struct{} // closed when the goroutine has ended
 }
 
 // pushed is an event, or why there are no more: io.EOF when the subscription has
@@ -40,6 +41,7 @@ type pushed struct {
 // close ends the subscription; what it has read ahead is thrown away.
 func (sub *subscription) close() {
 	if sub != nil {
+		close(sub.dropped)
 		sub.cancel(nil)
 		<-sub.ended
 	}
@@ -50,12 +52,6 @@ const (
 	maxEventBytes = 24 << 20
 	// readAhead is how much of a subscription is read at a time.
 	readAhead = 64 << 10
-	// subscribeCalls and takeOverCalls are how many of the shard's calls have to be
-	// possible between two subscriptions, and between one that has begun and the
-	// next: with the five calls a second that AWS allows that is its second and its
-	// five seconds
-	// (https://docs.aws.amazon.com/kinesis/latest/APIReference/API_SubscribeToShard.html).
-	subscribeCalls, takeOverCalls = 5, 25
 )
 
 // runSubscribed reads the shard by enhanced fan-out: one subscription after the
@@ -110,12 +106,10 @@ func (f *fetcher) runSubscribed(ctx context.Context) {
 			if f.failed(ctx, err) {
 				return
 			}
-			f.next = latest(f.next, after, f.s.cfg.Now().Add(subscribeCalls*f.gap()))
+			f.next = latest(f.next, after, f.s.cfg.Now().Add(subscribeCalls*f.s.pace.gap()))
 		}
 	}
 }
-
-func latest(times ...time.Time) time.Time { return slices.MaxFunc(times, time.Time.Compare) }
 
 // await waits for the next event, if there is room for it, or until something
 // else is to be done.
@@ -147,7 +141,7 @@ func (f *fetcher) await(ctx context.Context, sub *subscription, room bool, due t
 func (f *fetcher) poll(ctx context.Context) (end bool, err error) {
 	const reserved = leastAnswer
 	if !f.s.budget.try(reserved) {
-		f.earliest = f.s.cfg.Now().Add(f.gap())
+		f.earliest = f.s.cfg.Now().Add(f.s.pace.gap())
 		return false, nil
 	}
 	p := f.s.pages.Get().(*page)
@@ -162,8 +156,6 @@ func (f *fetcher) poll(ctx context.Context) (end bool, err error) {
 	f.succeeded()
 	return f.deliver(ctx, p), nil
 }
-
-func (f *fetcher) gap() time.Duration { return time.Second / time.Duration(f.s.pace.calls) }
 
 func (f *fetcher) succeeded() {
 	if f.failures > 0 {
@@ -217,11 +209,7 @@ func (f *fetcher) position() string {
 // the error if that is trouble: that one breaks is none, unless the one before
 // has given nothing either.
 func (f *fetcher) renew(sub *subscription, err error) error {
-	now, gap := f.s.cfg.Now(), f.gap()
-	if err != io.EOF {
-		now = now.Add(subscribeCalls * gap)
-	}
-	f.next = latest(now, sub.sent.Add(takeOverCalls*gap)) // sooner it would be refused
+	f.next = f.s.pace.resubscribe(sub.sent, f.s.cfg.Now(), err == io.EOF)
 	if f.barren++; sub.taken > 0 {
 		f.barren = 0
 	}
@@ -255,7 +243,7 @@ func (f *fetcher) subscribe(ctx context.Context) (*subscription, error) {
 		start.Type, start.Timestamp = types.ShardIteratorTypeAtTimestamp, aws.Time(time.UnixMilli(f.at).UTC())
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
-	sub := &subscription{sent: s.cfg.Now(), cancel: cancel, events: make(chan pushed), ended: make(chan struct{})}
+	sub := &subscription{sent: s.cfg.Now(), cancel: cancel, events: make(chan pushed), dropped: make(chan struct{}), ended: make(chan struct{})}
 	unanswered := time.AfterFunc(s.timeout, func() { cancel(context.DeadlineExceeded) })
 	var body io.ReadCloser
 	_, err = s.client.SubscribeToShard(ctx, &kinesis.SubscribeToShardInput{ConsumerARN: &f.consumer, ShardId: &f.sh.id, StartingPosition: start}, once, takeBody(&body))
@@ -327,7 +315,7 @@ func (sub *subscription) read(ctx context.Context, s *source, body io.Reader) {
 			if err != nil {
 				return
 			}
-		case <-ctx.Done():
+		case <-sub.dropped:
 			if p != nil {
 				s.free(p)
 			}
