@@ -3,9 +3,6 @@ package hive
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/leatdb/leat/catalog"
@@ -145,28 +142,7 @@ func (f *Foreign) Partitions(ctx context.Context) ([]catalog.PartitionInfo, erro
 	if err != nil {
 		return nil, err
 	}
-	byKey := map[string]*catalog.PartitionInfo{}
-	for _, file := range files {
-		key := ""
-		for _, c := range f.Partition {
-			if text, ok := file.Partition[f.Columns[c].Name].(string); ok {
-				key += strconv.Quote(text)
-			}
-			key += ","
-		}
-		p := byKey[key]
-		if p == nil {
-			p = &catalog.PartitionInfo{Values: file.Partition, Rows: -1}
-			byKey[key] = p
-		}
-		p.Files++
-		p.Bytes += file.Bytes
-	}
-	infos := make([]catalog.PartitionInfo, 0, len(byKey))
-	for _, key := range slices.Sorted(maps.Keys(byKey)) {
-		infos = append(infos, *byKey[key])
-	}
-	return infos, nil
+	return partitionsOf(files, f.Columns, f.Partition), nil
 }
 
 // Open implements catalog.Table.

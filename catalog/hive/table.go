@@ -240,15 +240,20 @@ func (v *tableVersion) Partitions(ctx context.Context) ([]catalog.PartitionInfo,
 	if err != nil {
 		return nil, err
 	}
+	return partitionsOf(files, v.schema, v.partitions), nil
+}
+
+// partitionsOf sums files up by their partitions, whose columns partitions names;
+// rows are −1 where a file does not tell its own.
+func partitionsOf(files []catalog.DataFile, schema types.Schema, partitions []int) []catalog.PartitionInfo {
 	byKey := map[string]*catalog.PartitionInfo{}
 	for _, f := range files {
 		key := ""
-		for _, c := range v.partitions {
-			if text, ok := f.Partition[v.schema[c].Name].(string); ok {
+		for _, c := range partitions {
+			if text, ok := f.Partition[schema[c].Name].(string); ok {
 				key += strconv.Quote(text)
 			}
 			key += ","
-
 		}
 		p := byKey[key]
 		if p == nil {
@@ -267,7 +272,7 @@ func (v *tableVersion) Partitions(ctx context.Context) ([]catalog.PartitionInfo,
 	for _, key := range slices.Sorted(maps.Keys(byKey)) {
 		infos = append(infos, *byKey[key])
 	}
-	return infos, nil
+	return infos
 }
 
 // Open implements catalog.Table.

@@ -405,3 +405,59 @@ func EpochMicros(number []byte, fsp int) (int64, error) {
 	}
 	return checkRange(micros)
 }
+
+func appendTwo(dst []byte, n int64) []byte { return append(dst, byte('0'+n/10), byte('0'+n%10)) }
+
+// CivilFromDays is the date of the proleptic Gregorian calendar that is so many
+// days from 1970-01-01, the reverse of DaysFromCivil.
+func CivilFromDays(days int64) (year, month, day int64) {
+	z := days + 719468
+	era := z / 146097
+	if z < 0 {
+		era = (z - 146096) / 146097
+	}
+	doe := z - era*146097
+	yoe := (doe - doe/1460 + doe/36524 - doe/146096) / 365
+	doy := doe - (365*yoe + yoe/4 - yoe/100)
+	mp := (5*doy + 2) / 153
+	day = doy - (153*mp+2)/5 + 1
+	month = mp + 3
+	if month > 12 {
+		month -= 12
+	}
+	year = yoe + era*400
+	if month <= 2 {
+		year++
+	}
+	return year, month, day
+}
+
+// AppendDate appends a day since 1970-01-01 as YYYY-MM-DD.
+func AppendDate(dst []byte, days int64) []byte {
+	year, month, day := CivilFromDays(days)
+	if year < 0 {
+		dst, year = append(dst, '-'), -year
+	}
+	dst = appendTwo(appendTwo(dst, year/100%100), year%100)
+	return appendTwo(append(appendTwo(append(dst, '-'), month), '-'), day)
+}
+
+// AppendClock appends microseconds as hh:mm:ss, with fsp digits behind the point.
+func AppendClock(dst []byte, micros int64, fsp int) []byte {
+	if micros < 0 {
+		dst, micros = append(dst, '-'), -micros
+	}
+	seconds := micros / 1_000_000
+	dst = appendTwo(dst, seconds/3600)
+	dst = appendTwo(append(dst, ':'), seconds/60%60)
+	dst = appendTwo(append(dst, ':'), seconds%60)
+	if fsp <= 0 {
+		return dst
+	}
+	dst = append(dst, '.')
+	rest := micros % 1_000_000
+	for scale := int64(100_000); fsp > 0; fsp, scale = fsp-1, scale/10 {
+		dst = append(dst, byte('0'+rest/scale%10))
+	}
+	return dst
+}

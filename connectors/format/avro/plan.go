@@ -1,35 +1,23 @@
 package avro
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
 	hamba "github.com/hamba/avro/v2"
 
 	"github.com/leatdb/leat/connectors"
-	"github.com/leatdb/leat/internal/mysqljson"
+	"github.com/leatdb/leat/connectors/format/internal/columns"
 )
 
 // node is what the walk does at a value of which something is wanted.
 type node struct {
 	*shape
-	columns []int   // that take the value
-	below   []below // columns that take what a path leads to in its JSON text
-	text    bool    // a string is what a JSON column or a path takes for JSON text
-	inner   bool    // something below is wanted beside, or instead of, the value
-	parts   []*node // as shape.parts; nil where nothing is wanted
-}
-
-type below struct {
-	column int
-	path   mysqljson.Path
-}
-
-// wish is a column that looks for its value: names leads there.
-type wish struct {
-	column int
-	names  []string
+	columns []int           // that take the value
+	below   []columns.Below // columns that take what a path leads to in its JSON text
+	text    bool            // a string is what a JSON column or a path takes for JSON text
+	inner   bool            // something below is wanted beside, or instead of, the value
+	parts   []*node         // as shape.parts; nil where nothing is wanted
 }
 
 // compile makes the plan of a schema for the wanted fields.
@@ -38,21 +26,21 @@ func compile(schema hamba.Schema, fields []connectors.Field) (*node, error) {
 	if err != nil {
 		return nil, err
 	}
-	wishes := make([]wish, len(fields))
+	wishes := make([]columns.Wish, len(fields))
 	for i, f := range fields {
-		wishes[i] = wish{i, f.Path}
+		wishes[i] = columns.Wish{Column: i, Names: f.Path}
 	}
 	if root.kind == kindRecord {
 		for i := range wishes {
-			if at := fieldNamed(root.names, wishes[i].names[0]); at >= 0 {
-				wishes[i].names = slices.Concat([]string{root.names[at]}, wishes[i].names[1:])
+			if at := fieldNamed(root.names, wishes[i].Names[0]); at >= 0 {
+				wishes[i].Names = slices.Concat([]string{root.names[at]}, wishes[i].Names[1:])
 			}
 		}
 		return newNode(root, wishes, 0)
 	}
-	wishes = slices.DeleteFunc(wishes, func(w wish) bool { return !strings.EqualFold(w.names[0], valueColumn) })
+	wishes = slices.DeleteFunc(wishes, func(w columns.Wish) bool { return !strings.EqualFold(w.Names[0], valueColumn) })
 	for i := range wishes {
-		wishes[i].names = wishes[i].names[1:]
+		wishes[i].Names = wishes[i].Names[1:]
 	}
 	return newNode(root, wishes, 1)
 }
@@ -71,7 +59,7 @@ func fieldNamed(names []string, name string) int {
 
 // newNode makes the node of a shape. depth is 0 for the record, 1 for a column of
 // it, more for what is within those.
-func newNode(s *shape, wishes []wish, depth int) (*node, error) {
+func newNode(s *shape, wishes []columns.Wish, depth int) (*node, error) {
 	n := &node{shape: s}
 	switch s.kind {
 	case kindUnion:
@@ -90,24 +78,24 @@ func newNode(s *shape, wishes []wish, depth int) (*node, error) {
 	case kindString:
 		n.text = depth == 1
 	}
-	deeper := map[int][]wish{}
+	deeper := map[int][]columns.Wish{}
 	for _, w := range wishes {
 		switch {
-		case len(w.names) == 0, n.text:
-			n.columns = append(n.columns, w.column)
-		case s.kind == kindRecord && !strings.HasPrefix(w.names[0], "["):
-			if at := slices.Index(s.names, w.names[0]); at >= 0 {
-				deeper[at] = append(deeper[at], wish{w.column, w.names[1:]})
+		case len(w.Names) == 0, n.text:
+			n.columns = append(n.columns, w.Column)
+		case s.kind == kindRecord && !strings.HasPrefix(w.Names[0], "["):
+			if at := slices.Index(s.names, w.Names[0]); at >= 0 {
+				deeper[at] = append(deeper[at], columns.Wish{Column: w.Column, Names: w.Names[1:]})
 				n.inner = true
 			}
-		case s.kind < kindRecord && !strings.HasPrefix(w.names[0], "["), s.kind > kindUnion && s.kind != kindDuration && !strings.HasPrefix(w.names[0], "["):
+		case s.kind < kindRecord && !strings.HasPrefix(w.Names[0], "["), s.kind > kindUnion && s.kind != kindDuration && !strings.HasPrefix(w.Names[0], "["):
 			// What has no parts has no members.
 		default:
-			path, err := pathOf(w.names)
+			b, err := w.Below()
 			if err != nil {
 				return nil, err
 			}
-			n.below = append(n.below, below{w.column, path})
+			n.below = append(n.below, b)
 		}
 	}
 	if !n.inner {
@@ -122,21 +110,4 @@ func newNode(s *shape, wishes []wish, depth int) (*node, error) {
 		n.parts[at] = part
 	}
 	return n, nil
-}
-
-// pathOf is the path that names lead.
-func pathOf(names []string) (mysqljson.Path, error) {
-	text := []byte{'$'}
-	for _, name := range names {
-		if strings.HasPrefix(name, "[") && strings.HasSuffix(name, "]") {
-			text = append(text, name...)
-			continue
-		}
-		text = mysqljson.AppendQuoted(append(text, '.'), []byte(name))
-	}
-	path, err := mysqljson.ParsePath(string(text))
-	if err != nil {
-		return path, fmt.Errorf("path %s: %w", text, err)
-	}
-	return path, nil
 }

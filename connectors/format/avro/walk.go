@@ -268,7 +268,7 @@ func (w *walker) node(n *node, depth int) {
 			w.set(w.batch.SetJSON(column, w.json))
 		}
 		for _, b := range n.below {
-			w.lookup(b)
+			w.set(w.batch.SetBelow(b, w.json))
 		}
 		if !n.inner {
 			return
@@ -305,17 +305,6 @@ func (w *walker) node(n *node, depth int) {
 			return
 		}
 		w.scalar(n)
-	}
-}
-
-// lookup sets a column from what its path leads to in w.json.
-func (w *walker) lookup(b below) {
-	raw, found, err := mysqljson.Lookup(w.json, b.path)
-	switch {
-	case err != nil:
-		w.set(connectors.ClassField, err.Error())
-	case found:
-		w.set(w.batch.SetJSON(b.column, raw))
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/decimal128"
 
 	"github.com/leatdb/leat/connectors/format/internal/cells"
+	"github.com/leatdb/leat/internal/mysqljson"
 	"github.com/leatdb/leat/sql/types"
 )
 
@@ -149,16 +150,16 @@ func (c *outColumn) appendText(dst []byte, row int) []byte {
 	case types.Bool:
 		return strconv.AppendBool(dst, n != 0)
 	case types.Date:
-		return appendDate(dst, n)
+		return mysqljson.AppendDate(dst, n)
 	case types.Time:
-		return appendClock(dst, n, c.Type.Fsp)
+		return mysqljson.AppendClock(dst, n, c.Type.Fsp)
 	case types.DateTime, types.Timestamp:
 		day := n / dayMicros
 		rest := n % dayMicros
 		if rest < 0 {
 			day, rest = day-1, rest+dayMicros
 		}
-		dst = appendClock(append(appendDate(dst, day), 'T'), rest, c.Type.Fsp)
+		dst = mysqljson.AppendClock(append(mysqljson.AppendDate(dst, day), 'T'), rest, c.Type.Fsp)
 		if c.Type.Kind == types.Timestamp {
 			dst = append(dst, 'Z')
 		}
@@ -200,56 +201,6 @@ func appendDecimal(dst []byte, d decimal128.Num, scale int) []byte {
 		u /= 10
 	}
 	return append(dst, digits[i:]...)
-}
-
-func appendTwo(dst []byte, n int64) []byte { return append(dst, byte('0'+n/10), byte('0'+n%10)) }
-
-// appendDate writes a day since 1970 in the Gregorian calendar, by Howard
-// Hinnant's days-to-civil algorithm.
-func appendDate(dst []byte, days int64) []byte {
-	z := days + 719468
-	era := z / 146097
-	if z < 0 {
-		era = (z - 146096) / 146097
-	}
-	doe := z - era*146097
-	yoe := (doe - doe/1460 + doe/36524 - doe/146096) / 365
-	doy := doe - (365*yoe + yoe/4 - yoe/100)
-	mp := (5*doy + 2) / 153
-	day := doy - (153*mp+2)/5 + 1
-	month := mp + 3
-	if month > 12 {
-		month -= 12
-	}
-	year := yoe + era*400
-	if month <= 2 {
-		year++
-	}
-	if year < 0 {
-		dst, year = append(dst, '-'), -year
-	}
-	dst = appendTwo(appendTwo(dst, year/100%100), year%100)
-	return appendTwo(append(appendTwo(append(dst, '-'), month), '-'), day)
-}
-
-// appendClock writes microseconds of a day.
-func appendClock(dst []byte, micros int64, fsp int) []byte {
-	if micros < 0 {
-		dst, micros = append(dst, '-'), -micros
-	}
-	seconds := micros / 1_000_000
-	dst = appendTwo(dst, seconds/3600)
-	dst = appendTwo(append(dst, ':'), seconds/60%60)
-	dst = appendTwo(append(dst, ':'), seconds%60)
-	if fsp <= 0 {
-		return dst
-	}
-	dst = append(dst, '.')
-	rest := micros % 1_000_000
-	for scale := int64(100_000); fsp > 0; fsp, scale = fsp-1, scale/10 {
-		dst = append(dst, byte('0'+rest/scale%10))
-	}
-	return dst
 }
 
 const hexDigits = "0123456789abcdef"

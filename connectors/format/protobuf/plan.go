@@ -8,7 +8,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/leatdb/leat/connectors"
-	"github.com/leatdb/leat/internal/mysqljson"
+	"github.com/leatdb/leat/connectors/format/internal/columns"
 )
 
 // node is a message of which something is wanted.
@@ -24,35 +24,24 @@ type node struct {
 type want struct {
 	*field
 	index   int
-	columns []int   // that take the value
-	below   []below // columns that take what a path leads to in its JSON text
-	text    bool    // a string is what a JSON column or a path takes for JSON text
-	inner   *node   // of a message of which parts are wanted
-	whole   bool    // the value is put together when all of the message was seen
+	columns []int           // that take the value
+	below   []columns.Below // columns that take what a path leads to in its JSON text
+	text    bool            // a string is what a JSON column or a path takes for JSON text
+	inner   *node           // of a message of which parts are wanted
+	whole   bool            // the value is put together when all of the message was seen
 
 	seen  bool
 	last  occurrence   // of a value that is not whole
 	parts []occurrence // of a whole value: what was found of it
 }
 
-type below struct {
-	column int
-	path   mysqljson.Path
-}
-
-// wish is a column that looks for its value: names leads there.
-type wish struct {
-	column int
-	names  []string
-}
-
 // compile makes the plan of a message type for the wanted fields.
 func compile(d protoreflect.MessageDescriptor, fields []connectors.Field) (*node, error) {
 	m := messages{}.of(d)
-	var wishes []wish
+	var wishes []columns.Wish
 	for i, f := range fields {
 		if at := m.fieldNamed(f.Path[0]); at >= 0 {
-			wishes = append(wishes, wish{i, slices.Concat([]string{m.fields[at].name}, f.Path[1:])})
+			wishes = append(wishes, columns.Wish{Column: i, Names: slices.Concat([]string{m.fields[at].name}, f.Path[1:])})
 		}
 	}
 	n, err := newNode(m, wishes, 1)
@@ -77,16 +66,16 @@ func (m *message) fieldNamed(name string) int {
 }
 
 // newNode makes the node of a message whose fields are depth deep: 1 for columns.
-func newNode(m *message, wishes []wish, depth int) (*node, error) {
+func newNode(m *message, wishes []columns.Wish, depth int) (*node, error) {
 	n := &node{message: m, wants: make([]*want, len(m.fields))}
 	for i, f := range m.fields {
 		if f.oneof >= len(n.last) {
 			n.last = append(n.last, make([]int, f.oneof+1-len(n.last))...)
 		}
-		var mine []wish
+		var mine []columns.Wish
 		for _, w := range wishes {
-			if w.names[0] == f.name {
-				mine = append(mine, wish{w.column, w.names[1:]})
+			if w.Names[0] == f.name {
+				mine = append(mine, columns.Wish{Column: w.Column, Names: w.Names[1:]})
 			}
 		}
 		if len(mine) == 0 {
@@ -104,7 +93,7 @@ func newNode(m *message, wishes []wish, depth int) (*node, error) {
 	return n, nil
 }
 
-func newWant(f *field, wishes []wish, depth int) (*want, error) {
+func newWant(f *field, wishes []columns.Wish, depth int) (*want, error) {
 	w := &want{field: f, whole: f.repeated || f.message != nil}
 	scalar := !f.repeated && (f.message == nil || f.message.meaning == meansTimestamp || f.message.meaning == meansDuration || f.message.meaning == meansWrapped)
 	kind := f.kind
@@ -112,17 +101,17 @@ func newWant(f *field, wishes []wish, depth int) (*want, error) {
 		kind = f.message.fields[0].kind
 	}
 	w.text = scalar && kind == protoreflect.StringKind && depth == 1
-	var deeper []wish
+	var deeper []columns.Wish
 	for _, x := range wishes {
 		switch {
-		case len(x.names) == 0, w.text:
-			w.columns = append(w.columns, x.column)
-		case strings.HasPrefix(x.names[0], "["), f.repeated, !scalar && f.message.meaning != meansMessage:
-			path, err := pathOf(x.names)
+		case len(x.Names) == 0, w.text:
+			w.columns = append(w.columns, x.Column)
+		case strings.HasPrefix(x.Names[0], "["), f.repeated, !scalar && f.message.meaning != meansMessage:
+			b, err := x.Below()
 			if err != nil {
 				return nil, err
 			}
-			w.below = append(w.below, below{x.column, path})
+			w.below = append(w.below, b)
 		case !scalar:
 			deeper = append(deeper, x)
 		}
@@ -138,21 +127,4 @@ func newWant(f *field, wishes []wish, depth int) (*want, error) {
 		w.whole = len(w.columns) > 0 || len(w.below) > 0
 	}
 	return w, nil
-}
-
-// pathOf is the path that names lead.
-func pathOf(names []string) (mysqljson.Path, error) {
-	text := []byte{'$'}
-	for _, name := range names {
-		if strings.HasPrefix(name, "[") && strings.HasSuffix(name, "]") {
-			text = append(text, name...)
-			continue
-		}
-		text = mysqljson.AppendQuoted(append(text, '.'), []byte(name))
-	}
-	path, err := mysqljson.ParsePath(string(text))
-	if err != nil {
-		return path, fmt.Errorf("path %s: %w", text, err)
-	}
-	return path, nil
 }

@@ -215,13 +215,7 @@ func (w *walker) whole(f *want) {
 		return
 	}
 	for _, b := range f.below {
-		raw, found, err := mysqljson.Lookup(w.json, b.path)
-		switch {
-		case err != nil:
-			w.set(connectors.ClassField, err.Error())
-		case found:
-			w.set(w.batch.SetJSON(b.column, raw))
-		}
+		w.set(w.batch.SetBelow(b, w.json))
 	}
 }
 

@@ -345,60 +345,17 @@ func appendPoint(dst, digits []byte, scale int) []byte {
 // into JSON; micros is within the years 1 to 9999.
 func AppendJSONMoment(dst []byte, micros int64) []byte {
 	days := floorDiv(micros, microsPerDay)
-	dst = appendDate(append(dst, '"'), days)
-	dst = appendTimeOfDay(append(dst, ' '), micros-days*microsPerDay)
+	dst = mysqljson.AppendDate(append(dst, '"'), days)
+	dst = mysqljson.AppendClock(append(dst, ' '), micros-days*microsPerDay, 6)
 	return append(dst, '"')
 }
 
 // AppendJSONDate appends "YYYY-MM-DD".
 func AppendJSONDate(dst []byte, days int64) []byte {
-	return append(appendDate(append(dst, '"'), days), '"')
+	return append(mysqljson.AppendDate(append(dst, '"'), days), '"')
 }
 
 // AppendJSONTimeOfDay appends "hh:mm:ss.ffffff".
 func AppendJSONTimeOfDay(dst []byte, micros int64) []byte {
-	return append(appendTimeOfDay(append(dst, '"'), micros), '"')
-}
-
-// appendDate turns days into a date of the proleptic Gregorian calendar (Howard
-// Hinnant, "chrono-Compatible Low-Level Date Algorithms").
-func appendDate(dst []byte, days int64) []byte {
-	z := days + 719468
-	era := floorDiv(z, 146097)
-	doe := z - era*146097
-	yoe := (doe - doe/1460 + doe/36524 - doe/146096) / 365
-	doy := doe - (365*yoe + yoe/4 - yoe/100)
-	mp := (5*doy + 2) / 153
-	day := doy - (153*mp+2)/5 + 1
-	month := mp + 3
-	if month > 12 {
-		month -= 12
-	}
-	year := yoe + era*400
-	if month <= 2 {
-		year++
-	}
-	dst = appendDigits(dst, year, 4)
-	dst = appendDigits(append(dst, '-'), month, 2)
-	return appendDigits(append(dst, '-'), day, 2)
-}
-
-func appendTimeOfDay(dst []byte, micros int64) []byte {
-	seconds := micros / 1_000_000
-	dst = appendDigits(dst, seconds/3600, 2)
-	dst = appendDigits(append(dst, ':'), seconds/60%60, 2)
-	dst = appendDigits(append(dst, ':'), seconds%60, 2)
-	return appendDigits(append(dst, '.'), micros%1_000_000, 6)
-}
-
-func appendDigits(dst []byte, n int64, width int) []byte {
-	start := len(dst)
-	for range width {
-		dst = append(dst, '0')
-	}
-	for i := len(dst) - 1; i >= start; i-- {
-		dst[i] = byte('0' + n%10)
-		n /= 10
-	}
-	return dst
+	return append(mysqljson.AppendClock(append(dst, '"'), micros, 6), '"')
 }
