@@ -533,6 +533,33 @@ func TestLanes(t *testing.T) {
 	f("ManyPartitions", 20)
 }
 
+// TestLanes_ShareOnePartition lets each lane take the next chunk of the only
+// partition while the others still hold theirs.
+func TestLanes_ShareOnePartition(t *testing.T) {
+	c := cluster(t, kfake.SeedTopics(1, "trips"))
+	produce(t, client(t, c), "trips", 0, 0, 3000)
+	const lanes = 3
+	r := tryOpen(t, c, lanes, "stop", "latest", "chunk_bytes", "1024")
+	defer r.close()
+	if err := r.discover(true, nil); err != nil {
+		t.Fatal(err)
+	}
+	next := int64(0)
+	for lane := range lanes {
+		var chunk connectors.Chunk
+		if err := r.poll(lane, &chunk); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(chunk.Records); n == 0 || chunk.Records[0].Offset != next {
+			t.Fatalf("lane %d has %d records, want those from offset %d on", lane, n, next)
+		}
+		next = chunk.Records[len(chunk.Records)-1].Offset + 1
+	}
+	if next >= 3000 {
+		t.Errorf("the lanes have read up to offset %d; they hold a part of the partition", next)
+	}
+}
+
 func transaction(t testing.TB, cl *kgo.Client, commit kgo.TransactionEndTry, from, to int) {
 	t.Helper()
 	if err := cl.BeginTransaction(); err != nil {

@@ -295,8 +295,8 @@ func (e *Encoder) appendPage(c *chunk, to *blocks, kind, values, encoding int, p
 func (e *Encoder) addPage(c *chunk, to *blocks, kind, values, encoding, raw int, packed []byte) (size int) {
 	e.header = appendPageHeader(e.header[:0], kind, values, encoding, raw, len(packed), crc32.ChecksumIEEE(packed))
 	c.uncompressed += int64(len(e.header) + raw)
-	to.append(e.pool, e.header)
-	to.append(e.pool, packed)
+	to.appendTight(e.pool, e.header)
+	to.appendTight(e.pool, packed)
 	return len(e.header) + len(packed)
 }
 

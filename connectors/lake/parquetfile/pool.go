@@ -227,12 +227,22 @@ type blocks struct {
 // returns the place. All blocks begin and, by powers of two, end aligned.
 func (b *blocks) room(p *Pool, n int) []byte {
 	if len(b.tail) == 0 {
-		block := p.get(max(b.n, b.most/8, 1))
-		block = block[:cap(block)]
-		b.list = append(b.list, block)
-		b.held += len(block)
-		b.tail = block
+		b.grow(p, max(b.n, b.most/8, 1))
 	}
+	return b.take(n)
+}
+
+// grow adds a block for n bytes, or the largest there is. The last one is full.
+func (b *blocks) grow(p *Pool, n int) {
+	block := p.get(n)
+	block = block[:cap(block)]
+	b.list = append(b.list, block)
+	b.held += len(block)
+	b.tail = block
+}
+
+// take extends the run within the last block.
+func (b *blocks) take(n int) []byte {
 	n = min(n, len(b.tail))
 	place := b.tail[:n:n]
 	b.tail = b.tail[n:]
@@ -243,6 +253,17 @@ func (b *blocks) room(p *Pool, n int) []byte {
 func (b *blocks) append(p *Pool, data []byte) {
 	for len(data) > 0 {
 		data = data[copy(b.room(p, len(data)), data):]
+	}
+}
+
+// appendTight is append for data that little may follow: the blocks get smaller
+// towards its end, so that hardly any of them is left free.
+func (b *blocks) appendTight(p *Pool, data []byte) {
+	for len(data) > 0 {
+		if len(b.tail) == 0 {
+			b.grow(p, 1<<(bits.Len(uint(len(data)))-1))
+		}
+		data = data[copy(b.take(len(data)), data):]
 	}
 }
 
