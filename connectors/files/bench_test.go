@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -20,13 +21,15 @@ import (
 
 	"github.com/leatdb/leat/connectors"
 	"github.com/leatdb/leat/connectors/files"
+	"github.com/leatdb/leat/engine"
 )
 
-// objectServer is a server of a bucket whose objects all have the same content. It
-// is another process, so that what it costs is not taken for what reading costs.
-func objectServer(b *testing.B, count, size int, delay time.Duration) (url string) {
+// objectServer is a server of a bucket of count objects of JSON, or of one with the
+// same bytes. It is another process, so that what it costs is not taken for what
+// reading costs.
+func objectServer(b *testing.B, count, size int, one bool, delay time.Duration) (url string) {
 	cmd := exec.Command(os.Args[0], "-test.run=^TestServeObjects$")
-	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d %d %d", serveObjects, count, size, delay))
+	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d %d %t %d", serveObjects, count, size, one, delay))
 	stdin, err := cmd.StdinPipe() // the server ends with it
 	if err != nil {
 		b.Fatal(err)
@@ -58,7 +61,8 @@ const serveObjects = "LEAT_TEST_SERVE_OBJECTS"
 // TestServeObjects is the server of benchmarks, which run it in a process of its own.
 func TestServeObjects(t *testing.T) {
 	var count, size, delay int
-	if n, _ := fmt.Sscan(os.Getenv(serveObjects), &count, &size, &delay); n != 3 {
+	var one bool
+	if n, _ := fmt.Sscan(os.Getenv(serveObjects), &count, &size, &one, &delay); n != 4 {
 		return // it is no benchmark that runs this
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -70,7 +74,18 @@ func TestServeObjects(t *testing.T) {
 		_ = listener.Close()
 	}()
 	fmt.Println("serving at http://" + listener.Addr().String())
-	content := []byte(strings.Repeat(strings.Repeat("x", 499)+"\n", size/500+1)[:size-1] + "\n")
+	r := rand.New(rand.NewPCG(1, 2))
+	contents := make([][]byte, min(count, max(1, 64_000_000/size)))
+	for i := range contents {
+		contents[i] = events(r, size)
+	}
+	if one {
+		var all []byte
+		for i := range count {
+			all = append(all, contents[i%len(contents)]...)
+		}
+		contents, count, size = [][]byte{all}, 1, len(all)
+	}
 	for {
 		conn, err := listener.Accept()
 		if err != nil {
@@ -78,13 +93,30 @@ func TestServeObjects(t *testing.T) {
 		}
 		go func() {
 			defer conn.Close()
-			serveConn(conn, content, count, time.Duration(delay))
+			serveConn(conn, contents, count, time.Duration(delay))
 		}()
 	}
 }
 
+// events are lines of JSON, size bytes of them.
+func events(r *rand.Rand, size int) []byte {
+	text := make([]byte, 0, size)
+	for {
+		at := len(text)
+		text = fmt.Appendf(text, `{"id":%d,"location":%d,"at":"2026-07-%02dT%02d:%02d:%02dZ","fare":%d.%02d,"distance":%.3f,"payment":"%s","note":"%x%x","rider":{"id":%d,"device":{"os":"%s","version":"%d.%d"}},"a":%d,"b":"%x","c":true,"d":null,"e":%f}`+"\n",
+			r.Int64N(1e12), r.IntN(265), 1+r.IntN(28), r.IntN(24), r.IntN(60), r.IntN(60), r.IntN(100), r.IntN(100), r.Float64()*20, []string{"card", "cash"}[r.IntN(2)], r.Int64(), r.Int64(),
+			r.Int64N(1e9), []string{"ios", "android", "windows"}[r.IntN(3)], r.IntN(20), r.IntN(10), r.IntN(100000), r.Int64(), r.Float64())
+		if len(text) > size-1 {
+			text = text[:at]
+			break
+		}
+	}
+	text = append(text, bytes.Repeat([]byte(" "), size-1-len(text))...)
+	return append(text, '\n')
+}
+
 // serveConn answers as little as an S3 server may, at the least cost.
-func serveConn(conn net.Conn, content []byte, count int, delay time.Duration) {
+func serveConn(conn net.Conn, contents [][]byte, count int, delay time.Duration) {
 	in := bufio.NewReader(conn)
 	for {
 		line, err := in.ReadSlice('\n')
@@ -98,6 +130,12 @@ func serveConn(conn net.Conn, content []byte, count int, delay time.Duration) {
 			if _, rest, ok := strings.Cut(string(path), "start-after="); ok {
 				after, _, _ = strings.Cut(rest, "&")
 			}
+		}
+		content := contents[0]
+		if !isList {
+			_, name, _ := strings.Cut(string(path), "/in/")
+			n, _ := strconv.Atoi(strings.TrimSuffix(name, ".json"))
+			content = contents[n%len(contents)]
 		}
 		from, to := 0, len(content)-1
 		for len(line) > 2 {
@@ -149,7 +187,7 @@ func BenchmarkObjects(b *testing.B) {
 	for _, delay := range []time.Duration{0, 10 * time.Millisecond} {
 		for _, shape := range []struct{ count, size int }{{1, 64 << 20}, {64, 1 << 20}, {640, 100 << 10}, {3200, 20 << 10}, {6400, 10 << 10}} {
 			b.Run(fmt.Sprintf("%dx%dKiB/%v", shape.count, shape.size>>10, delay), func(b *testing.B) {
-				url := objectServer(b, shape.count, shape.size, delay)
+				url := objectServer(b, shape.count, shape.size, false, delay)
 				b.SetBytes(int64(shape.count * shape.size))
 				before := cpuTime()
 				for b.Loop() {
@@ -163,6 +201,48 @@ func BenchmarkObjects(b *testing.B) {
 			})
 		}
 	}
+}
+
+// BenchmarkLand lands the same bytes as one object and as many in a table. cpu-MB/s
+// are of this process, without the server.
+func BenchmarkLand(b *testing.B) {
+	for _, shape := range []struct{ count, size int }{{400, 1_000_000}, {4000, 100_000}, {20_000, 20_000}} {
+		for _, one := range []bool{true, false} {
+			name := fmt.Sprintf("%dx%dkB", shape.count, shape.size/1000)
+			if one {
+				name += "/in one"
+			}
+			b.Run(name, func(b *testing.B) {
+				url := objectServer(b, shape.count, shape.size, one, 0)
+				b.SetBytes(int64(shape.count * shape.size))
+				var cpu time.Duration
+				for b.Loop() {
+					cpu += land(b, url)
+				}
+				b.ReportMetric(float64(b.N)*float64(shape.count*shape.size)/1e6/cpu.Seconds(), "cpu-MB/s")
+			})
+		}
+	}
+}
+
+// land reads a bucket into a table, and says what it took of the processors.
+func land(b *testing.B, url string) time.Duration {
+	db, err := engine.Open(b.Context(), engine.Config{Dir: b.TempDir()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer db.Close()
+	before := cpuTime()
+	err = db.Exec(b.Context(), fmt.Sprintf(`CREATE SOURCE s (id BIGINT, location INT, at TIMESTAMP(3), fare DECIMAL(10,2), distance DOUBLE, payment TEXT, note TEXT, rider JSON, a INT, b TEXT)
+		WITH (connector = 'files', path = 's3://b/in/', endpoint = '%s', access_key_id = 'id', secret_access_key = 'hush', format = 'json');
+		CREATE STREAM t AS SELECT id, location, at, fare * 1.08 AS gross, distance, payment, note, rider->>'$.device.os' AS os, a, b FROM s WHERE fare > 1`, url))
+	if err == nil {
+		err = db.Wait(b.Context())
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+	return cpuTime() - before
 }
 
 // cpuTime is what this process has taken of the processors.
