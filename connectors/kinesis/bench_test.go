@@ -114,7 +114,9 @@ func TestServeFake(t *testing.T) {
 		return // an ordinary run
 	}
 	s := filled(t, records)
-	fmt.Println("serving", s.URL())
+	if _, err := fmt.Fprintln(os.Stdout, "serving", s.URL()); err != nil {
+		t.Fatal(err)
+	}
 	_, _ = io.Copy(io.Discard, os.Stdin) // until the other process is done
 }
 

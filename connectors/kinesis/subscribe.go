@@ -209,11 +209,11 @@ func (f *fetcher) position() string {
 // the error if that is trouble: that one breaks is none, unless the one before
 // has given nothing either.
 func (f *fetcher) renew(sub *subscription, err error) error {
-	f.next = f.s.pace.resubscribe(sub.sent, f.s.cfg.Now(), err == io.EOF)
+	f.next = f.s.pace.resubscribe(sub.sent, f.s.cfg.Now(), errors.Is(err, io.EOF))
 	if f.barren++; sub.taken > 0 {
 		f.barren = 0
 	}
-	if err == io.EOF || f.barren <= 1 && errorCode(err) != resourceInUse {
+	if errors.Is(err, io.EOF) || f.barren <= 1 && errorCode(err) != resourceInUse {
 		return nil
 	}
 	if errorCode(err) == resourceInUse {
@@ -249,7 +249,7 @@ func (f *fetcher) subscribe(ctx context.Context) (*subscription, error) {
 	_, err = s.client.SubscribeToShard(ctx, &kinesis.SubscribeToShardInput{ConsumerARN: &f.consumer, ShardId: &f.sh.id, StartingPosition: start}, once, takeBody(&body))
 	unanswered.Stop()
 	if err != nil {
-		if context.Cause(ctx) == context.DeadlineExceeded {
+		if errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
 			err = fmt.Errorf("subscribe: %w", context.DeadlineExceeded)
 		}
 		cancel(nil)
@@ -330,7 +330,7 @@ func (s *source) nextEvent(ctx context.Context, in *bufio.Reader, decoder *event
 	// something to read (https://smithy.io/2.0/aws/amazon-eventstream.html).
 	prelude, err := in.Peek(4)
 	if err != nil {
-		if err == io.EOF && len(prelude) > 0 {
+		if errors.Is(err, io.EOF) && len(prelude) > 0 {
 			err = io.ErrUnexpectedEOF
 		}
 		return nil, err
@@ -350,7 +350,7 @@ func (s *source) nextEvent(ctx context.Context, in *bufio.Reader, decoder *event
 		p.body = make([]byte, 0, need)
 	}
 	message, err := decoder.Decode(in, p.body[:0])
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}
 	isEvent := false

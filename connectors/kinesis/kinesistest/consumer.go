@@ -290,9 +290,9 @@ func (s *Server) push(w http.ResponseWriter, r *http.Request, body []byte, sub *
 		default:
 		}
 		switch err := s.fault(r.Context(), "SubscribeToShardEvent", body); {
-		case err == errCut:
+		case errors.Is(err, errCut):
 			send(eventstream.EventMessageType, "SubscribeToShardEvent", page.encode(), true)
-		case err == errEnd:
+		case errors.Is(err, errEnd):
 			return
 		case err != nil:
 			fault(err)
