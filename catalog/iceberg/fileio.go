@@ -320,6 +320,17 @@ func (c *fileCache) drop(e *list.Element) {
 	c.bytes -= len(f.data)
 }
 
+// forget drops the files of a folder of which useless says so.
+func (c *fileCache) forget(folder string, useless func(name string) bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for name, e := range c.byName {
+		if strings.HasPrefix(name, folder) && useless(name) {
+			c.drop(e)
+		}
+	}
+}
+
 func (c *fileCache) remove(name string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

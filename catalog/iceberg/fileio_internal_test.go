@@ -3,7 +3,13 @@ package iceberg
 import (
 	"bytes"
 	"fmt"
+	"path/filepath"
+	"strings"
 	"testing"
+	"time"
+
+	"github.com/leatdb/leat/internal/objectstore"
+	"github.com/leatdb/leat/sql/types"
 )
 
 // held is the memory of what the cache holds.
@@ -51,4 +57,57 @@ func TestFileCache_OldMetadata(t *testing.T) {
 	if _, ok := c.get(name("other", 1)); !ok || c.bytes != 3 || len(c.byName) != 3 {
 		t.Errorf("%d files of %d bytes are held", len(c.byName), c.bytes)
 	}
+}
+
+// TestFileCache_MergedManifests does not keep manifests that were merged: those
+// of a few hundred snapshots hold all files of the table many times.
+func TestFileCache_MergedManifests(t *testing.T) {
+	l := openInternal(t)
+	target, err := l.Define(t.Context(), Definition{Name: "t", Schema: types.Schema{{Name: "a", Type: types.Type{Kind: types.Int32, Name: "INT"}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifests := func() (n int) {
+		for name := range l.files.byName {
+			if strings.HasSuffix(name, ".avro") && !isManifestList(name) {
+				n++
+			}
+		}
+		return n
+	}
+	for i := range 30 {
+		if _, err := target.Update(t.Context(), false, func(Version) (*Change, error) {
+			return &Change{Files: []DataFile{{Path: fmt.Sprintf("file:///x/%d.parquet", i), Rows: 1, Bytes: 100}}}, nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := manifests(); n < 30 {
+		t.Fatalf("%d manifests are held of 30 commits", n)
+	}
+	if err := target.Maintain(t.Context(), time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if n := manifests(); n == 0 || n > 3 {
+		t.Errorf("%d manifests are held after they were merged", n)
+	}
+}
+
+func openInternal(t *testing.T) *Lake {
+	t.Helper()
+	dir := t.TempDir()
+	store, err := objectstore.OpenLocal(filepath.Join(dir, "lake"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := Open(t.Context(), Options{Namespace: "lake", Store: store, CatalogPath: filepath.Join(dir, "iceberg.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return l
 }

@@ -3,6 +3,7 @@ package iceberg
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	icebergio "github.com/apache/iceberg-go/io"
@@ -60,7 +61,28 @@ func (c *Committer) mergeManifests(ctx context.Context, t *table.Table, _ time.D
 	if err != nil || result.IsNoOp() {
 		return t, err
 	}
-	return tx.commit(ctx)
+	next, err := tx.commit(ctx)
+	if next != nil {
+		c.forgetMerged(ctx, next)
+	}
+	return next, err
+}
+
+// forgetMerged drops the manifests from the cache that were merged into others:
+// each merge makes one of all files, and older snapshots keep the last ten.
+func (c *Committer) forgetMerged(ctx context.Context, t *table.Table) {
+	head := t.CurrentSnapshot()
+	io, err := c.lake.fileIO(ctx)
+	if err != nil || head == nil {
+		return
+	}
+	kept := map[string]bool{}
+	if err := eachManifest(io, *head, func(path string) { kept[path] = true }); err != nil {
+		return // they go with their age
+	}
+	c.lake.files.forget(t.Location()+"/metadata/", func(name string) bool {
+		return !kept[name] && strings.HasSuffix(name, ".avro") && !isManifestList(name)
+	})
 }
 
 func (c *Committer) expire(ctx context.Context, t *table.Table, retention time.Duration) (*table.Table, error) {
