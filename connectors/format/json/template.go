@@ -90,9 +90,6 @@ type slot struct {
 	node           *node   // nil for members that nobody wants
 	in             *node   // the object whose members come next
 
-	span   *span // from here on; nil where there is none
-	passes int   // how often the slot was passed without a span
-
 	hot    transition
 	others []*transition
 	misses int
@@ -101,6 +98,9 @@ type slot struct {
 	// quiet is the record until which nothing is learned, since no prediction
 	// held.
 	quiet int64
+
+	span   *span // from here on; nil where there is none
+	passes int   // how often the slot was passed without a span
 }
 
 // transition is what lies between two values.
@@ -301,24 +301,14 @@ func (p *predictor) decode(i, limit, row int) (end int, ok bool) {
 		case opTimestamp:
 			next = p.timestamp(s.column, i, row)
 		case opSkip:
-			if s.span == nil {
-				if s.passes++; s.passes%passPeriod == passesFirst {
-					p.learnSpan(s, i)
+			at, to := p.pass(s, i)
+			if to != nil {
+				if i, s = at, to; i > limit {
+					return 0, false
 				}
-			} else {
-				if at, to := p.passSpan(s, i); to != nil {
-					i, s = at, to
-					if i > limit {
-						return 0, false
-					}
-					goto arrived
-				}
+				goto arrived
 			}
-			if b.at(i) == '{' && p.enter(s) {
-				s = s.node.inside
-				continue
-			}
-			next = p.skip(s, i)
+			next = at
 		case opObject:
 			if b.at(i) == '{' {
 				s = s.node.inside
@@ -622,12 +612,27 @@ func (p *predictor) learnName(in *node, name string) *slot {
 	return s
 }
 
-// enter makes a slot whose value is an object that nobody wants one whose members
-// are walked like all others: their names repeat too. It reports false where
-// the object is to be skipped.
-func (p *predictor) enter(s *slot) bool {
+// pass passes the value of a slot, at i, which nobody wants: to behind it, 0 if
+// something is wrong, or with those of its span to the value of another slot, to.
+func (p *predictor) pass(s *slot, i int) (at int, to *slot) {
+	if s.span != nil {
+		if at, to = p.passSpan(s, i); to != nil {
+			return at, to
+		}
+	} else if s.passes++; s.passes%passPeriod == passesFirst {
+		p.learnSpan(s, i)
+	}
+	if p.text.at(i) == '{' {
+		p.enter(s)
+	}
+	return p.skip(s, i), nil
+}
+
+// enter lets the members of an object that nobody wants be walked like all others,
+// from the next record on: their names repeat too.
+func (p *predictor) enter(s *slot) {
 	if p.full || p.entered >= maxEntered || s.in.depth >= maxDepth || s == s.in.unknown {
-		return false
+		return
 	}
 	p.entered++
 	n := &node{parent: s.in, depth: s.in.depth + 1}
@@ -635,7 +640,6 @@ func (p *predictor) enter(s *slot) bool {
 	n.inside = p.newSlot(slot{opens: true, in: n})
 	n.unknown = p.newSlot(slot{op: opSkip, in: n})
 	s.op, s.node = opObject, n
-	return true
 }
 
 // op is how the fast path decodes the values of a node.
