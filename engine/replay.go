@@ -45,17 +45,23 @@ func (db *DB) replay(ctx *gms.Context, stmt *sql.ReplayDeadLetters) (*result, er
 	if err := db.checkReplay(ctx, query, at); err != nil {
 		return nil, err
 	}
+	var err error
 	id := sched.ID(db.scheduler)[:8]
 	choose := func(ctx context.Context, take func(connectors.DeadLetter) error) error {
 		return db.chooseLetters(context.WithValue(ctx, scopeKey{}, s), query, at, take)
 	}
-	wait, err := db.askReplay(ctx, s, func(run *dataflow.Stream) func() (dataflow.ReplayBegun, error) {
-		return run.AskReplay(ctx, id, choose)
-	})
-	if err != nil {
-		return nil, err
+	var begun dataflow.ReplayBegun
+	// A stream may finish while it is asked; the run that is asked next begins it.
+	for again := true; again; again = errors.Is(err, dataflow.ErrFinished) {
+		var wait func() (dataflow.ReplayBegun, error)
+		wait, err = db.askReplay(ctx, s, func(run *dataflow.Stream) func() (dataflow.ReplayBegun, error) {
+			return run.AskReplay(ctx, id, choose)
+		})
+		if err != nil {
+			return nil, err
+		}
+		begun, err = wait()
 	}
-	begun, err := wait()
 	if err != nil {
 		return nil, fmt.Errorf("replay dead letters of stream %s: %w", s.name, err)
 	}

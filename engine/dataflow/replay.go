@@ -31,10 +31,15 @@ type ReplayBegun struct {
 	Left int64
 }
 
+// ErrFinished is what a replay fails with that was asked of a stream while it
+// finished: another run of it can begin the replay.
+var ErrFinished error = sqlerror.Userf(sqlerror.CodeState, "the stream finished before the replay began")
+
 // AskReplay asks the stream, which may be about to run, to read dead letters
 // again, under an id that no other replay has. choose gives the letters. wait
 // returns when their choice is committed. It fails when they cannot be chosen,
-// when the stream ends before, or ctx does; the replay may have begun then.
+// when the stream ends before (ErrFinished if it has read all of its source), or
+// ctx does; the replay may have begun then, unless it is ErrFinished.
 func (s *Stream) AskReplay(ctx context.Context, id string, choose func(ctx context.Context, take func(connectors.DeadLetter) error) error) (wait func() (ReplayBegun, error)) {
 	r := &replayRequest{}
 	r.asked = connectors.ReplayRequest{ID: id, Choose: func(streamCtx context.Context, take func(connectors.DeadLetter) error) error {
@@ -46,7 +51,9 @@ func (s *Stream) AskReplay(ctx context.Context, id string, choose func(ctx conte
 	s.m.Lock()
 	defer s.m.Unlock()
 	switch state, _, reason := s.life.get(); state {
-	case Finished, Stopped, Failed, Fenced:
+	case Finished:
+		r.done, r.err = true, ErrFinished
+	case Stopped, Failed, Fenced:
 		if r.done, r.err = true, reason; reason == nil {
 			r.err = sqlerror.Userf(sqlerror.CodeState, "stream %s is %s", s.cfg.Stream, state)
 		}
@@ -150,7 +157,10 @@ func (s *Stream) foundBegun() {
 func (s *Stream) endRequests(err error) {
 	for _, r := range s.requests {
 		r.done, r.err = true, err
-		if err == nil {
+		switch {
+		case err == nil && !s.stopping:
+			r.err = ErrFinished
+		case err == nil:
 			r.err = sqlerror.Userf(sqlerror.CodeState, "stream %s stopped before the replay began", s.cfg.Stream)
 		}
 	}

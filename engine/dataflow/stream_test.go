@@ -357,6 +357,39 @@ func TestRun_BoundedSourceFinishes(t *testing.T) {
 	})
 }
 
+// closer is a sink that says when it is closed.
+type closer struct {
+	*sink
+	closing func()
+}
+
+func (c *closer) Close() error {
+	c.closing()
+	return nil
+}
+
+func TestAskReplay_OfAStreamThatFinishes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{bounded: true}
+		var s *dataflow.Stream
+		ask := func() func() (dataflow.ReplayBegun, error) { return s.AskReplay(t.Context(), "r", nil) }
+		var whileItEnds func() (dataflow.ReplayBegun, error)
+		s = w.stream(func(cfg *dataflow.Config) {
+			cfg.OpenSink = func(context.Context, func(error)) (connectors.StreamSink, error) {
+				return &closer{&sink{w: w}, func() { whileItEnds = ask() }}, nil
+			}
+		})
+		if err := s.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for _, wait := range []func() (dataflow.ReplayBegun, error){whileItEnds, ask()} {
+			if _, err := wait(); !errors.Is(err, dataflow.ErrFinished) {
+				t.Errorf("err=%v, want ErrFinished", err)
+			}
+		}
+	})
+}
+
 func TestRun_CommitsByTheClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{records: []string{"a"}}
