@@ -209,7 +209,7 @@ func countValues(db *sql.DB, query string, f func(text string, n int)) (nulls in
 // TestFiles_DuckDBSkips asks DuckDB what it learns from Bloom filters and the
 // page index, and whether it still finds everything.
 func TestFiles_DuckDBSkips(t *testing.T) {
-	files := writeReadings(t, t.TempDir(), "bloom_filter_columns", "ID, sensor, amount")
+	files := writeReadings(t, t.TempDir(), "bloom_filter_columns", "ID, sensor, amount", "byte_stream_split", "true")
 	db, err := sql.Open("duckdb", "")
 	if err != nil {
 		t.Fatal(err)

@@ -169,7 +169,7 @@ print("ok")
 // TestFiles_Pyarrow reads statistics, page index, checksums, and floats that are
 // split by bytes with Arrow's C++ reader.
 func TestFiles_Pyarrow(t *testing.T) {
-	files := writeReadings(t, t.TempDir(), "bloom_filter_columns", "id,sensor")
+	files := writeReadings(t, t.TempDir(), "bloom_filter_columns", "id,sensor", "byte_stream_split", "true")
 	if len(files) != 1 {
 		t.Fatalf("%d files", len(files))
 	}

@@ -21,9 +21,9 @@ type Options struct {
 	// BloomColumns name, in any case, the columns that get a Bloom filter for each
 	// row group; they are not boolean, float or double.
 	BloomColumns []string
-	// NoByteStreamSplit keeps floats from being split by bytes, which old readers
-	// do not know.
-	NoByteStreamSplit bool
+	// ByteStreamSplit splits floats by bytes where that is smaller, which older
+	// readers do not know.
+	ByteStreamSplit bool
 }
 
 // Sink takes the bytes of a file in order.
@@ -363,7 +363,7 @@ func splits[T int32 | int64, S stored](e *Encoder, c *chunk, values []S) bool {
 // splitPays compares, by a sample, what compression makes of floats that are split
 // by bytes and of those that are not: a twentieth has to be gained.
 func splitPays[T int32 | int64, S stored](e *Encoder, values []S) bool {
-	if _, plain := e.codec.(plainCodec); plain || e.options.NoByteStreamSplit {
+	if _, plain := e.codec.(plainCodec); plain || !e.options.ByteStreamSplit {
 		return false
 	}
 	const sample = 2048

@@ -237,7 +237,7 @@ func TestFile_RoundTrip(t *testing.T) {
 		required := seed%4 == 0
 		schema := newSchema(t, list, required)
 		pool := &parquetfile.Pool{Most: 1 << 20}
-		encoder, err := parquetfile.NewEncoder(schema, pool, parquetfile.Options{Compression: compression, RowGroupBytes: 200_000, CreatedBy: "leat version 1"})
+		encoder, err := parquetfile.NewEncoder(schema, pool, parquetfile.Options{Compression: compression, RowGroupBytes: 200_000, ByteStreamSplit: true, CreatedBy: "leat version 1"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -565,11 +565,11 @@ func TestFile_FloatsSplitByBytes(t *testing.T) {
 		noise[i] = random.Float64()
 	}
 	smooth := func(i int) float64 { return 100 + noise[i] }
-	f("smooth", "BYTE_STREAM_SPLIT", parquetfile.Options{}, parquetfile.Double, smooth)
-	f("smooth", "BYTE_STREAM_SPLIT", parquetfile.Options{}, parquetfile.Float, smooth)
-	f("switched off", "PLAIN", parquetfile.Options{NoByteStreamSplit: true}, parquetfile.Double, smooth)
-	f("not compressed", "PLAIN", parquetfile.Options{Compression: parquetfile.None}, parquetfile.Double, smooth)
-	f("few", "RLE_DICTIONARY", parquetfile.Options{}, parquetfile.Double, func(i int) float64 { return float64(i%50) / 10 })
+	f("smooth", "BYTE_STREAM_SPLIT", parquetfile.Options{ByteStreamSplit: true}, parquetfile.Double, smooth)
+	f("smooth", "BYTE_STREAM_SPLIT", parquetfile.Options{ByteStreamSplit: true}, parquetfile.Float, smooth)
+	f("switched off", "PLAIN", parquetfile.Options{}, parquetfile.Double, smooth)
+	f("not compressed", "PLAIN", parquetfile.Options{Compression: parquetfile.None, ByteStreamSplit: true}, parquetfile.Double, smooth)
+	f("few", "RLE_DICTIONARY", parquetfile.Options{ByteStreamSplit: true}, parquetfile.Double, func(i int) float64 { return float64(i%50) / 10 })
 }
 
 // TestFile_Widths writes numbers of every size, after smaller and before larger

@@ -66,7 +66,7 @@ func (b *bounds) appendIndexed(dst []byte, c Column, l layout, upper bool) []byt
 	if c.Type == String {
 		cut, raise = cutString, raiseString
 	}
-	short := v
+	var short []byte
 	if upper {
 		short = raise(v, indexBound)
 	} else {
