@@ -284,10 +284,10 @@ func (c *windowCall) WithWindow(_ *gms.Context, window *gms.WindowDefinition) gm
 }
 
 // Id implements gms.IdExpression.
-func (c *windowCall) Id() gms.ColumnId { return c.id }
+func (c *windowCall) Id() gms.ColumnId { return c.id } //nolint:staticcheck // named by the interface
 
 // WithId implements gms.IdExpression.
-func (c *windowCall) WithId(id gms.ColumnId) gms.IdExpression {
+func (c *windowCall) WithId(id gms.ColumnId) gms.IdExpression { //nolint:staticcheck // named by the interface
 	n := *c
 	n.id = id
 	return &n

@@ -76,7 +76,7 @@ func (h *health) OnBrokerRead(meta kgo.BrokerMetadata, _ int16, _ int, _, _ time
 		if f.err == nil || f.reads > 0 {
 			f.reads++
 		}
-		f.err, f.at = fmt.Errorf("%w: %v", errCut, err), h.now()
+		f.err, f.at = fmt.Errorf("%w: %w", errCut, err), h.now()
 		h.failing[meta.NodeID] = f
 	case len(h.failing) == 0:
 		return

@@ -51,8 +51,11 @@ func TestSink_LeaderGone(t *testing.T) {
 	send(t, c, "trips", value(0))
 	exec(t, db, "FLUSH STREAM s")
 	gone := c.LeaderFor("out", 0)
-	c.MoveTopicPartition("trips", 0, (gone+1)%3)
-	c.MoveTopicPartition("__leat_positions", 0, (gone+1)%3)
+	for _, topic := range []string{"trips", "__leat_positions"} {
+		if err := c.MoveTopicPartition(topic, 0, (gone+1)%3); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if err := c.RemoveNode(gone); err != nil {
 		t.Fatal(err)
 	}

@@ -124,7 +124,7 @@ func BenchmarkPattern(b *testing.B) {
 	texts := make([][]byte, 1000)
 	size := 0
 	for i := range texts {
-		s := fmt.Sprintf("https://www.nexmark.com/wxhyvc/ojzjla/wdeabc/item.htm?query=1")
+		s := "https://www.nexmark.com/wxhyvc/ojzjla/wdeabc/item.htm?query=1"
 		if i%2 == 0 {
 			s += fmt.Sprintf("&channel_id=%d", i*7919)
 		}
