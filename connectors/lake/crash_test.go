@@ -323,11 +323,10 @@ func contextEnds(t *testing.T, newDir func() string) {
 		dir := newDir()
 		stop, landed := false, int64(20)
 		synctest.Test(t, func(t *testing.T) {
-			var calls, from int
-			active := false
+			var calls, from atomic.Int64 // an upload may outlive its commit
 			sink, _, err := openFaulty(t.Context(), dir, func(c faultstore.Call) faultstore.Fault {
-				calls = c.N
-				if active && c.N >= from+n {
+				calls.Store(int64(c.N))
+				if first := from.Load(); first > 0 && int64(c.N) >= first+int64(n) {
 					return faultstore.Hang
 				}
 				return faultstore.Pass
@@ -345,11 +344,11 @@ func contextEnds(t *testing.T, newDir func() string) {
 				t.Fatal(err)
 			}
 			synctest.Wait()
-			from, active = calls+1, true
+			from.Store(calls.Load() + 1)
 			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 			_, err = stream.Commit(ctx, state, sealed, connectors.CommitInfo{})
 			cancel()
-			active = false
+			from.Store(0)
 			if err == nil {
 				// The commit was through when the store hung, or it never did. The
 				// next start publishes what is pending.
