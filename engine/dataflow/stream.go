@@ -206,7 +206,7 @@ func (s *Stream) Run(ctx context.Context) error {
 			continue
 		}
 		f.done = true
-		if !f.committed {
+		if finished := err == nil && !s.stopping; !f.committed && !finished {
 			f.err = s.endedError(err)
 		}
 	}
@@ -554,7 +554,8 @@ func (s *Stream) Stop() {
 }
 
 // Flush returns when everything that the source held when it was called is
-// committed. It fails when the stream ends before, or ctx does.
+// committed, as it is when the stream has finished. It fails when the stream ends
+// otherwise before, or ctx does.
 func (s *Stream) Flush(ctx context.Context) error {
 	defer s.m.BroadcastAfter(ctx)()
 	f := &flush{}

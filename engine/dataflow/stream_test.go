@@ -390,6 +390,29 @@ func TestAskReplay_OfAStreamThatFinishes(t *testing.T) {
 	})
 }
 
+func TestFlush_OfAStreamThatFinishes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{records: []string{"a"}, bounded: true}
+		flushed := make(chan error, 1)
+		var s *dataflow.Stream
+		s = w.stream(func(cfg *dataflow.Config) {
+			cfg.OpenSink = func(context.Context, func(error)) (connectors.StreamSink, error) {
+				return &closer{&sink{w: w}, func() {
+					go func() { flushed <- s.Flush(t.Context()) }()
+					synctest.Wait()
+				}}, nil
+			}
+		})
+		if err := s.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-flushed; err != nil {
+			t.Errorf("flush: %v", err)
+		}
+		w.check(t, "a")
+	})
+}
+
 func TestRun_CommitsByTheClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{records: []string{"a"}}
