@@ -152,7 +152,7 @@ func (s *SigV4) options(ctx context.Context) ([]rest.Option, error) {
 }
 
 // deniedGrants are the answers of a token server (RFC 6749, section 5.2) that
-// asking again does not change.
+// asking again does not change, unless somebody sets the login right.
 var deniedGrants = []string{
 	"invalid_client", "unauthorized_client", "invalid_scope", "access_denied", "invalid_grant", "invalid_request", "unsupported_grant_type",
 }
@@ -169,15 +169,15 @@ func restError(op string, err error) *sqlerror.Error {
 	case errors.Is(err, rest.ErrCommitFailed):
 		return sqlerror.Externalf(sqlerror.CodeExternal, "%s: %w", op, err)
 	case errors.Is(err, rest.ErrUnauthorized), errors.Is(err, rest.ErrAuthorizationExpired):
-		return sqlerror.Userf(sqlerror.CodeAuth, "%s: the catalog refused the login: %w", op, err).
+		return sqlerror.Externalf(sqlerror.CodeAuth, "%s: the catalog refused the login: %w", op, err).
 			WithHint("check token, or oauth2_client_id, oauth2_client_secret and oauth2_scope, or the sigv4 options")
 	case errors.Is(err, rest.ErrForbidden):
-		return sqlerror.Userf(sqlerror.CodeAuth, "%s: the catalog does not allow it: %w", op, err).
+		return sqlerror.Externalf(sqlerror.CodeAuth, "%s: the catalog does not allow it: %w", op, err).
 			WithHint("the login needs the right to create the namespace of the sink's name and to create, read, change and drop its tables")
 	case errors.Is(err, rest.ErrOAuthError):
 		for _, code := range deniedGrants {
 			if strings.Contains(err.Error(), code) {
-				return sqlerror.Userf(sqlerror.CodeAuth, "%s: the token server refused the login: %w", op, err).
+				return sqlerror.Externalf(sqlerror.CodeAuth, "%s: the token server refused the login: %w", op, err).
 					WithHint("check oauth2_client_id, oauth2_client_secret, oauth2_scope and oauth2_uri")
 			}
 		}
