@@ -19,6 +19,9 @@ type SourceConnector struct {
 	Hidden []Hidden
 	// Framing is how values are delimited when the source does not say.
 	Framing Framing
+	// Unordered says that the order of a split's records means nothing, so that a
+	// sink may mix its rows within a commit.
+	Unordered bool
 	// FormatDefault is the format when the source does not say; empty means the
 	// option is required, "none" that the connector makes columns itself.
 	FormatDefault string

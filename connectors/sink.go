@@ -122,6 +122,9 @@ type StreamSpec struct {
 	Exprs   map[string]int
 	Options Options // the stream's own commit options over the sink's
 	Lanes   int
+	// Unordered says that rows of a split may be mixed within a commit. Otherwise
+	// what one lane has written of a split stays in its order in each file.
+	Unordered bool
 	// Adopt registers metadata found at the table's location that the catalog
 	// does not know.
 	Adopt bool

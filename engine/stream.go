@@ -198,7 +198,7 @@ func (p *planned) lanes(db *DB) int {
 func (db *DB) streamSpec(s *stream, p *planned, retrying func(error)) connectors.StreamSpec {
 	return connectors.StreamSpec{
 		Stream: s.name, Table: s.table, Schema: p.plan.Output, Selected: p.plan.Selected, Partition: p.plan.Partition, Exprs: p.plan.Exprs,
-		Options: p.options, Lanes: p.lanes(db), Adopt: p.options.Bool("adopt"),
+		Options: p.options, Lanes: p.lanes(db), Unordered: p.source.connector.Unordered, Adopt: p.options.Bool("adopt"),
 		MemoryBytes: db.cfg.StreamMemory, Retrying: retrying, Location: p.location, Now: db.scheduler.Now, Logger: db.cfg.Logger,
 	}
 }

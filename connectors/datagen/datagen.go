@@ -21,6 +21,7 @@ var Connector = &connectors.SourceConnector{
 	Spec:          spec,
 	Hidden:        hidden,
 	Framing:       connectors.FramingDocument,
+	Unordered:     true,
 	FormatDefault: "json",
 	Open:          open,
 	Check:         check,

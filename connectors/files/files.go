@@ -36,6 +36,7 @@ var Connector = &connectors.SourceConnector{
 	Spec:          spec,
 	Hidden:        hidden,
 	Framing:       connectors.FramingLines,
+	Unordered:     true,
 	FormatDefault: "json",
 	Open:          open,
 	Check:         check,

@@ -59,8 +59,11 @@ func TestKinesis_Subscribe(t *testing.T) {
 		r.records = append(r.records, seen{value: v})
 	}
 	r.wantAll(numbers(0, 800))
-	if len(r.told) > 0 {
-		t.Errorf("told %v", r.told)
+	for _, err := range r.told {
+		// A shard can be subscribed to again five seconds after the last time.
+		if !strings.Contains(err.Error(), "ResourceInUseException") {
+			t.Errorf("told %v", err)
+		}
 	}
 }
 

@@ -24,7 +24,7 @@ func lanesShareFilesTest(t *testing.T, newDir func() string) {
 	dir := newDir()
 	sink := openSink(t, dir, nil)
 	spec := tripSpec("s1")
-	spec.Lanes = 3
+	spec.Lanes, spec.Unordered = 3, true
 	stream := openStream(t, sink, spec)
 	defer stream.Close()
 	state, _ := mustBegin(t, stream)
@@ -96,6 +96,50 @@ func lanesShareFilesTest(t *testing.T, newDir func() string) {
 	}
 }
 
+// TestStream_LanesKeepOrder lets two lanes write rows of an ordered source by
+// turns: what each has written stays in a file of its own.
+func TestStream_LanesKeepOrder(t *testing.T) {
+	sink := openSink(t, t.TempDir(), nil)
+	spec := tripSpec("s1")
+	spec.Lanes, spec.Partition = 2, nil
+	stream := openStream(t, sink, spec)
+	defer stream.Close()
+	state, _ := mustBegin(t, stream)
+	var sealed []connectors.Sealed
+	for turn := range int64(6) {
+		d := trips(memory.DefaultAllocator, turn*10, turn*10+9)
+		if err := stream.Writer(int(turn%2)).Write(t.Context(), d); err != nil {
+			t.Fatal(err)
+		}
+		d.Batch.Release()
+	}
+	for lane := range 2 {
+		one, err := stream.Writer(lane).Seal(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		sealed = append(sealed, one)
+	}
+	state.Epoch++
+	state.Counters.RowsIn, state.Counters.RowsLanded = 60, 60
+	if result, err := stream.Commit(t.Context(), state, sealed, connectors.CommitInfo{}); err != nil || result.Files != 2 {
+		t.Fatalf("%d files, %v, want one of each lane", result.Files, err)
+	}
+	files, err := sink.Lake().Table(t.Context(), "trips")
+	if err != nil {
+		t.Fatal(err)
+	}
+	planned, err := files.Plan(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range planned {
+		if f.Rows != 30 {
+			t.Errorf("a file has %d rows, want 30", f.Rows)
+		}
+	}
+}
+
 // TestStream_SealedTogetherStaysSmall leaves files apart that would be larger
 // than target_file_size.
 func TestStream_SealedTogetherStaysSmall(t *testing.T) {
@@ -105,7 +149,7 @@ func TestStream_SealedTogetherStaysSmall(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	spec.Lanes, spec.Partition = 4, nil
+	spec.Lanes, spec.Partition, spec.Unordered = 4, nil, true
 	spec.Options = c.StreamSpec.MustOptions("target_file_size", "1MB", "compression", "none")
 	stream := openStream(t, sink, spec)
 	defer stream.Close()

@@ -482,11 +482,17 @@ func (w *laneWriter) Seal(ctx context.Context) (connectors.Sealed, error) {
 	if w.uploads == nil {
 		return nil, errNotBegun
 	}
+	// Lanes take turns at a split: its rows would not be in their order in a file
+	// of several lanes.
+	joined := 1
+	if w.stream.spec.Unordered {
+		joined = w.stream.spec.Lanes
+	}
 	for part, f := range w.open {
 		if f == nil {
 			continue
 		}
-		if err := w.close(ctx, part, w.stream.spec.Lanes); err != nil {
+		if err := w.close(ctx, part, joined); err != nil {
 			return nil, err
 		}
 	}
