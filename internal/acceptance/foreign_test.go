@@ -17,7 +17,8 @@ var foreign string
 
 // testForeignWriter lets two streams of two processes and pyiceberg write to one
 // table at a time; pyiceberg also rewrites data files and expires snapshots, and
-// one leat is killed meanwhile. No row is lost or repeated, and no position.
+// one leat is killed meanwhile. No row is lost or repeated, and no position. The
+// streams leave time between their commits: pyiceberg gives up after four tries.
 func (e *environment) testForeignWriter(t *testing.T) {
 	shared := filepath.Join(t.TempDir(), "catalog.db")
 	var (
@@ -29,7 +30,7 @@ func (e *environment) testForeignWriter(t *testing.T) {
 		stop, produced := e.produceSteadily(t, "foreign_"+name, 2)
 		stops = append(stops, func() int { stop(); return int(produced.Load()) })
 		leats = append(leats, e.serve(t, e.source("f_in", "foreign_"+name, "")+
-			strings.Replace(e.sink("mixed"), "commit_interval = '500ms'", "commit_interval = '700ms', catalog_uri = '"+shared+"'", 1)+
+			strings.Replace(e.sink("mixed"), "commit_interval = '500ms'", "commit_interval = '2s', catalog_uri = '"+shared+"'", 1)+
 			fmt.Sprintf("CREATE STREAM s_%s INTO mixed.t PARTITIONED BY (part) AS SELECT id * 2 + %d AS id, CAST(id DIV 1000 AS SIGNED) AS part FROM f_in;", name, i)))
 		eventually(t, leats[i], "SELECT commits > 1 FROM leat.stream_metrics", "1")
 	}
