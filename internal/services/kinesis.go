@@ -65,6 +65,10 @@ type Kinesis struct {
 	tls      string // host:port of the same with TLS; empty without
 }
 
+// survivesAborts keeps kinesalite alive when a client ends a request that it has
+// sent half of, as one does that is killed or closed; it would throw.
+const survivesAborts = `data:text/javascript,process.on("uncaughtException",e=>{if(e.code!=="ECONNRESET"){console.error(e);process.exit(1)}})`
+
 // StartKinesalite starts kinesalite. It knows neither UpdateShardCount nor
 // consumers, a closed shard does not name its children, and an iterator at a time
 // that is not past yet is never answered.
@@ -78,7 +82,7 @@ func StartKinesalite(t TB) *Kinesis {
 	server := filepath.Join(kinesalite.mustDir(t), "node_modules", "kinesalite", "cli.js")
 	return startKinesis(t, address, command{
 		name: "kinesalite",
-		args: []string{server, "--port", port, "--createStreamMs", "20", "--deleteStreamMs", "20", "--updateStreamMs", "20", "--shardLimit", "1000"},
+		args: []string{"--import", survivesAborts, server, "--port", port, "--createStreamMs", "20", "--deleteStreamMs", "20", "--updateStreamMs", "20", "--shardLimit", "1000"},
 	})
 }
 
