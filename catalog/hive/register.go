@@ -146,20 +146,20 @@ func (c *Committer) register(ctx context.Context, newest, e *entry) error {
 		return nil
 	}
 	c.state.m.Lock()
-	todo := slices.DeleteFunc(slices.Clone(e.Register), func(p partition) bool { return c.state.registered[p.key()] })
+	missing := slices.DeleteFunc(slices.Clone(e.Register), func(p partition) bool { return c.state.registered[p.key()] })
 	c.state.m.Unlock()
-	if len(todo) == 0 {
+	if len(missing) == 0 {
 		return nil
 	}
 	t, err := c.lake.registered(c.name, newest)
 	if err != nil {
 		return err
 	}
-	err = c.addPartitions(ctx, t, todo)
+	err = c.addPartitions(ctx, t, missing)
 	if sqlerror.HasCode(err, sqlerror.CodeUnknownObject) {
 		// Somebody has taken the table out of the registry.
 		if err = c.registerTable(ctx, newest); err == nil {
-			err = c.addPartitions(ctx, t, todo)
+			err = c.addPartitions(ctx, t, missing)
 		}
 	}
 	return err

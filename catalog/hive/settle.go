@@ -108,9 +108,9 @@ type unsettledFile struct {
 
 // unsettled lists what of an entry this process has not seen to exist.
 func (c *Committer) unsettled(e *entry) ([]unsettledFile, error) {
-	s, todo := c.state, []unsettledFile(nil)
+	s, files := c.state, []unsettledFile(nil)
 	for _, f := range e.Files {
-		todo = append(todo, unsettledFile{f, c.lake.opts.Store, f.Key})
+		files = append(files, unsettledFile{f, c.lake.opts.Store, f.Key})
 	}
 	for _, o := range e.Objects {
 		at, err := c.lake.opts.Store.At(o.Root)
@@ -121,18 +121,18 @@ func (c *Committer) unsettled(e *entry) ([]unsettledFile, error) {
 		if !ok {
 			return nil, &sqlerror.Error{Code: sqlerror.CodeInternal, Message: "the store of " + o.Root + " cannot complete uploads"}
 		}
-		todo = append(todo, unsettledFile{decided{o.Upload, o.Records}, store, store.URI(o.Key)})
+		files = append(files, unsettledFile{decided{o.Upload, o.Records}, store, store.URI(o.Key)})
 	}
 	s.m.Lock()
 	defer s.m.Unlock()
-	return slices.DeleteFunc(todo, func(f unsettledFile) bool { return s.settled[f.name] }), nil
+	return slices.DeleteFunc(files, func(f unsettledFile) bool { return s.settled[f.name] }), nil
 }
 
 // complete makes the files of an entry exist, several at a time, and returns
 // those that are lost.
 func (c *Committer) complete(ctx context.Context, e *entry) ([]decided, error) {
 	s := c.state
-	todo, err := c.unsettled(e)
+	files, err := c.unsettled(e)
 	if err != nil {
 		return nil, err
 	}
@@ -146,8 +146,8 @@ func (c *Committer) complete(ctx context.Context, e *entry) ([]decided, error) {
 	worker := func() {
 		m.Lock()
 		defer m.Unlock()
-		for failed == nil && next < len(todo) {
-			f := todo[next]
+		for failed == nil && next < len(files) {
+			f := files[next]
 			next++
 			m.Unlock()
 			_, err := f.store.Complete(ctx, f.Upload)
@@ -166,7 +166,7 @@ func (c *Committer) complete(ctx context.Context, e *entry) ([]decided, error) {
 		running--
 		m.Broadcast()
 	}
-	running = min(completeAtOnce, len(todo))
+	running = min(completeAtOnce, len(files))
 	if running == 1 {
 		worker()
 		return lost, failed

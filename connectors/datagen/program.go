@@ -3,6 +3,8 @@ package datagen
 import (
 	"strconv"
 	"time"
+
+	"github.com/leatdb/leat/internal/mysqljson"
 )
 
 // program makes rows: the columns of an object.
@@ -219,7 +221,7 @@ func appendTime(dst []byte, micros int64, l layout, fraction int) []byte {
 	if rest < 0 {
 		day, rest = day-1, rest+dayMicros
 	}
-	year, month, date := civil(day)
+	year, month, date := mysqljson.CivilFromDays(day)
 	dst = append(dst, '"')
 	dst = append(appendDigits(dst, uint64(year), 4), '-')
 	dst = append(appendDigits(dst, uint64(month), 2), '-')
@@ -247,29 +249,4 @@ func appendOfDay(dst []byte, micros int64, fraction int) []byte {
 		dst = appendDigits(dst, uint64(micros%secondMicros)/powersOf10[6-fraction], fraction)
 	}
 	return dst
-}
-
-// civil is the date of a day counted from 1970-01-01, by counting 400-year
-// cycles from March 1 of year 0 (Hinnant, chrono-compatible low-level date
-// algorithms).
-func civil(day int64) (year, month, date int64) {
-	z := day + 719468
-	era := z / 146097
-	if z < 0 {
-		era = (z - 146096) / 146097
-	}
-	doe := z - era*146097
-	yoe := (doe - doe/1460 + doe/36524 - doe/146096) / 365
-	doy := doe - (365*yoe + yoe/4 - yoe/100)
-	mp := (5*doy + 2) / 153
-	date = doy - (153*mp+2)/5 + 1
-	month = mp + 3
-	if month > 12 {
-		month -= 12
-	}
-	year = yoe + era*400
-	if month <= 2 {
-		year++
-	}
-	return year, month, date
 }

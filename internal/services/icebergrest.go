@@ -3,9 +3,7 @@ package services
 import (
 	"context"
 	_ "embed"
-	"fmt"
 	"net"
-	"net/http"
 	"path/filepath"
 )
 
@@ -51,21 +49,7 @@ func StartIcebergREST(t TB, store *S3, bucket string) *IcebergREST {
 			"CATALOG_REST_PORT=" + port,
 			"AWS_REGION=" + store.Region, "AWS_ACCESS_KEY_ID=" + store.AccessKey, "AWS_SECRET_ACCESS_KEY=" + store.SecretKey,
 		},
-		ready: func(ctx context.Context, _ []byte) error {
-			req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.URI+"/v1/config", nil)
-			if err != nil {
-				return err
-			}
-			resp, err := http.DefaultClient.Do(req)
-			if err != nil {
-				return err
-			}
-			defer resp.Body.Close()
-			if resp.StatusCode != http.StatusOK {
-				return fmt.Errorf("GET /v1/config: %s", resp.Status)
-			}
-			return nil
-		},
+		ready: answers(c.URI + "/v1/config"),
 	})
 	return c
 }

@@ -3,9 +3,7 @@ package services
 import (
 	"context"
 	_ "embed"
-	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 )
@@ -52,21 +50,7 @@ func StartMoto(t TB) *Moto {
 		program: filepath.Join(moto.mustDir(t), "venv", "bin", "python"),
 		args:    []string{script, "-H", host, "-p", port},
 		env:     []string{"PYTHONDONTWRITEBYTECODE=1", "PYTHONNOUSERSITE=1", "PYTHONPATH=", "PYTHONUTF8=1"},
-		ready: func(ctx context.Context, _ []byte) error {
-			req, err := http.NewRequestWithContext(ctx, http.MethodGet, m.Endpoint+"/moto-api/", nil)
-			if err != nil {
-				return err
-			}
-			resp, err := http.DefaultClient.Do(req)
-			if err != nil {
-				return err
-			}
-			defer resp.Body.Close()
-			if resp.StatusCode != http.StatusOK {
-				return fmt.Errorf("GET /moto-api/: %s", resp.Status)
-			}
-			return nil
-		},
+		ready:   answers(m.Endpoint + "/moto-api/"),
 	})
 	return m
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -382,4 +383,23 @@ func (p *Process) close() {
 		return
 	}
 	p.t.Logf("end of %s:\n%s", p.logPath, tail(log, logTailBytes))
+}
+
+// answers is the readiness of a server that answers GET of url with 200.
+func answers(url string) func(context.Context, []byte) error {
+	return func(ctx context.Context, _ []byte) error {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+		if err != nil {
+			return err
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			return fmt.Errorf("GET %s: %s", url, resp.Status)
+		}
+		return nil
+	}
 }

@@ -2,9 +2,7 @@ package services
 
 import (
 	"context"
-	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 )
@@ -56,21 +54,7 @@ func StartSchemaRegistry(t TB) *SchemaRegistry {
 		program: program,
 		args:    args,
 		env:     []string{"QUARKUS_HTTP_HOST=" + host, "QUARKUS_HTTP_PORT=" + port},
-		ready: func(ctx context.Context, _ []byte) error {
-			req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.URL+"/subjects", nil)
-			if err != nil {
-				return err
-			}
-			resp, err := http.DefaultClient.Do(req)
-			if err != nil {
-				return err
-			}
-			defer resp.Body.Close()
-			if resp.StatusCode != http.StatusOK {
-				return fmt.Errorf("GET /subjects: %s", resp.Status)
-			}
-			return nil
-		},
+		ready:   answers(r.URL + "/subjects"),
 	})
 	return r
 }
