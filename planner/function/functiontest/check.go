@@ -14,8 +14,9 @@ import (
 	"github.com/leatdb/leat/sql/types"
 )
 
-// Now is the time of the step in all evaluations.
-var Now = time.Date(2024, 2, 29, 12, 34, 56, 789012000, time.UTC)
+// Now is the time of the step in all evaluations. East of Greenwich it is
+// another day already.
+var Now = time.Date(2024, 2, 29, 23, 34, 56, 789012000, time.UTC)
 
 // Table is rows of a schema, with values as in a logical.Literal.
 type Table struct {
