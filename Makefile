@@ -3,8 +3,11 @@
 
 GO      ?= go
 TAGS    := gms_pure_go,duckdb_arrow
-# The same flags for all but the tests, so that dependencies are compiled once.
-FLAGS   := -trimpath -tags $(TAGS)
+# The same flags for all, so that dependencies are compiled twice: with the race
+# detector and without.
+FLAGS   := -tags $(TAGS)
+# … and with the files that only tests with real services have.
+ALL     := $(FLAGS),services,minio
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
 LDFLAGS := -s -w $(if $(VERSION),-X main.buildVersion=$(VERSION))
 
@@ -19,12 +22,20 @@ SEED  ?=
 
 GOLANGCI_LINT := .cache/bin/golangci-lint-v2.12.0
 
+# $(call fetch,command) runs a command that may have to download something, up to
+# four times, for networks have bad moments.
+fetch = for pause in 2 5 15 0; do if $(1); then exit 0; elif [ $$pause != 0 ]; then sleep $$pause; fi; done; exit 1
+
 .SHELLFLAGS := -eu -c
 .DEFAULT_GOAL := help
 
 .PHONY: help
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: modules
+modules: ## download the modules that everything below is built from
+	@$(call fetch,$(GO) list $(ALL) -deps -test ./... >/dev/null)
 
 .PHONY: build
 build: ## build bin/leat
@@ -34,9 +45,10 @@ build: ## build bin/leat
 demo: build ## build, and show the whole job working on made-up taxi trips
 	bin/leat demo
 
+# The tests are not vetted again: vet has seen them, with those that use services.
 .PHONY: test
 test: check-format vet ## run the tests; needs Go, a C compiler and make
-	$(GO) test -race -tags $(TAGS) -timeout 20m ./...
+	$(GO) test -race -vet=off $(FLAGS) -timeout 20m ./...
 
 .PHONY: check-format
 check-format: ## tell which files gofmt would change
@@ -45,7 +57,7 @@ check-format: ## tell which files gofmt would change
 
 .PHONY: vet
 vet: ## run go vet, also on the tests that use services
-	$(GO) vet $(FLAGS),services,minio ./...
+	$(GO) vet $(ALL) ./...
 
 # Both caches would carry paths of another checkout into this one, which the
 # linter then cannot open or exclude: the linter's own, so each checkout has one,
@@ -56,7 +68,7 @@ lint: $(GOLANGCI_LINT) ## run the linters of .golangci.yml
 
 $(GOLANGCI_LINT):
 	@mkdir -p $(@D)
-	GOFLAGS= GOBIN=$(CURDIR)/$(@D) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(lastword $(subst -lint-, ,$@))
+	$(call fetch,GOFLAGS= GOBIN=$(CURDIR)/$(@D) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(lastword $(subst -lint-, ,$@)))
 	@mv $(@D)/golangci-lint $@
 
 .PHONY: services
@@ -70,7 +82,7 @@ test-services: build services ## install and start real services, and run the te
 	@files=$$(grep -rlx --include='*_test.go' --exclude-dir='.?*' '//go:build services' .); \
 	tests=$$(sed -n 's/^func \(Test[A-Za-z0-9_]*\)(.*/\1/p' $$files | sort -u | paste -s -d '|' -); \
 	set -x; \
-	LEAT_BIN=$(CURDIR)/bin/leat $(GO) test -race -count=1 -timeout 20m -tags $(TAGS),services -run "^($$tests)$$" $$(dirname $$files | sort -u)
+	LEAT_BIN=$(CURDIR)/bin/leat $(GO) test -race -vet=off -count=1 -timeout 20m -tags $(TAGS),services -run "^($$tests)$$" $$(dirname $$files | sort -u)
 
 .PHONY: test-minio
 test-minio: ## run the S3 tests against MinIO, which takes minutes to build

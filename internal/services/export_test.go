@@ -19,5 +19,10 @@ func StartProcess(t TB, c Command) *Process {
 
 // InstallWithPauses is Install with other pauses between the attempts.
 func (s *Service) InstallWithPauses(ctx context.Context, cache string, pauses ...time.Duration) error {
-	return s.install(ctx, cache, pauses)
+	return s.install(ctx, cache, time.Minute, pauses)
+}
+
+// InstallWithin is Install with two attempts that are ended after limit.
+func (s *Service) InstallWithin(ctx context.Context, cache string, limit time.Duration) error {
+	return s.install(ctx, cache, limit, []time.Duration{0})
 }

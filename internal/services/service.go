@@ -82,13 +82,14 @@ func (s *Service) installedIn(cache string) bool {
 // Install fetches the service into a folder of its own below cache, unless the
 // same recipe is already installed there. Processes that install at the same
 // time wait for each other. Fetching is tried four times, from an empty folder
-// each time, for registries have bad moments; a missing program (mvn, python3,
-// …) is an error at once.
+// each time, for registries have bad moments, and ended after five minutes, for
+// some downloads hang; what mvn, pip, npm and go have fetched by then is in their
+// own caches. A missing program (mvn, python3, …) is an error at once.
 func (s *Service) Install(ctx context.Context, cache string) error {
-	return s.install(ctx, cache, []time.Duration{2 * time.Second, 5 * time.Second, 15 * time.Second})
+	return s.install(ctx, cache, 5*time.Minute, []time.Duration{2 * time.Second, 5 * time.Second, 15 * time.Second})
 }
 
-func (s *Service) install(ctx context.Context, cache string, pauses []time.Duration) error {
+func (s *Service) install(ctx context.Context, cache string, limit time.Duration, pauses []time.Duration) error {
 	cache, err := filepath.Abs(cache)
 	if err != nil {
 		return err
@@ -109,7 +110,12 @@ func (s *Service) install(ctx context.Context, cache string, pauses []time.Durat
 		if err := emptyDir(dir); err != nil {
 			return fmt.Errorf("install %s: %w", s.Name, err)
 		}
-		err := s.Fetch(ctx, dir)
+		attemptCtx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("not done after %v", limit))
+		err := s.Fetch(attemptCtx, dir)
+		if cause := context.Cause(attemptCtx); err != nil && cause != nil {
+			err = fmt.Errorf("%w: %w", cause, err)
+		}
+		cancel()
 		if err == nil {
 			break
 		}

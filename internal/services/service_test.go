@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/leatdb/leat/internal/services"
 )
@@ -85,6 +86,30 @@ func TestInstall_GivesUp(t *testing.T) {
 	if calls.Load() != 3 {
 		t.Errorf("fetched %d times, want 3", calls.Load())
 	}
+}
+
+func TestInstall_RetriesWhatHangs(t *testing.T) {
+	f := func(hangs int32, want error) {
+		t.Helper()
+		cache := t.TempDir()
+		var calls atomic.Int32
+		s := services.Service{Name: "x", Fetch: func(ctx context.Context, dir string) error {
+			if calls.Add(1) <= hangs {
+				<-ctx.Done()
+				return ctx.Err()
+			}
+			return os.WriteFile(filepath.Join(dir, "whole"), nil, 0o600)
+		}}
+		err := s.InstallWithin(t.Context(), cache, 20*time.Millisecond)
+		if !errors.Is(err, want) || calls.Load() != 2 || exists(t, cache, "x", "whole") != (want == nil) {
+			t.Errorf("hangs %d times: %d calls, err=%v, want %v", hangs, calls.Load(), err, want)
+		}
+		if err != nil && !strings.Contains(err.Error(), "not done after 20ms") {
+			t.Errorf("err=%v does not say how long it took", err)
+		}
+	}
+	f(1, nil)
+	f(2, context.DeadlineExceeded)
 }
 
 func TestInstall_MissingProgramIsNotRetried(t *testing.T) {
