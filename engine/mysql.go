@@ -47,6 +47,7 @@ func (db *DB) openMySQL(ctx context.Context) error {
 		AddOverrides(gms.EngineOverrides{Builder: gms.BuilderOverrides{Parser: &parser{db: db}}}).
 		AddPreAnalyzeRule(adhocRule, db.lowerAdhoc).
 		AddPreAnalyzeRule(warningsRule, orderWarnings).
+		AddPreAnalyzeRule(likeRule, keepLikes).
 		Build()
 	db.mysql = sqle.New(a, &sqle.Config{})
 	a.Catalog.RegisterFunction(gms.NewContext(ctx), planner.Functions()...)

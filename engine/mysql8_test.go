@@ -165,6 +165,38 @@ func TestColumnsAsMySQL8(t *testing.T) {
 	})
 }
 
+// TestColumnsBesideRowFunctions has a query say the same when it calls a function
+// that is evaluated row by row as well: one more expression must not hand the
+// others to the MySQL engine, whose ROUND of a DECIMAL, DATEDIFF and paths through
+// JSON arrays are not MySQL's.
+func TestColumnsBesideRowFunctions(t *testing.T) {
+	t.Parallel()
+	w := openColumns(t)
+	recorded(t, "columns.txt", func(expr string, answers []byte) {
+		var want []answer
+		if err := json.Unmarshal(answers, &want); err != nil {
+			t.Fatalf("%s: %v", expr, err)
+		}
+		if slices.ContainsFunc(want, func(a answer) bool { return a.error != 0 }) {
+			return
+		}
+		query := "SELECT " + expr + ", JSON_DEPTH(js) FROM landed ORDER BY k"
+		if got := w.ask(t, query); fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("%s: %v, MySQL gives %v", query, got, want)
+		}
+	})
+	for query, want := range map[string]string{
+		"SELECT JSON_DEPTH(JSON_EXTRACT(js, '$[1].a')) FROM landed WHERE k = 1":               "NULL",
+		"SELECT MAX(JSON_DEPTH(js)) FROM landed":                                              "'4'",
+		"SELECT a.k FROM landed a JOIN landed b ON SOUNDEX(a.s) = SOUNDEX(b.s) WHERE b.k = 0": "'0'",
+		"SELECT SOUNDEX(s), COUNT(*) FROM landed WHERE k < 2 GROUP BY SOUNDEX(s) ORDER BY 1":  "'A120'",
+	} {
+		if got := w.ask(t, query); len(got) == 0 || fmt.Sprint(got[0]) != want {
+			t.Errorf("%s: %v, want %s", query, got, want)
+		}
+	}
+}
+
 // TestQueriesAsMySQL8 has groups, windows, joins and sub-selects over a lake
 // table say what MySQL says.
 func TestQueriesAsMySQL8(t *testing.T) {

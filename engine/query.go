@@ -195,6 +195,7 @@ const (
 	adhocRule analyzer.RuleId = 1<<20 + iota
 	noShortCutRule
 	warningsRule
+	likeRule
 )
 
 // lowerAdhoc replaces a SELECT that reads lake tables or sources, or computes

@@ -43,7 +43,7 @@ func (s *speller) spellExpr(e logical.Expr) (string, error) {
 	case *logical.Subquery:
 		return s.subquery(e)
 	case *logical.RowFunc:
-		return "", unsupported("%s has no vectorised form", e.Name)
+		return s.rowByRow(e)
 	}
 	return "", unsupported("it has a %T", e)
 }
@@ -239,8 +239,11 @@ func (s *speller) castsPlainly(e *logical.Cast) bool {
 func volatile(e logical.Expr) bool {
 	found := false
 	logical.Walk(e, func(e logical.Expr) bool {
-		if c, ok := e.(*logical.Call); ok && c.Func != nil && c.Func.Volatile {
-			found = true
+		switch e := e.(type) {
+		case *logical.Call:
+			found = found || e.Func != nil && e.Func.Volatile
+		case *logical.RowFunc:
+			found = found || e.Volatile
 		}
 		return !found
 	})

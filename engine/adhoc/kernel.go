@@ -34,7 +34,9 @@ import (
 
 // bridged is an expression of a statement that a kernel evaluates.
 type bridged struct {
-	expr     kernel.Expr
+	// newExpr gives the kernel to each thread: one that evaluates row by row keeps
+	// state.
+	newExpr  func() kernel.Expr
 	operands []types.Type
 	result   types.Type
 	volatile bool
@@ -57,15 +59,33 @@ func (s *speller) kernel(e logical.Expr) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	b := bridged{expr: expr, operands: c.operands, result: e.Type(), volatile: volatile(e)}
-	number := s.group | int64(len(s.kernels))
-	s.kernels = append(s.kernels, b)
 	name := e.Type().String()
 	if call, ok := e.(*logical.Call); ok {
 		name = call.Func.Name
 	}
+	return c.call(name, e, func() kernel.Expr { return expr }), nil
+}
+
+// rowByRow spells e as a call of the kernel that evaluates it row by row.
+func (s *speller) rowByRow(e *logical.RowFunc) (string, error) {
+	c := &kernelCompiler{speller: s}
+	args := make([]kernel.Expr, len(e.Args))
+	for i, a := range e.Args {
+		var err error
+		if args[i], err = c.operand(a); err != nil {
+			return "", err
+		}
+	}
+	return c.call(e.Name, e, func() kernel.Expr { return kernel.RowFunc(e.New, e.T, args...) }), nil
+}
+
+// call spells the call of a kernel of e over the operands so far.
+func (c *kernelCompiler) call(name string, e logical.Expr, newExpr func() kernel.Expr) string {
+	number := c.group | int64(len(c.kernels))
+	b := bridged{newExpr: newExpr, operands: c.operands, result: e.Type(), volatile: volatile(e)}
+	c.kernels = append(c.kernels, b)
 	args := append([]string{fmt.Sprintf("%d /* %s */", number, strings.ReplaceAll(name, "*/", ""))}, c.spelled...)
-	return b.function() + "(" + strings.Join(args, ", ") + ")", nil
+	return b.function() + "(" + strings.Join(args, ", ") + ")"
 }
 
 // kernelCompiler compiles an expression whose operands DuckDB evaluates.
@@ -156,8 +176,14 @@ type runningKernel struct {
 	bridged
 	schema  *arrow.Schema
 	options duckdb.ArrowOptions
-	// contexts are kernel.Contexts, which serve one thread at a time.
-	contexts sync.Pool
+	// evaluations are those of threads that are not evaluating just now.
+	evaluations sync.Pool
+}
+
+// evaluation serves one thread at a time.
+type evaluation struct {
+	expr kernel.Expr
+	ctx  *kernel.Context
 }
 
 // startKernels makes a statement's kernels callable, and returns the function
@@ -178,8 +204,8 @@ func startKernels(c *connection, kernels []bridged, group int64, session Session
 			fields = append(fields, arrow.Field{Name: fmt.Sprint("a", j), Type: t.Arrow(), Nullable: true})
 		}
 		k := &runningKernel{bridged: b, schema: arrow.NewSchema(fields, nil), options: options}
-		k.contexts.New = func() any {
-			return &kernel.Context{Alloc: alloc, Now: now, Location: session.Location, Warn: session.Warn}
+		k.evaluations.New = func() any {
+			return &evaluation{k.newExpr(), &kernel.Context{Alloc: alloc, Now: now, Location: session.Location, Warn: session.Warn}}
 		}
 		running.Store(group|int64(i), k)
 	}
@@ -323,9 +349,9 @@ func callKernel(chunk duckdb.DataChunk, output duckdb.Vector) error {
 	}
 	defer batch.Release()
 
-	ctx := k.contexts.Get().(*kernel.Context)
-	defer k.contexts.Put(ctx)
-	v, err := k.expr.Eval(ctx, &kernel.Batch{Columns: batch.Columns()[1:], Rows: rows})
+	e := k.evaluations.Get().(*evaluation)
+	defer k.evaluations.Put(e)
+	v, err := e.expr.Eval(e.ctx, &kernel.Batch{Columns: batch.Columns()[1:], Rows: rows})
 	if err != nil {
 		return fmt.Errorf("%s%w", internalMark, err)
 	}

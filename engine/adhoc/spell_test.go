@@ -186,9 +186,6 @@ func TestSpell_Unsupported(t *testing.T) {
 	f("function without a kernel", func(p *plans, s *logical.Scan) logical.Node {
 		return p.project(s, &logical.Call{Func: &function.Function{Name: "soundex"}, Args: []logical.Expr{ref(s, "os")}, T: types.TypeText})
 	})
-	f("row function", func(p *plans, s *logical.Scan) logical.Node {
-		return p.project(s, &logical.RowFunc{Name: "soundex", Args: []logical.Expr{ref(s, "os")}, T: types.TypeText})
-	})
 	f("group by JSON", func(p *plans, s *logical.Scan) logical.Node { return p.aggregate(s, p.named(ref(s, "j"))) })
 	f("sort by JSON", func(_ *plans, s *logical.Scan) logical.Node {
 		return &logical.Sort{Input: s, Keys: []logical.SortKey{asc(ref(s, "j"))}}
