@@ -35,7 +35,7 @@ var (
 	streamsColumns = types.Schema{
 		text("stream"), text("state"), text("source"), text("target"), text("progress"),
 		integer("rows_in"), integer("rows_landed"), integer("rows_filtered"), integer("rows_dead"),
-		double("rows_per_second"), integer("lag"), instant("last_commit_at"), instant("since"), text("because"),
+		double("rows_per_second"), integer("lag"), integer("millis_behind_latest"), instant("last_commit_at"), instant("since"), text("because"),
 	}
 	createColumns   = types.Schema{text("name"), text("definition")}
 	describeColumns = types.Schema{text("Field"), text("Type"), text("Null"), text("Key"), text("Default"), text("Extra")}
@@ -137,8 +137,21 @@ func streamRow(s *stream) []any {
 	return []any{
 		s.name, string(st.State), s.sourceLabel(), s.sink + "." + s.table, progressText(st),
 		st.Counters.RowsIn, st.Counters.RowsLanded, st.Counters.RowsFiltered, st.Counters.RowsDead,
-		st.RowsPerSecond, known(st.Progress.Lag), moment(st.LastCommit), moment(st.Since), reasonText(st.Reason),
+		st.RowsPerSecond, known(st.Progress.Lag), millisBehind(st), moment(st.LastCommit), moment(st.Since), reasonText(st.Reason),
 	}
+}
+
+// millisBehind is how far the split that is behind most is behind the newest
+// record of its source, nil where the source does not tell.
+func millisBehind(st dataflow.Status) any {
+	if len(st.SplitLag) == 0 {
+		return nil
+	}
+	var most time.Duration
+	for _, d := range st.SplitLag {
+		most = max(most, d)
+	}
+	return most.Milliseconds()
 }
 
 // sourceLabel is the name of the stream's source, as far as it is known.

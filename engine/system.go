@@ -82,7 +82,7 @@ var (
 		integer("records_in"), integer("records_empty"), integer("rows_in"), integer("rows_exploded"),
 		integer("rows_landed"), integer("rows_filtered"), integer("rows_dead"), integer("rows_replayed"),
 		integer("bytes_in"), integer("bytes_out"), integer("files"), integer("commits"), double("commit_seconds"), integer("bytes_buffered"), integer("open_partitions"), integer("max_open_partitions"),
-		double("rows_per_second"), double("bytes_per_second"), integer("lag"), integer("freshness_ms"), instant("last_commit_at"),
+		double("rows_per_second"), double("bytes_per_second"), integer("lag"), integer("millis_behind_latest"), integer("freshness_ms"), instant("last_commit_at"),
 	}
 	splitsColumns     = types.Schema{text("stream"), text("source"), text("split"), text("position"), text("committed_position"), integer("lag_ms")}
 	watermarksColumns = types.Schema{text("stream"), text("source"), instant("newest_record_at")}
@@ -203,7 +203,7 @@ func (db *DB) metricsRow(s *stream) []any {
 		s.name, string(st.State), st.Committed.Generation, st.Committed.Epoch,
 		c.RecordsIn, c.RecordsEmpty, c.RowsIn, c.RowsExploded, c.RowsLanded, c.RowsFiltered, c.RowsDead, c.RowsReplayed,
 		st.BytesIn, st.BytesOut, st.Files, st.Commits, st.CommitTime.Seconds(), st.Buffered, st.OpenPartitions, limit(st.MaxOpenPartitions),
-		st.RowsPerSecond, st.BytesPerSecond, known(st.Progress.Lag), freshness, moment(st.LastCommit),
+		st.RowsPerSecond, st.BytesPerSecond, known(st.Progress.Lag), millisBehind(st), freshness, moment(st.LastCommit),
 	}
 }
 

@@ -73,6 +73,7 @@ var streamMetrics = []streamMetric{
 	ofStream("rows_per_second", "rows_per_second", gauge, 1, "Values decoded per second, over the last ten seconds."),
 	ofStream("bytes_per_second", "bytes_per_second", gauge, 1, "Payload bytes decoded per second, over the last ten seconds."),
 	ofStream("lag", "lag_records", gauge, 1, "Records of the source that are not yet read; absent where it is not known."),
+	ofStream("millis_behind_latest", "millis_behind_latest", gauge, 1, "How many milliseconds the shard that is behind most is behind its newest record, as Kinesis says; absent for other sources."),
 	ofStream("freshness_ms", "freshness_seconds", gauge, 1e-3, "Age of the newest record that was read; where the source tells no times, of the last commit."),
 	ofStream("last_commit_at", "last_commit_timestamp_seconds", gauge, 1, "When the last commit was made, in seconds since 1970."),
 }

@@ -77,6 +77,7 @@ func TestEngine(t *testing.T) {
 	f("SELECT os, COUNT(*) FROM lake.landed GROUP BY os ORDER BY os", fmt.Sprintf("android|%d", written/2), fmt.Sprintf("ios|%d", written/2))
 	f("SELECT COUNT(DISTINCT shard) FROM lake.landed", strconv.Itoa(len(s.Shards("trips"))))
 	f("SELECT rows_in, rows_landed, rows_dead, records_empty FROM leat.stream_metrics", fmt.Sprintf("%d|%d|1|0", written+1, written))
+	f("SELECT m.millis_behind_latest >= 0, s.millis_behind_latest >= 0 FROM leat.stream_metrics m, leat.streams s", "true|true")
 	f("SELECT split, lag_ms FROM leat.splits WHERE position LIKE '%finished%' ORDER BY split LIMIT 2", "shardId-000000000000|0", "shardId-000000000001|0")
 	letters := rows(t, db, "SELECT source_position, raw FROM leat.dead_letters")
 	if len(letters) != 1 || !strings.HasPrefix(letters[0], "shardId-0") || !strings.Contains(letters[0], "@49") {

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -273,6 +274,38 @@ func TestDecoder_Reference(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A column without a type, as pyarrow writes one that has no value, is NULL; it
+// was the text "(null)".
+func TestDecoder_NullType(t *testing.T) {
+	inside := arrow.StructOf(arrow.Field{Name: "n", Type: arrow.Null, Nullable: true}, arrow.Field{Name: "i", Type: arrow.PrimitiveTypes.Int64, Nullable: true})
+	b := array.NewRecordBuilder(memory.DefaultAllocator, arrow.NewSchema([]arrow.Field{{Name: "n", Type: arrow.Null, Nullable: true}, {Name: "s", Type: inside, Nullable: true}}, nil))
+	defer b.Release()
+	for i := range 2 {
+		b.Field(0).AppendNull()
+		s := b.Field(1).(*array.StructBuilder)
+		s.Append(true)
+		s.FieldBuilder(0).AppendNull()
+		s.FieldBuilder(1).(*array.Int64Builder).Append(int64(i))
+	}
+	batch := b.NewRecordBatch()
+	defer batch.Release()
+	content := encode(t, batch, 100, compress.Codecs.Snappy)
+	f := func(column string, path []string, want ...string) {
+		t.Helper()
+		field := connectors.Field{Column: formattest.Schema(t, column)[0], Path: path}
+		list, err := chunks(t, content, []connectors.Field{field})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := decode(t, "parquet", field, list...); !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", column, got, want)
+		}
+	}
+	f("n INT", []string{"n"}, "(null)", "(null)")
+	f("n INT", []string{"s", "n"}, "(null)", "(null)")
+	f("s JSON", []string{"s"}, `{"n":null,"i":0}`, `{"n":null,"i":1}`)
 }
 
 // Only the column chunks of wanted fields are read.

@@ -42,10 +42,15 @@ func (d *Decoder) set(i int, c *cell, row int) (connectors.ErrorClass, string) {
 		}
 		return "", ""
 	}
-	if values.IsNull(row) {
+	if isNull(values, row) {
 		return d.batch.SetJSON(i, jsonNull)
 	}
 	return d.value(i, values, row, c.column)
+}
+
+// isNull is IsNull also of arrays without a type, which say that nothing is NULL.
+func isNull(values arrow.Array, row int) bool {
+	return values.DataType().ID() == arrow.NULL || values.IsNull(row)
 }
 
 var jsonNull = []byte("null")
@@ -123,7 +128,7 @@ func (d *Decoder) value(i int, values arrow.Array, row int, column bool) (connec
 
 // textOf is the text of an array of strings or UUIDs.
 func textOf(values arrow.Array, row int) ([]byte, bool) {
-	if values.IsNull(row) {
+	if isNull(values, row) {
 		return nil, false
 	}
 	switch a := values.(type) {
@@ -195,7 +200,7 @@ const (
 
 // appendJSON appends a value as JSON; times beyond the years 1 to 9999 are null.
 func appendJSON(dst []byte, values arrow.Array, row int) []byte {
-	if values.IsNull(row) {
+	if isNull(values, row) {
 		return append(dst, jsonNull...)
 	}
 	switch a := values.(type) {
