@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -14,7 +15,10 @@ import (
 	"github.com/johannesboyne/gofakes3"
 	"github.com/johannesboyne/gofakes3/backend/s3mem"
 
+	"github.com/leatdb/leat/catalog/glue/gluetest"
+	"github.com/leatdb/leat/catalog/iceberg/resttest"
 	"github.com/leatdb/leat/engine"
+	"github.com/leatdb/leat/internal/objectstore"
 )
 
 // flakyS3 is an S3 server in front of which faults can be switched on.
@@ -213,5 +217,79 @@ func TestOutage_S3Silent(t *testing.T) {
 	// A machine that stands still itself may take longer than the requests wait.
 	if n := refused.Load(); n > 0 && time.Since(begun) < 25*time.Second {
 		t.Errorf("%d requests were given up within %v", n, time.Since(begun))
+	}
+}
+
+// TestOutage_CatalogSilent lets catalogs take requests and not answer. Streams
+// say so, and go on by themselves.
+func TestOutage_CatalogSilent(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	store, err := objectstore.OpenLocal(filepath.Join(dir, "rest"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	var silent atomic.Bool
+	talks := make(chan struct{})
+	serve := func(inner http.Handler) string {
+		web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if silent.Load() {
+				select {
+				case <-talks:
+				case <-r.Context().Done():
+					return
+				}
+			}
+			inner.ServeHTTP(w, r)
+		}))
+		t.Cleanup(web.Close)
+		return web.URL
+	}
+	glue := "catalog = 'glue', catalog_region = 'eu-central-1', access_key_id = 'id', secret_access_key = 'hush', catalog_endpoint = '" + serve(&gluetest.Server{}) + "'"
+	sinks := map[string]string{
+		"rest":    "catalog = 'rest', catalog_uri = '" + serve(&resttest.Server{Store: store}) + "'",
+		"ice":     glue,
+		"folders": "table_format = 'hive', " + glue,
+	}
+	db := open(t, filepath.Join(dir, "data"))
+	mustExec(t, db, "CREATE SOURCE src (id BIGINT, k VARCHAR(10)) WITH (connector = 'push')")
+	for name, options := range sinks {
+		mustExec(t, db, fmt.Sprintf("CREATE SINK %s WITH (connector = 's3', path = '%s/%[1]s', commit_interval = '20ms', %[3]s);"+
+			"CREATE STREAM to_%[1]s INTO %[1]s.t PARTITIONED BY (k) AS SELECT id, k FROM src", name, dir, options))
+	}
+	src, err := db.Source("src")
+	if err != nil {
+		t.Fatal(err)
+	}
+	send := func(id int) {
+		t.Helper()
+		if err := src.Send(t.Context(), fmt.Appendf(nil, `{"id":%d,"k":"k%[1]d"}`, id)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	landed := func(n int64) {
+		t.Helper()
+		for name := range sinks {
+			await(t, db, "to_"+name, func(st engine.StreamStatus) bool {
+				return st.State == "RUNNING" && st.Reason == nil && st.Committed.Counters.RowsLanded == n
+			})
+		}
+	}
+	send(1)
+	landed(1)
+	silent.Store(true)
+	send(2)
+	for name := range sinks {
+		st := await(t, db, "to_"+name, func(st engine.StreamStatus) bool { return st.State == "RETRYING" })
+		if got := fmt.Sprint(st.Reason); !strings.Contains(got, "no byte has moved for 10s") {
+			t.Errorf("stream %s is RETRYING because %s", name, got)
+		}
+	}
+	silent.Store(false)
+	close(talks)
+	landed(2)
+	for name := range sinks {
+		equal(t, name, query(t, db, "SELECT id, k FROM "+name+".t ORDER BY id"), "1|k1", "2|k2")
 	}
 }

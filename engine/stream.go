@@ -17,6 +17,7 @@ import (
 	"github.com/leatdb/leat/engine/dataflow"
 	"github.com/leatdb/leat/engine/kernel"
 	"github.com/leatdb/leat/engine/operator"
+	"github.com/leatdb/leat/internal/objectstore"
 	"github.com/leatdb/leat/planner"
 	"github.com/leatdb/leat/sql"
 	"github.com/leatdb/leat/sql/sqlerror"
@@ -240,7 +241,7 @@ func (s *stream) startWith(p *planned, first connectors.StreamSink, move func(co
 		OpenSink: func(ctx context.Context, retrying func(error)) (connectors.StreamSink, error) {
 			opened := first
 			if first = nil; opened == nil {
-				handle, err := p.sink.open(ctx)
+				handle, err := p.sink.open(objectstore.NewStalls(retrying).Context(ctx))
 				if err != nil {
 					return nil, err
 				}

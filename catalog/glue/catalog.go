@@ -21,6 +21,7 @@ import (
 	gluetypes "github.com/aws/aws-sdk-go-v2/service/glue/types"
 	"github.com/aws/smithy-go"
 
+	"github.com/leatdb/leat/internal/objectstore"
 	"github.com/leatdb/leat/sql/sqlerror"
 )
 
@@ -48,6 +49,7 @@ func (c Config) Load(ctx context.Context) (aws.Config, error) {
 	if err != nil {
 		return sdk, sqlerror.Externalf(sqlerror.CodeExternal, "load the AWS configuration: %w", err).Final()
 	}
+	sdk.HTTPClient = objectstore.Watch(sdk.HTTPClient)
 	if sdk.Region == "" {
 		return sdk, sqlerror.Userf(sqlerror.CodeBadOption, "no region is known for the Glue Data Catalog").
 			WithHint("give the option catalog_region, or set AWS_REGION")

@@ -38,7 +38,7 @@ type restTransport struct {
 func newRESTTransport(r *REST) *restTransport {
 	t := &restTransport{RoundTripper: r.Transport, signed: r.SigV4 != nil}
 	if t.RoundTripper == nil {
-		t.RoundTripper = &http.Transport{
+		t.RoundTripper = objectstore.WatchTransport(&http.Transport{
 			Proxy:                 http.ProxyFromEnvironment,
 			DialContext:           (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
 			TLSHandshakeTimeout:   10 * time.Second,
@@ -46,7 +46,7 @@ func newRESTTransport(r *REST) *restTransport {
 			IdleConnTimeout:       90 * time.Second,
 			MaxIdleConnsPerHost:   8,
 			ForceAttemptHTTP2:     true,
-		}
+		}, restTimeout)
 	}
 	return t
 }

@@ -301,8 +301,11 @@ func (s *Stream) begin(ctx context.Context) error {
 	if s.sink == nil {
 		sink, err := s.cfg.OpenSink(ctx, func(err error) { s.life.trouble("sink", err) })
 		if err != nil {
-			return fmt.Errorf("open sink of stream %s: %w", s.cfg.Stream, err)
+			err = fmt.Errorf("open sink of stream %s: %w", s.cfg.Stream, err)
+			s.notOpened(ctx, "sink", err)
+			return err
 		}
+		s.life.trouble("sink", nil) // what was told on the way is over
 		s.sink = sink
 	}
 	initial := func(ctx context.Context) (map[string]connectors.Positions, error) {
@@ -379,12 +382,24 @@ func (s *Stream) openSource(ctx context.Context) (connectors.Source, error) {
 	}
 	src, err := s.cfg.OpenSource(ctx, func(err error) { s.life.trouble("source", err) })
 	if err != nil {
-		return nil, fmt.Errorf("open source %s: %w", s.cfg.SourceName, err)
+		err = fmt.Errorf("open source %s: %w", s.cfg.SourceName, err)
+		s.notOpened(ctx, "source", err)
+		return nil, err
 	}
+	s.life.trouble("source", nil)
 	s.m.Lock()
 	s.source = src
 	s.m.Unlock()
 	return src, nil
+}
+
+// notOpened notes that a part could not be opened, instead of what it has told
+// of itself meanwhile: nobody is left who would say that this is over.
+func (s *Stream) notOpened(ctx context.Context, part string, err error) {
+	if sqlerror.IsRetryable(err) && ctx.Err() == nil {
+		s.life.trouble("start", err)
+	}
+	s.life.trouble(part, nil)
 }
 
 func (s *Stream) closeSource() {

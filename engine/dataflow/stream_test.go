@@ -636,6 +636,45 @@ func TestRun_RetryableErrors(t *testing.T) {
 	f("Commit", func(w *world) { w.commitErr = []error{away} })
 }
 
+// TestRun_SinkSilentWhenOpened does not stay RETRYING for what was told of an
+// attempt to open the sink that was given up.
+func TestRun_SinkSilentWhenOpened(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		silent, away := errors.New("no byte has moved"), errors.New("no answer")
+		w := &world{records: []string{"a"}}
+		attempts := 0
+		s := w.stream(func(cfg *dataflow.Config) {
+			cfg.OpenSink = func(_ context.Context, retrying func(error)) (connectors.StreamSink, error) {
+				if attempts++; attempts > 2 {
+					return &sink{w: w}, nil
+				}
+				if attempts == 1 {
+					retrying(silent)
+				}
+				time.Sleep(20 * time.Second)
+				return nil, away
+			}
+		})
+		wait := start(t.Context(), s)
+		for _, want := range []error{silent, away} {
+			time.Sleep(19 * time.Second)
+			if st := s.Status(); st.State != dataflow.Retrying || !errors.Is(st.Reason, want) {
+				t.Errorf("attempt %d: %s because %v, want RETRYING because %v", attempts, st.State, st.Reason, want)
+			}
+			time.Sleep(2 * time.Second)
+		}
+		time.Sleep(time.Minute)
+		if st := s.Status(); st.State != dataflow.Running || st.Reason != nil {
+			t.Errorf("%s because %v, want RUNNING", st.State, st.Reason)
+		}
+		s.Stop()
+		if err := wait(); err != nil {
+			t.Fatal(err)
+		}
+		w.check(t, "a")
+	})
+}
+
 // TestRun_CommitsWhatWasReadBeforeAFailure does not throw away what a source gave
 // before it failed for good, also what another lane is still at.
 func TestRun_CommitsWhatWasReadBeforeAFailure(t *testing.T) {

@@ -76,7 +76,7 @@ func newGetter(ctx context.Context, o s3.Options, client aws.HTTPClient, bucket 
 	g.transport = buildable.GetTransport()
 	g.transport.ReadBufferSize = 4 << 10 // for headers; bodies are read past it
 	g.transport.DisableCompression = true
-	g.client = watchedClient{direct{g.transport}}
+	g.client = watchedClient{HTTPClient: carrier{g.transport}}
 	return g
 }
 
@@ -154,12 +154,6 @@ func (g *getter) close() {
 		g.transport.CloseIdleConnections()
 	}
 }
-
-// direct is a client that follows no redirection and keeps no cookies.
-type direct struct{ *http.Transport }
-
-// Do implements aws.HTTPClient.
-func (d direct) Do(r *http.Request) (*http.Response, error) { return d.RoundTrip(r) }
 
 var (
 	userAgent = []string{"leat"}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 
 	"github.com/leatdb/leat/sql/sqlerror"
 )
@@ -28,16 +29,60 @@ const (
 	stallLimit = 30
 )
 
-// errStalled is why a request is given up.
-var errStalled = fmt.Errorf("no byte has moved for %v", stallLimit*stallTick)
+// stalled is why a request is given up: the looks at it.
+type stalled int
+
+func (s stalled) Error() string {
+	return fmt.Sprintf("no byte has moved for %v", time.Duration(s)*stallTick)
+}
 
 // watchedClient carries the SDK's requests and watches over each.
-type watchedClient struct{ aws.HTTPClient }
+type watchedClient struct {
+	aws.HTTPClient
+	limit int // looks until a request is given up, 0 for stallLimit
+}
+
+// Watch watches over the requests of a client to another service like over those
+// to S3: the Stalls of their contexts are told of those that stand still, and
+// after half a minute they are given up.
+func Watch(c aws.HTTPClient) aws.HTTPClient {
+	if b, ok := c.(*awshttp.BuildableClient); ok {
+		c = b.Freeze()
+	}
+	return watchedClient{HTTPClient: c}
+}
+
+// WatchTransport is Watch for a transport whose requests are given up after
+// limit, in whole seconds.
+func WatchTransport(t http.RoundTripper, limit time.Duration) http.RoundTripper {
+	return watchedTransport{watchedClient{HTTPClient: carrier{t}, limit: int(limit / stallTick)}}
+}
+
+type watchedTransport struct{ watchedClient }
+
+// RoundTrip implements http.RoundTripper.
+func (t watchedTransport) RoundTrip(r *http.Request) (*http.Response, error) { return t.Do(r) }
+
+// carrier is a client that follows no redirection and keeps no cookies.
+type carrier struct{ http.RoundTripper }
+
+// Do implements aws.HTTPClient.
+func (c carrier) Do(r *http.Request) (*http.Response, error) { return c.RoundTrip(r) }
+
+// CloseIdleConnections ends what is kept for later requests.
+func (c carrier) CloseIdleConnections() {
+	if inner, ok := c.RoundTripper.(interface{ CloseIdleConnections() }); ok {
+		inner.CloseIdleConnections()
+	}
+}
 
 // Do implements aws.HTTPClient.
 func (c watchedClient) Do(req *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(req.Context())
-	w := &watch{stalls: stallsOf(ctx), cancel: cancel, what: req.Method + " " + req.URL.Host + req.URL.Path, left: -1}
+	w := &watch{stalls: stallsOf(ctx), cancel: cancel, what: req.Method + " " + req.URL.Host + req.URL.Path, left: -1, limit: c.limit}
+	if w.limit == 0 {
+		w.limit = stallLimit
+	}
 	w.await()
 	inner := ctx
 	if req.Body != nil && req.Body != http.NoBody {
@@ -80,6 +125,7 @@ type watch struct {
 	stalls *Stalls
 	cancel context.CancelCauseFunc
 	what   string
+	limit  int // looks until it is given up
 
 	mu      sync.Mutex
 	timer   *time.Timer
@@ -124,13 +170,13 @@ func (w *watch) look() {
 	}
 	w.still++
 	switch {
-	case w.still >= stallLimit:
-		w.cancel(errStalled)
+	case w.still >= w.limit:
+		w.cancel(stalled(w.limit))
 		return
 	case w.still >= stallTold && !w.told:
 		w.told = true
 		w.stalls.begin(sqlerror.Externalf(sqlerror.CodeExternal, "%s: no byte has moved for %v", w.what, stallTold*stallTick).
-			WithHint("the endpoint does not answer; check it and the network to it. The request is given up after %v and tried again", stallLimit*stallTick))
+			WithHint("the endpoint does not answer; check it and the network to it. The request is given up after %v and tried again", time.Duration(w.limit)*stallTick))
 	}
 	w.timer.Reset(stallTick)
 }
@@ -189,8 +235,8 @@ func (w *watch) end(moved bool) {
 
 // errorOf says of a request that was given up why.
 func (w *watch) errorOf(ctx context.Context, err error) error {
-	if errors.Is(context.Cause(ctx), errStalled) {
-		return errStalled
+	if s, ok := errors.AsType[stalled](context.Cause(ctx)); ok {
+		return s
 	}
 	return err
 }
