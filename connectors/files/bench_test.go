@@ -208,9 +208,9 @@ func BenchmarkObjects(b *testing.B) {
 func BenchmarkLand(b *testing.B) {
 	for _, shape := range []struct{ count, size int }{{400, 1_000_000}, {4000, 100_000}, {20_000, 20_000}} {
 		for _, one := range []bool{true, false} {
-			name := fmt.Sprintf("%dx%dkB", shape.count, shape.size/1000)
+			name := fmt.Sprintf("%dx%dkB/many", shape.count, shape.size/1000)
 			if one {
-				name += "/in one"
+				name = fmt.Sprintf("%dx%dkB/one", shape.count, shape.size/1000)
 			}
 			b.Run(name, func(b *testing.B) {
 				url := objectServer(b, shape.count, shape.size, one, 0)

@@ -25,6 +25,7 @@ import (
 	"github.com/aws/smithy-go/logging"
 
 	"github.com/leatdb/leat/connectors"
+	"github.com/leatdb/leat/internal/awsconn"
 	"github.com/leatdb/leat/internal/objectstore"
 	"github.com/leatdb/leat/sql/sqlerror"
 )
@@ -50,7 +51,7 @@ type queue struct {
 	bucket     *bucket
 	name       string // of the bucket
 	visibility time.Duration
-	closeIdle  func()
+	hangUp     func()
 
 	cancel context.CancelFunc // nil until start
 	group  sync.WaitGroup
@@ -114,7 +115,8 @@ func openQueue(ctx context.Context, cfg connectors.SourceConfig, b *bucket) (*qu
 	if err != nil {
 		return nil, err
 	}
-	transport := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
+	conns := &awsconn.Conns{}
+	transport := awshttp.NewBuildableClient().WithTransportOptions(conns.Track, func(t *http.Transport) {
 		t.ResponseHeaderTimeout = longPoll + 20*time.Second
 	})
 	options := []func(*config.LoadOptions) error{config.WithHTTPClient(transport), config.WithLogger(logging.Nop{})}
@@ -144,7 +146,7 @@ func openQueue(ctx context.Context, cfg connectors.SourceConfig, b *bucket) (*qu
 	return &queue{
 		cfg: cfg, client: client, url: queueURL, bucket: b, name: b.name,
 		visibility: o.Duration("visibility_timeout"),
-		closeIdle:  func() { transport.GetTransport().CloseIdleConnections() },
+		hangUp:     conns.Close,
 		held:       map[*message]struct{}{}, work: make(chan struct{}, 1), failing: map[string]error{},
 	}, nil
 }
@@ -182,7 +184,7 @@ func (q *queue) close() {
 		q.cancel()
 	}
 	q.group.Wait()
-	q.closeIdle()
+	q.hangUp()
 }
 
 // receive takes messages and looks at their objects, as long as there is room.

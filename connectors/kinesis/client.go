@@ -18,6 +18,7 @@ import (
 	"github.com/aws/smithy-go/logging"
 
 	"github.com/leatdb/leat/connectors"
+	"github.com/leatdb/leat/internal/awsconn"
 	"github.com/leatdb/leat/sql/sqlerror"
 )
 
@@ -32,8 +33,8 @@ func (t target) String() string {
 }
 
 // newClient makes a client of the options, which it checks, for a stream by name
-// or ARN; closeIdle frees its connections.
-func newClient(ctx context.Context, about string, o connectors.Options, name string) (client *kinesis.Client, stream target, closeIdle func(), err error) {
+// or ARN; hangUp closes its connections.
+func newClient(ctx context.Context, about string, o connectors.Options, name string) (client *kinesis.Client, stream target, hangUp func(), err error) {
 	fail := func(format string, args ...any) (*kinesis.Client, target, func(), error) {
 		return nil, target{}, nil, sqlerror.Userf(sqlerror.CodeBadOption, format, args...).About(about)
 	}
@@ -69,7 +70,8 @@ func newClient(ctx context.Context, about string, o connectors.Options, name str
 	if o.Has("profile") && o.Has("access_key_id") {
 		return fail("profile and access_key_id exclude each other")
 	}
-	transport := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
+	conns := &awsconn.Conns{}
+	transport := awshttp.NewBuildableClient().WithTransportOptions(conns.Track, func(t *http.Transport) {
 		t.MaxIdleConns, t.MaxIdleConnsPerHost = 0, 256 // a call for each shard at a time
 		t.ResponseHeaderTimeout = o.Duration("request_timeout")
 		t.ReadBufferSize = 64 << 10
@@ -111,7 +113,7 @@ func newClient(ctx context.Context, about string, o connectors.Options, name str
 		}
 		k.Protocol = pageProtocol{k.Protocol}
 	})
-	return client, stream, func() { transport.GetTransport().CloseIdleConnections() }, nil
+	return client, stream, conns.Close, nil
 }
 
 // once makes a call that is not repeated by the client: who calls has a pace of

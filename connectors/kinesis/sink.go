@@ -63,10 +63,10 @@ var sinkSpec = func() connectors.Spec {
 
 // sink is a region that streams write to.
 type sink struct {
-	cfg       connectors.SinkConfig
-	about     string
-	client    *kinesis.Client
-	closeIdle func()
+	cfg    connectors.SinkConfig
+	about  string
+	client *kinesis.Client
+	hangUp func()
 
 	mu     sync.Mutex
 	ledger connectors.Ledger
@@ -76,7 +76,7 @@ type sink struct {
 func openSink(ctx context.Context, cfg connectors.SinkConfig) (connectors.Sink, error) {
 	s := &sink{cfg: cfg, about: "sink " + cfg.Name, limits: map[string]int{}}
 	var err error
-	if s.client, _, s.closeIdle, err = newClient(ctx, s.about, cfg.Options, "unnamed"); err != nil {
+	if s.client, _, s.hangUp, err = newClient(ctx, s.about, cfg.Options, "unnamed"); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -84,7 +84,7 @@ func openSink(ctx context.Context, cfg connectors.SinkConfig) (connectors.Sink, 
 
 // Close implements connectors.Sink.
 func (s *sink) Close() error {
-	s.closeIdle()
+	s.hangUp()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if c, ok := s.ledger.(io.Closer); ok && s.cfg.Options.String("state_path") != "" {

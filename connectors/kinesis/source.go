@@ -21,21 +21,21 @@ import (
 // them from there (poll.go); one lane at a time takes from a shard. What is
 // queued or under way is bounded by prefetch_bytes.
 type source struct {
-	cfg       connectors.SourceConfig
-	stream    target
-	start     startAt
-	client    *kinesis.Client
-	closeIdle func()
-	timeout   time.Duration
-	consumer  *consumer     // of enhanced fan-out; nil if shards are polled
-	silence   time.Duration // after which a subscription counts as dead
-	pace      pace
-	inflates  bool
-	strays    string // the option aggregate_strays
-	health    *health
-	budget    budget
-	pages     sync.Pool // of *page
-	lanes     []laneBuffers
+	cfg      connectors.SourceConfig
+	stream   target
+	start    startAt
+	client   *kinesis.Client
+	hangUp   func()
+	timeout  time.Duration
+	consumer *consumer     // of enhanced fan-out; nil if shards are polled
+	silence  time.Duration // after which a subscription counts as dead
+	pace     pace
+	inflates bool
+	strays   string // the option aggregate_strays
+	health   *health
+	budget   budget
+	pages    sync.Pool // of *page
+	lanes    []laneBuffers
 
 	ctx      context.Context // of the goroutines; Close ends it
 	cancel   context.CancelFunc
@@ -93,12 +93,12 @@ func newSource(ctx context.Context, cfg connectors.SourceConfig) (*source, error
 	if err != nil {
 		return nil, err
 	}
-	client, stream, closeIdle, err := newClient(ctx, "source "+cfg.Name, o, o.String("stream"))
+	client, stream, hangUp, err := newClient(ctx, "source "+cfg.Name, o, o.String("stream"))
 	if err != nil {
 		return nil, err
 	}
 	s := &source{
-		cfg: cfg, stream: stream, start: start, client: client, closeIdle: closeIdle,
+		cfg: cfg, stream: stream, start: start, client: client, hangUp: hangUp,
 		timeout:   o.Duration("request_timeout"),
 		consumer:  consumer,
 		silence:   max(leastSilence, o.Duration("request_timeout")),
@@ -328,6 +328,6 @@ func (s *source) Close() error {
 	for i := range s.lanes {
 		s.lanes[i].decompressor.close()
 	}
-	s.closeIdle()
+	s.hangUp()
 	return nil
 }

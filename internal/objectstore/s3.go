@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go/logging"
 
+	"github.com/leatdb/leat/internal/awsconn"
 	"github.com/leatdb/leat/sql/sqlerror"
 )
 
@@ -93,7 +94,8 @@ func openS3(ctx context.Context, l Location, cfg Config) (Store, error) {
 	if (cfg.AccessKeyID == "") != (cfg.SecretAccessKey == "") {
 		return nil, sqlerror.Userf(sqlerror.CodeBadOption, "access_key_id and secret_access_key are given together or not at all")
 	}
-	transport := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
+	conns := &awsconn.Conns{}
+	transport := awshttp.NewBuildableClient().WithTransportOptions(conns.Track, func(t *http.Transport) {
 		t.MaxIdleConns, t.MaxIdleConnsPerHost = 256, 256
 		t.ExpectContinueTimeout = time.Second
 	})
@@ -123,13 +125,8 @@ func openS3(ctx context.Context, l Location, cfg Config) (Store, error) {
 		}
 		sdk.Region = "us-east-1"
 	}
-	var watched watchedClient
 	client := s3.NewFromConfig(sdk, func(o *s3.Options) {
-		watched.HTTPClient = o.HTTPClient
-		if b, ok := o.HTTPClient.(*awshttp.BuildableClient); ok {
-			watched.HTTPClient = b.Freeze() // whose idle connections can be closed
-		}
-		o.HTTPClient = watched
+		o.HTTPClient = watchedClient{HTTPClient: o.HTTPClient}
 		if cfg.Endpoint != "" {
 			o.BaseEndpoint = aws.String(cfg.Endpoint)
 		}
@@ -140,8 +137,8 @@ func openS3(ctx context.Context, l Location, cfg Config) (Store, error) {
 		getter: newGetter(ctx, client.Options(), sdk.HTTPClient, l.Bucket),
 	}
 	store.close = func() {
-		watched.CloseIdleConnections()
 		store.getter.close()
+		conns.Close()
 	}
 	return store, nil
 }
