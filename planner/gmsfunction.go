@@ -43,6 +43,12 @@ func Functions() []gms.Function {
 			return &groupingMark{operands: args, name: "grouping"}, nil
 		}},
 		gms.FunctionN{Name: windowMark, Fn: newWindowCall},
+		gms.Function1{Name: sql.AnyMark, Fn: func(_ *gms.Context, q gms.Expression) gms.Expression {
+			return &quantifierMark{operands: operands{q}, name: sql.AnyMark}
+		}},
+		gms.Function1{Name: sql.AllMark, Fn: func(_ *gms.Context, q gms.Expression) gms.Expression {
+			return &quantifierMark{operands: operands{q}, name: sql.AllMark}
+		}},
 	)
 }
 
@@ -206,6 +212,37 @@ func (m *groupingMark) Eval(*gms.Context, gms.Row) (any, error) {
 		return nil, errors.New("GROUP BY … WITH ROLLUP is not supported in this query")
 	}
 	return nil, errors.New("GROUPING is for queries with GROUP BY … WITH ROLLUP")
+}
+
+// quantifierMark is ANY (SELECT …) or ALL (SELECT …), as the right side of a
+// comparison.
+type quantifierMark struct {
+	operands
+	name string
+}
+
+func (m *quantifierMark) all() bool { return m.name == sql.AllMark }
+
+// FunctionName implements gms.FunctionExpression.
+func (m *quantifierMark) FunctionName() string { return m.name }
+
+// Description implements gms.FunctionExpression.
+func (m *quantifierMark) Description() string { return "any or all rows of a sub-select" }
+
+// String implements gms.Expression.
+func (m *quantifierMark) String() string { return m.format(m.name) }
+
+// WithChildren implements gms.Expression.
+func (m *quantifierMark) WithChildren(_ *gms.Context, children ...gms.Expression) (gms.Expression, error) {
+	return &quantifierMark{operands: children, name: m.name}, nil
+}
+
+// Type implements gms.Expression.
+func (m *quantifierMark) Type(ctx *gms.Context) gms.Type { return m.operands[0].Type(ctx) }
+
+// Eval implements gms.Expression: the engine has no such comparisons.
+func (m *quantifierMark) Eval(*gms.Context, gms.Row) (any, error) {
+	return nil, errors.New("comparisons with ANY or ALL of a sub-select, but for = ANY and <> ALL, are not supported in this query")
 }
 
 // windowCall is a call of a window function that only DuckDB evaluates.

@@ -312,7 +312,13 @@ func (l *lowerer) project(n *plan.Project, outer *scope) (logical.Node, *scope, 
 		var lowered logical.Expr
 		if f, ok := e.(*expression.GetField); ok {
 			c, ok := in.resolve(f)
-			if !ok {
+			switch {
+			case !ok && f.Name() == "": // of the dual table; nobody reads it
+				b.col = l.newColumn("", types.TypeNull, false)
+				p.Exprs = append(p.Exprs, logical.NamedExpr{Column: b.col, Expr: &logical.Literal{T: types.TypeNull}})
+				s.cols = append(s.cols, b)
+				continue
+			case !ok:
 				return nil, nil, l.unresolved(f)
 			}
 			lowered, b.ungrouped = c.col.Ref(), c.ungrouped

@@ -58,9 +58,9 @@ func (l *lowerer) expr(e gms.Expression, s *scope) (logical.Expr, error) {
 	case *expression.InTuple:
 		return l.in(e, s)
 	case *plan.Subquery:
-		return l.subquery(logical.SubqueryScalar, nil, e, s)
+		return l.subquery(logical.SubqueryScalar, e, s)
 	case *plan.ExistsSubquery:
-		return l.subquery(logical.SubqueryExists, nil, e.Query, s)
+		return l.subquery(logical.SubqueryExists, e.Query, s)
 	case *plan.InSubquery:
 		return l.inSubquery(e, s)
 	case *expression.UserVar, *expression.SystemVar:
@@ -77,7 +77,7 @@ func (l *lowerer) expr(e gms.Expression, s *scope) (logical.Expr, error) {
 		}
 		return nil, unsupported("the row %s here", e)
 	}
-	if lowered, ok, err := l.rowComparison(e, s); ok || err != nil {
+	if lowered, ok, err := l.comparison(e, s); ok || err != nil {
 		return lowered, err
 	}
 	if names, children := l.callOf(e); len(names) > 0 && !collates(children) {
@@ -465,43 +465,12 @@ func (l *lowerer) equalsAny(e gms.Expression, list expression.Tuple, s *scope) (
 	return any, nil
 }
 
-// rowComparison lowers (a, b) = (c, d); it reports false for anything else.
-func (l *lowerer) rowComparison(e gms.Expression, s *scope) (logical.Expr, bool, error) {
-	eq, ok := e.(*expression.Equals)
-	if !ok || !isRow(eq.Left()) {
-		return nil, false, nil
-	}
-	lowered, err := l.rowEquals(eq.Left(), eq.Right(), s)
-	return lowered, true, err
-}
-
-func (l *lowerer) rowEquals(a, b gms.Expression, s *scope) (logical.Expr, error) {
-	left, okLeft := a.(expression.Tuple)
-	right, okRight := b.(expression.Tuple)
-	if !okLeft || !okRight || len(left) != len(right) {
-		return nil, unsupported("the comparison of %s and %s", a, b)
-	}
-	var all logical.Expr
-	for i := range left {
-		equal, err := l.expr(expression.NewEquals(left[i], right[i]), s)
-		if err != nil {
-			return nil, err
-		}
-		if all == nil {
-			all = equal
-		} else if all, err = bindCall([]logical.Expr{all, equal}, "and"); err != nil {
-			return nil, err
-		}
-	}
-	return all, nil
-}
-
-func (l *lowerer) subquery(op logical.SubqueryOp, arg logical.Expr, q *plan.Subquery, s *scope) (logical.Expr, error) {
+func (l *lowerer) subquery(op logical.SubqueryOp, q *plan.Subquery, s *scope) (logical.Expr, error) {
 	node, inner, err := l.query(q.Query, s)
 	if err != nil {
 		return nil, err
 	}
-	sub := &logical.Subquery{Op: op, Arg: arg, Plan: node, T: types.TypeBool}
+	sub := &logical.Subquery{Op: op, Plan: node, T: types.TypeBool}
 	if op == logical.SubqueryExists {
 		return sub, nil
 	}
@@ -509,22 +478,16 @@ func (l *lowerer) subquery(op logical.SubqueryOp, arg logical.Expr, q *plan.Subq
 		return nil, unsupported("a subquery of %d columns", len(inner.cols))
 	}
 	sub.Plan, _ = l.inOrder(node, inner)
-	if op == logical.SubqueryScalar {
-		sub.T = inner.cols[0].col.Type
-	}
+	sub.T = inner.cols[0].col.Type
 	return sub, nil
 }
 
 func (l *lowerer) inSubquery(e *plan.InSubquery, s *scope) (logical.Expr, error) {
 	q, ok := e.Right().(*plan.Subquery)
-	if !ok || isRow(e.Left()) {
+	if !ok {
 		return nil, unsupported("IN over %s", e.Right())
 	}
-	arg, err := l.expr(e.Left(), s)
-	if err != nil {
-		return nil, err
-	}
-	return l.subquery(logical.SubqueryIn, arg, q, s)
+	return l.quantified("=", false, e.Left(), q, s)
 }
 
 // variable is the value that a variable has now.

@@ -27,9 +27,9 @@ import (
 //     keywords (shared, plan), and compound units (HOUR_MINUTE), which it wants
 //     in backquotes. IS UNKNOWN is IS NULL, and GROUP BY … WITH ROLLUP groups by
 //     RollupMark too. DATE '…', TIME '…' and TIMESTAMP '…', which are texts there,
-//     become casts, = ANY (SELECT …) becomes IN and <> ALL (SELECT …) NOT IN, and
-//     DO sets a variable that nobody reads. Other comparisons with ANY and ALL are
-//     refused with CodeUnsupported.
+//     become casts, = ANY (SELECT …) becomes IN and <> ALL (SELECT …) NOT IN, other
+//     comparisons with ANY and ALL get AnyMark and AllMark, and DO sets a variable
+//     that nobody reads.
 //
 // Everything else, comments too, stays as it is. Windows (TUMBLE, HOP, SESSION)
 // are refused with CodeUnsupported. Positions, of errors too, count from
@@ -56,11 +56,19 @@ type rewriter struct {
 	before Token // the last token
 	second Token // the one before that
 	does   bool  // the statement is DO
+	marks  bool  // the next bracket is that of a query behind a mark
 }
 
 // RollupMark is the function, as the last element of GROUP BY, that stands for
 // WITH ROLLUP.
 const RollupMark = "leat_rollup"
+
+// AnyMark and AllMark are the functions, on the right side of a comparison, that
+// stand for ANY (SELECT …) and ALL (SELECT …).
+const (
+	AnyMark = "leat_any"
+	AllMark = "leat_all"
+)
 
 // ZipFunction is the function that makes one array of several.
 const ZipFunction = "leat_zip"
@@ -74,6 +82,8 @@ type rewriteFrame struct {
 	// flatten is the UNNEST or FLATTEN that the bracket belongs to.
 	flatten *Token
 	arrays  int // that it has
+	// marked is set for the query behind an AnyMark or AllMark.
+	marked bool
 }
 
 func (r *rewriter) run() error {
@@ -124,6 +134,10 @@ func (r *rewriter) token(t Token) error {
 			if frame.flatten != nil {
 				return r.close(t, *frame.flatten, frame.arrays)
 			}
+			if frame.marked {
+				r.copy(t.End())
+				r.insert(")", t.End())
+			}
 		case ",":
 			if frame.flatten != nil && !strings.EqualFold(frame.flatten.Text, "UNNEST") {
 				return sqlerror.Userf(sqlerror.CodeSyntax, "%s takes one argument, found a second", strings.ToUpper(frame.flatten.Text)).At(t.Pos)
@@ -149,7 +163,8 @@ func (r *rewriter) open(table bool, flatten *Token) error {
 	if len(r.frames) > maxNesting {
 		return tooDeep(r.before.Pos)
 	}
-	r.frames = append(r.frames, rewriteFrame{inFrom: table, table: table, flatten: flatten})
+	r.frames = append(r.frames, rewriteFrame{inFrom: table, table: table, flatten: flatten, marked: r.marks})
+	r.marks = false
 	return nil
 }
 
@@ -190,7 +205,8 @@ func (r *rewriter) word(t Token, frame *rewriteFrame, table bool) error {
 		r.copied = t.End()
 		return nil
 	case (word == "ANY" || word == "SOME" || word == "ALL") && comparisons[r.before.Text] && r.before.Kind == Operator && isSubquery(r.lex):
-		return r.quantified(t, word)
+		r.quantified(t, word)
+		return nil
 	case word == "ROLLUP" && r.before.IsWord("WITH"):
 		r.copy(r.before.Offset)
 		r.insert(", "+RollupMark+"()", r.before.Offset)
@@ -228,25 +244,25 @@ func isSubquery(lex Lexer) bool {
 }
 
 // quantified writes a comparison with ANY or ALL, whose operator came before.
-func (r *rewriter) quantified(t Token, word string) error {
+func (r *rewriter) quantified(t Token, word string) {
 	op := r.before.Text
-	in := ""
 	switch {
 	case op == "=" && word != "ALL":
-		in = "IN"
+		r.copy(r.before.Offset)
+		r.insert("IN", r.before.Offset)
 	case (op == "<>" || op == "!=") && word == "ALL":
-		in = "NOT IN"
+		r.copy(r.before.Offset)
+		r.insert("NOT IN", r.before.Offset)
 	default:
-		err := sqlerror.Userf(sqlerror.CodeUnsupported, "%s %s (SELECT …) is not supported", op, word).At(r.before.Pos)
-		if extreme := map[bool]string{true: "MAX", false: "MIN"}[(op[0] == '>') == (word == "ALL")]; op[0] == '>' || op == "<" || op == "<=" {
-			return err.WithHint("compare with (SELECT %s(…) …)", extreme)
+		mark := AnyMark
+		if word == "ALL" {
+			mark = AllMark
 		}
-		return err
+		r.copy(t.Offset)
+		r.insert(mark+"(", t.Offset)
+		r.marks = true
 	}
-	r.copy(r.before.Offset)
-	r.insert(in, r.before.Offset)
 	r.copied = t.End()
-	return nil
 }
 
 // string handles a string, which may be that of a date or time.

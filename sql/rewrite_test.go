@@ -44,6 +44,8 @@ func TestRewriteQuery(t *testing.T) {
 	// ANY and ALL.
 	f("SELECT a FROM t WHERE a = ANY (SELECT b FROM u) AND a <> ALL(SELECT b FROM u) OR a = some (select 1)",
 		"SELECT a FROM t WHERE a IN (SELECT b FROM u) AND a NOT IN(SELECT b FROM u) OR a IN (select 1)")
+	f("SELECT a > ALL (SELECT b FROM u WHERE b < any(select f(1)) LIMIT 1), a != SOME ((SELECT 1)) FROM t WHERE a = ALL (TABLE u)",
+		"SELECT a > leat_all( (SELECT b FROM u WHERE b < leat_any((select f(1))) LIMIT 1)), a != leat_any( ((SELECT 1))) FROM t WHERE a = leat_all( (TABLE u))")
 	same("SELECT ALL a, any(b), some FROM t UNION ALL (SELECT 1)")
 	// DO.
 	f("DO SLEEP(0), f(1, 2)", "SET @leat_do = ( SLEEP(0)), @leat_do = ( f(1, 2))")
