@@ -240,10 +240,12 @@ func splitRows(s *stream, r *result) {
 	}
 	for _, replay := range st.Replays {
 		done := any(nil)
-		for _, c := range st.Committed.Replays {
-			if c.ID == replay.ID {
-				done = replayText(c)
+		i := slices.IndexFunc(st.Committed.Replays, func(c connectors.Replay) bool { return c.ID == replay.ID })
+		if i >= 0 {
+			if st.Committed.Replays[i].Finished() {
+				continue // over; the next commit forgets it
 			}
+			done = replayText(st.Committed.Replays[i])
 		}
 		r.add(s.name, s.sourceLabel(), replay.Split(), replayText(replay), done, nil)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"sync"
 	"time"
 
@@ -75,6 +76,9 @@ func (h *health) OnBrokerRead(meta kgo.BrokerMetadata, _ int16, _ int, _, _ time
 		f := h.failing[meta.NodeID]
 		if f.err == nil || f.reads > 0 {
 			f.reads++
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				f.reads = badReads // who is silent has not cut an idle connection
+			}
 		}
 		f.err, f.at = fmt.Errorf("%w: %w", errCut, err), h.now()
 		h.failing[meta.NodeID] = f

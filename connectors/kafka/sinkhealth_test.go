@@ -3,9 +3,11 @@ package kafka_test
 import (
 	"errors"
 	"fmt"
+	"net"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -22,10 +24,16 @@ import (
 // await waits until the status of stream s is as wanted.
 func await(t testing.TB, db *engine.DB, what string, f func(engine.StreamStatus) bool) engine.StreamStatus {
 	t.Helper()
+	return awaitStatus(t, db, "s", what, f)
+}
+
+// awaitStatus waits until the status of a stream is as wanted.
+func awaitStatus(t testing.TB, db *engine.DB, name, what string, f func(engine.StreamStatus) bool) engine.StreamStatus {
+	t.Helper()
 	again := time.NewTicker(10 * time.Millisecond)
 	defer again.Stop()
 	for deadline := time.Now().Add(patience); ; <-again.C {
-		st, err := db.Status("s")
+		st, err := db.Status(name)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -33,7 +41,7 @@ func await(t testing.TB, db *engine.DB, what string, f func(engine.StreamStatus)
 			return st
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("stream s is %s because of %v, want %s", st.State, st.Reason, what)
+			t.Fatalf("stream %s is %s because of %v, want %s", name, st.State, st.Reason, what)
 		}
 	}
 }
@@ -226,4 +234,118 @@ func TestSink_Commits(t *testing.T) {
 	if got := rows(t, db, "SELECT COUNT(*) > 1 FROM leat.commits WHERE stream = 'other'"); !slices.Equal(got, []string{"true"}) {
 		t.Errorf("other: %q", got)
 	}
+}
+
+// quiet is a network on which a server's answers wait while it is held.
+type quiet struct {
+	mu    sync.Mutex
+	talks chan struct{} // closed while it is not held
+}
+
+func newQuiet() *quiet {
+	q := &quiet{talks: make(chan struct{})}
+	close(q.talks)
+	return q
+}
+
+func (q *quiet) hold() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.talks = make(chan struct{})
+}
+
+func (q *quiet) release() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	select {
+	case <-q.talks:
+	default:
+		close(q.talks)
+	}
+}
+
+func (q *quiet) listen(network, address string) (net.Listener, error) {
+	l, err := net.Listen(network, address)
+	return quietListener{l, q}, err
+}
+
+type quietListener struct {
+	net.Listener
+	q *quiet
+}
+
+func (l quietListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return quietConn{c, l.q}, nil
+}
+
+type quietConn struct {
+	net.Conn
+	q *quiet
+}
+
+func (c quietConn) Write(p []byte) (int, error) {
+	c.q.mu.Lock()
+	talks := c.q.talks
+	c.q.mu.Unlock()
+	<-talks
+	return c.Conn.Write(p)
+}
+
+// Brokers that take connections and requests and do not answer make a stream that
+// reads from them, and one that writes to them, RETRYING; both go on by
+// themselves, also one that is started meanwhile.
+func TestBrokersSilent(t *testing.T) {
+	network := newQuiet()
+	c := cluster(t, kfake.SeedTopics(2, "trips", "out"), kfake.ListenFn(network.listen))
+	t.Cleanup(network.release)
+	db := openDB(t, filepath.Join(t.TempDir(), "data"))
+	defer closeDB(t, db)
+	brokers := strings.Join(c.ListenAddrs(), ",")
+	exec(t, db, fmt.Sprintf(`CREATE SOURCE trips (id BIGINT) WITH (connector = 'kafka', brokers = '%s', topic = 'trips', connect_timeout = '1s', discovery_interval = '10m');
+		CREATE SOURCE made (id BIGINT) WITH (connector = 'push');
+		CREATE SINK k WITH (connector = 'kafka', brokers = '%[1]s', connect_timeout = '1s', commit_interval = '20ms');
+		CREATE STREAM reader INTO lake.reader WITH (commit_interval = '20ms') AS SELECT id FROM trips;
+		CREATE STREAM writer INTO k.out AS SELECT id FROM made;
+		CREATE STREAM later INTO lake.later WITH (commit_interval = '20ms') AS SELECT id FROM trips`, brokers))
+	src, err := db.Source("made")
+	if err != nil {
+		t.Fatal(err)
+	}
+	made := func(id int) {
+		t.Helper()
+		if err := src.Send(t.Context(), fmt.Appendf(nil, `{"id":%d}`, id)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	streams := []string{"reader", "writer", "later"}
+	send(t, c, "trips", value(0))
+	made(0)
+	for _, name := range streams {
+		exec(t, db, "FLUSH STREAM "+name)
+	}
+	exec(t, db, "STOP STREAM later")
+	network.hold()
+	begun := time.Now()
+	started := make(chan error, 1)
+	go func() { started <- db.Exec(t.Context(), "START STREAM later") }()
+	made(1)
+	for _, name := range streams {
+		st := awaitStatus(t, db, name, "RETRYING", func(st engine.StreamStatus) bool { return st.State == "RETRYING" })
+		if st.Reason == nil || st.Since.Before(begun) {
+			t.Errorf("%s is RETRYING since %v because %v", name, st.Since, st.Reason)
+		}
+	}
+	network.release()
+	if err := <-started; err != nil {
+		t.Error(err)
+	}
+	send(t, c, "trips", value(1))
+	for _, name := range streams {
+		awaitStatus(t, db, name, "RUNNING", func(st engine.StreamStatus) bool { return running(st) && st.Committed.Counters.RowsLanded == 2 })
+	}
+	wantIDs(t, committed(t, c.ListenAddrs(), "out", 2), 2, -1)
 }
