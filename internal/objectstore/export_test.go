@@ -11,8 +11,14 @@ import (
 // is signed before comes from another day and other credentials.
 func Signed(host, name, ranges, region string, creds aws.Credentials, now time.Time) http.Header {
 	s := &signer{}
-	s.sign(http.Header{}, "other", []byte("/"), "bytes=0-0", region, aws.Credentials{AccessKeyID: "x", SecretAccessKey: "y", SessionToken: "z"}, now.Add(-24*time.Hour))
+	s.sign("other", []byte("/"), []byte("bytes=0-0"), region, aws.Credentials{AccessKeyID: "x", SecretAccessKey: "y", SessionToken: "z"}, now.Add(-24*time.Hour))
+	s.sign(host, escapePath(nil, "/"+name), []byte(ranges), region, creds, now)
 	header := http.Header{}
-	s.sign(header, host, escapePath(nil, "/"+name), ranges, region, creds, now)
+	header.Set("X-Amz-Date", s.at)
+	header.Set("X-Amz-Content-Sha256", emptySHA256)
+	header.Set("Authorization", string(s.text))
+	if creds.SessionToken != "" {
+		header.Set("X-Amz-Security-Token", creds.SessionToken)
+	}
 	return header
 }

@@ -5,14 +5,9 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"hash"
-	"io"
-	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -21,29 +16,30 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	smithyauth "github.com/aws/smithy-go/auth"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+	"github.com/valyala/fasthttp"
 )
 
-// getter sends GETs of objects past the SDK, whose layers cost several times what
-// a request does: that decides how fast many small objects are read. It knows
-// success only; whatever else happens, the SDK sends the request again and says
-// what it means.
+// getter sends GETs of objects past the SDK and net/http, whose layers cost several
+// times what a request does: that decides how fast many small objects are read. It
+// knows success only; whatever else happens, the SDK sends the request again and
+// says what it means.
 type getter struct {
-	transport *http.Transport
-	client    watchedClient // sends by transport
-	base      url.URL       // of the bucket, its path with a slash at its end
-	creds     aws.CredentialsProvider
-	region    string
-	now       func() time.Time
+	lines  *lines
+	base   url.URL // of the bucket, its path with a slash at its end
+	path   string  // of base, escaped
+	creds  aws.CredentialsProvider
+	region string
+	now    func() time.Time
 
-	signers sync.Pool    // of *signer
-	misses  atomic.Int32 // in a row, of requests that the SDK was answered
+	misses atomic.Int32 // in a row, of requests that the SDK was answered
 }
 
 // maxMisses is how often in a row the SDK is answered where a getter is not,
 // until the getter is no longer used: the server may want something else of it.
 const maxMisses = 8
 
-// newGetter is nil where the SDK signs in another way than by version 4.
+// newGetter is nil where the SDK signs in another way than by version 4, or sends
+// requests by a proxy.
 func newGetter(ctx context.Context, o s3.Options, client aws.HTTPClient, bucket string) *getter {
 	buildable, ok := client.(*awshttp.BuildableClient)
 	if !ok || o.Credentials == nil || o.EndpointResolverV2 == nil {
@@ -73,10 +69,10 @@ func newGetter(ctx context.Context, o s3.Options, client aws.HTTPClient, bucket 
 	g := &getter{base: endpoint.URI, creds: o.Credentials, region: region, now: time.Now}
 	g.base.Path = trimSlash(g.base.Path) + "/"
 	g.base.RawPath = ""
-	g.transport = buildable.GetTransport()
-	g.transport.ReadBufferSize = 4 << 10 // for headers; bodies are read past it
-	g.transport.DisableCompression = true
-	g.client = watchedClient{HTTPClient: carrier{g.transport}}
+	g.path = string(escapePath(nil, g.base.Path))
+	if g.lines = newLines(buildable.GetTransport(), &g.base); g.lines == nil || !plain(g.base.Host) {
+		return nil
+	}
 	return g
 }
 
@@ -97,49 +93,47 @@ func (g *getter) read(ctx context.Context, name, etag string, p []byte, off int6
 	if err != nil {
 		return false
 	}
-	escaped := escapePath(nil, g.base.Path)
-	escaped = escapePath(escaped, name)
-	u := g.base
-	u.Path += name
-	u.RawPath = string(escaped)
-	s, _ := g.signers.Get().(*signer)
-	if s == nil {
-		s = &signer{}
-	}
-	content := "bytes=" + strconv.FormatInt(off, 10) + "-" + strconv.FormatInt(off+int64(len(p))-1, 10)
-	header := make(http.Header, 8)
-	s.sign(header, g.base.Host, escaped, content, g.region, creds, g.now())
-	g.signers.Put(s)
-	header["Range"] = []string{content}
-	if etag != "" {
-		header["If-Match"] = []string{etag}
-	}
-	header["User-Agent"] = userAgent
-	header["Accept-Encoding"] = identity
-	req := &http.Request{
-		Method: http.MethodGet, URL: &u, Host: g.base.Host, Header: header,
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-	}
-	resp, err := g.client.Do(req.WithContext(ctx))
-	if err != nil {
+	if !plain(etag) || !plain(creds.SessionToken) || !plain(creds.AccessKeyID) {
 		return false
 	}
-	defer resp.Body.Close()
-	if resp.ContentLength != int64(len(p)) || resp.StatusCode != http.StatusPartialContent && (resp.StatusCode != http.StatusOK || off > 0) {
-		return false
-	}
-	if _, err := io.ReadFull(resp.Body, p); err != nil {
-		return false
-	}
-	var end [1]byte
-	n, err := resp.Body.Read(end[:]) // the connection can be used again after its end
-	if n != 0 || !errors.Is(err, io.EOF) {
+	write := func(l *line) []byte { return g.request(l, name, etag, creds, off, len(p)) }
+	accept := func(h *fasthttp.ResponseHeader) bool { return isRange(h, off, len(p)) }
+	if !g.lines.read(ctx, name, write, accept, p) {
 		return false
 	}
 	if g.misses.Load() != 0 {
 		g.misses.Store(0)
 	}
 	return true
+}
+
+// request makes a signed GET of n bytes of an object.
+func (g *getter) request(l *line, name, etag string, creds aws.Credentials, off int64, n int) []byte {
+	b := append(l.out[:0], "GET "...)
+	b = append(b, g.path...)
+	b = escapePath(b, name)
+	path := b[len("GET "):]
+	b = append(b, " HTTP/1.1\r\nHost: "...)
+	b = append(b, g.base.Host...)
+	b = append(b, "\r\nUser-Agent: leat\r\nAccept-Encoding: identity\r\nRange: "...)
+	at := len(b)
+	b = appendRange(b, off, n)
+	ranges := b[at:]
+	if etag != "" {
+		b = append(b, "\r\nIf-Match: "...)
+		b = append(b, etag...)
+	}
+	l.signer.sign(g.base.Host, path, ranges, g.region, creds, g.now())
+	b = append(b, "\r\nX-Amz-Content-Sha256: "+emptySHA256+"\r\nX-Amz-Date: "...)
+	b = append(b, l.signer.at...)
+	if creds.SessionToken != "" {
+		b = append(b, "\r\nX-Amz-Security-Token: "...)
+		b = append(b, creds.SessionToken...)
+	}
+	b = append(b, "\r\nAuthorization: "...)
+	b = append(b, l.signer.text...)
+	l.out = append(b, "\r\n\r\n"...)
+	return l.out
 }
 
 // missed notes that the SDK was answered what the getter was not.
@@ -151,14 +145,9 @@ func (g *getter) missed() {
 
 func (g *getter) close() {
 	if g != nil {
-		g.transport.CloseIdleConnections()
+		g.lines.close()
 	}
 }
-
-var (
-	userAgent = []string{"leat"}
-	identity  = []string{"identity"}
-)
 
 // signer signs requests without a body by Signature Version 4, with the key of
 // the day and credentials that it used last.
@@ -170,7 +159,9 @@ type signer struct {
 	scope, authorization string // what depends on the day and the credentials only
 	key                  hash.Hash
 	sum                  hash.Hash
-	text                 []byte
+	second               int64 // since 1970, that at is of
+	at                   string
+	text                 []byte // the value of the Authorization header, after sign
 	digest               [sha256.Size]byte
 	hexDigest            [2 * sha256.Size]byte
 }
@@ -180,12 +171,12 @@ const (
 	timeFormat  = "20060102T150405Z"
 )
 
-var emptySHA256Header = []string{emptySHA256}
-
-// sign sets the headers that make a GET of an escaped path a signed one.
-func (s *signer) sign(header http.Header, host string, path []byte, ranges, region string, creds aws.Credentials, now time.Time) {
-	at := now.UTC().Format(timeFormat)
-	if day := at[:8]; day != s.day || creds.AccessKeyID != s.accessKey || creds.SecretAccessKey != s.secret || region != s.region {
+// sign sets what makes a GET of an escaped path a signed one: at and text.
+func (s *signer) sign(host string, path, ranges []byte, region string, creds aws.Credentials, now time.Time) {
+	if second := now.Unix(); s.at == "" || second != s.second {
+		s.at, s.second = now.UTC().Format(timeFormat), second
+	}
+	if day := s.at[:8]; day != s.day || creds.AccessKeyID != s.accessKey || creds.SecretAccessKey != s.secret || region != s.region {
 		s.rekey(day, region, creds)
 	}
 	signed := "host;range;x-amz-content-sha256;x-amz-date"
@@ -196,12 +187,11 @@ func (s *signer) sign(header http.Header, host string, path []byte, ranges, regi
 	b = append(b, "\nrange:"...)
 	b = append(b, ranges...)
 	b = append(b, "\nx-amz-content-sha256:"+emptySHA256+"\nx-amz-date:"...)
-	b = append(b, at...)
+	b = append(b, s.at...)
 	if creds.SessionToken != "" {
 		signed = "host;range;x-amz-content-sha256;x-amz-date;x-amz-security-token"
 		b = append(b, "\nx-amz-security-token:"...)
 		b = append(b, creds.SessionToken...)
-		header["X-Amz-Security-Token"] = []string{creds.SessionToken}
 	}
 	b = append(b, "\n\n"...)
 	b = append(b, signed...)
@@ -209,7 +199,7 @@ func (s *signer) sign(header http.Header, host string, path []byte, ranges, regi
 	canonical := s.hash(s.sum, b)
 
 	b = append(b[:0], "AWS4-HMAC-SHA256\n"...)
-	b = append(b, at...)
+	b = append(b, s.at...)
 	b = append(b, '\n')
 	b = append(b, s.scope...)
 	b = append(b, '\n')
@@ -221,9 +211,6 @@ func (s *signer) sign(header http.Header, host string, path []byte, ranges, regi
 	b = append(b, ", Signature="...)
 	b = append(b, signature...)
 	s.text = b
-	header["Authorization"] = []string{string(b)}
-	header["X-Amz-Date"] = []string{at}
-	header["X-Amz-Content-Sha256"] = emptySHA256Header
 }
 
 func (s *signer) hash(h hash.Hash, data []byte) []byte {

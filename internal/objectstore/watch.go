@@ -175,10 +175,15 @@ func (w *watch) look() {
 		return
 	case w.still >= stallTold && !w.told:
 		w.told = true
-		w.stalls.begin(sqlerror.Externalf(sqlerror.CodeExternal, "%s: no byte has moved for %v", w.what, stallTold*stallTick).
-			WithHint("the endpoint does not answer; check it and the network to it. The request is given up after %v and tried again", time.Duration(w.limit)*stallTick))
+		w.stalls.begin(silent(w.what, w.limit))
 	}
 	w.timer.Reset(stallTick)
+}
+
+// silent says what stands still, and is given up after so many looks.
+func silent(what string, limit int) error {
+	return sqlerror.Externalf(sqlerror.CodeExternal, "%s: no byte has moved for %v", what, stallTold*stallTick).
+		WithHint("the endpoint does not answer; check it and the network to it. The request is given up after %v and tried again", time.Duration(limit)*stallTick)
 }
 
 // moved notes that the request does not stand still. The caller holds the lock.
