@@ -92,6 +92,19 @@ type Predicate struct {
 	Values []any
 }
 
+// FormatDelimited is the format of text files without quotes, as Hive's LazySimpleSerDe
+// reads them: what is not a value of its column is NULL, surplus fields are
+// passed over.
+const FormatDelimited = "delimited"
+
+// Options of data files that others have made, which say how those are read.
+const (
+	OptionAnyCase   = "any_case"   // of JSON: whether names of members are found whatever their case
+	OptionDelimiter = "delimiter"  // of delimited text: the character between fields
+	OptionNullText  = "null"       // of delimited text: the field that is NULL
+	OptionSkipLines = "skip_lines" // of delimited text: how many lines come before the first row
+)
+
 // DataFile is one file of a table.
 type DataFile struct {
 	Path   string // URI

@@ -3,6 +3,7 @@ package engine_test
 import (
 	"net/http/httptest"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -108,6 +109,68 @@ func TestGlue_Tables(t *testing.T) {
 	mustExec(t, db, `DROP STREAM p; DROP TABLE Folders.trips`)
 	if server.Versions("folders", "trips") != 0 {
 		t.Error("a dropped table is still registered")
+	}
+}
+
+// JSON and delimited text of others mean what Hive and Athena read in them: names
+// of members in any case, \N, quotes that are text, other delimiters; what would
+// be read otherwise is refused.
+func TestGlue_TextOfOthers(t *testing.T) {
+	dir := t.TempDir()
+	server, options := serveGlue(t)
+	db := open(t, filepath.Join(dir, "data"))
+	mustExec(t, db, `CREATE SINK g WITH (connector = 's3', path = '`+dir+`/g', table_format = 'hive', `+options+`)`)
+	const openx, lazy, csv = "org.openx.data.jsonserde.JsonSerDe", "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe", "org.apache.hadoop.hive.serde2.OpenCSVSerde"
+	columns := glueColumns("id", "int", "name", "string", "at", "timestamp")
+	n := 0
+	read := func(serde string, serdeParameters, parameters map[string]any, file, text string) ([]string, error) {
+		t.Helper()
+		n++
+		folder, table := filepath.Join(dir, strconv.Itoa(n)), "t"+strconv.Itoa(n)
+		writeFile(t, filepath.Join(folder, file), text)
+		described := glueTable(table, "file://"+folder, serde, columns, nil, parameters)
+		described["StorageDescriptor"].(map[string]any)["SerdeInfo"].(map[string]any)["Parameters"] = serdeParameters
+		server.Put("g", described)
+		if _, err := db.Query(t.Context(), "SELECT * FROM g."+table); err != nil {
+			return nil, err
+		}
+		return query(t, db, "SELECT id, name, name IS NULL, CAST(at AS CHAR) FROM g."+table+" ORDER BY id"), nil
+	}
+	f := func(serde string, serdeParameters, parameters map[string]any, text string, want ...string) {
+		t.Helper()
+		got, err := read(serde, serdeParameters, parameters, "part-0", text)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		equal(t, strings.Join(want, " "), got, want...)
+	}
+	type p = map[string]any
+	json := `{"ID":1,"Name":"x","AT":"2024-01-01 10:00:00"}` + "\n" + `{"id":2,"name":{"a":1}}` + "\n" + `{"id":3,"NAME":null}` + "\n"
+	f(openx, nil, nil, json, `1|x|false|2024-01-01 10:00:00.000000`, `2|{"a":1}|false|NULL`, `3|NULL|true|NULL`)
+	f("org.apache.hive.hcatalog.data.JsonSerDe", nil, nil, `{"Id":1}`+"\n", `1|NULL|true|NULL`)
+	f(openx, p{"case.insensitive": "false"}, nil, `{"id":1,"Name":"x"}`+"\n", `1|NULL|true|NULL`)
+	delimited := "1,a b,2024-01-01 10:00:00\n2,\\N,\n3,\"q\",x,surplus\n4\n5,,\n"
+	f(lazy, p{"field.delim": ",", "serialization.format": ","}, nil, delimited,
+		`1|a b|false|2024-01-01 10:00:00.000000`, `2|NULL|true|NULL`, `3|"q"|false|NULL`, `4|NULL|true|NULL`, `5||false|NULL`)
+	f(lazy, p{"serialization.format": "1"}, nil, "1\x01a,b\n", `1|a,b|false|NULL`)
+	f(lazy, p{"field.delim": "\t"}, p{"skip.header.line.count": "2"}, "h\nid\tname\n1\ta\n", `1|a|false|NULL`)
+	f(lazy, p{"field.delim": "|", "serialization.null.format": ""}, nil, "1|\n2|b\n", `1|NULL|true|NULL`, `2|b|false|NULL`)
+	f(csv, p{"separatorChar": ",", "quoteChar": `"`, "escapeChar": `\`}, p{"skip.header.line.count": "1"}, "id,name,at\n1,\"a,b\",\n", `1|a,b|false|NULL`)
+
+	for want, try := range map[string]func() ([]string, error){
+		"mapping": func() ([]string, error) { return read(openx, p{"mapping.at": "time"}, nil, "a", "{}") },
+		"escaped": func() ([]string, error) {
+			return read(lazy, p{"field.delim": ",", "escape.delim": `\`}, nil, "a", "1\n")
+		},
+		"2 lines":         func() ([]string, error) { return read(csv, nil, p{"skip.header.line.count": "2"}, "a", "1\n") },
+		"separated by":    func() ([]string, error) { return read(csv, p{"separatorChar": ";"}, nil, "a", "1\n") },
+		"quoted by":       func() ([]string, error) { return read(csv, p{"quoteChar": "'"}, nil, "a", "1\n") },
+		"compressed as b": func() ([]string, error) { return read(lazy, p{"field.delim": ","}, nil, "a.bz2", "1\n") },
+	} {
+		if rows, err := try(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q, %v, want an error about %s", rows, err, want)
+		}
 	}
 }
 

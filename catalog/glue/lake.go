@@ -1,9 +1,11 @@
 package glue
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -100,6 +102,15 @@ func (l *Lake) DropTable(ctx context.Context, name string) error {
 	return sqlerror.Userf(sqlerror.CodeUnknownObject, "there is no table %s.%s", l.Catalog.database, name)
 }
 
+// delimiter is the character that LazySimpleSerDe takes a parameter for: a number
+// is that of a byte.
+func delimiter(text string) string {
+	if n, err := strconv.ParseInt(text, 10, 8); err == nil && n >= 0 {
+		return string(rune(n))
+	}
+	return text[:1]
+}
+
 // foreign is a table of plain folders that others describe.
 func (l *Lake) foreign(t *gluetypes.Table) (catalog.Table, error) {
 	name := aws.ToString(t.Name)
@@ -128,19 +139,40 @@ func (l *Lake) foreign(t *gluetypes.Table) (catalog.Table, error) {
 	case strings.HasSuffix(library, ".ParquetHiveSerDe"):
 		f.Format = "parquet"
 	case strings.HasSuffix(library, ".JsonSerDe"):
-		f.Format = "json"
-	case strings.HasSuffix(library, ".OpenCSVSerde"), strings.HasSuffix(library, ".LazySimpleSerDe"):
-		f.Format = "csv"
-		p := sd.SerdeInfo.Parameters
-		for _, key := range []string{"separatorChar", "field.delim", "serialization.format"} {
-			if d, ok := p[key]; ok && d != "," && (key != "serialization.format" || p["field.delim"] == "" && d != "1") {
-				return nil, bad("its fields are separated by %q, only commas can be read", d)
+		f.Format, f.Options = "json", map[string]string{catalog.OptionAnyCase: fmt.Sprint(sd.SerdeInfo.Parameters["case.insensitive"] != "false")}
+		for key := range sd.SerdeInfo.Parameters {
+			if strings.HasPrefix(key, "mapping.") || key == "dots.in.keys" && sd.SerdeInfo.Parameters[key] == "true" {
+				return nil, bad("its columns have other names in the files, by the parameter %s", key)
 			}
 		}
-		if strings.HasSuffix(library, ".LazySimpleSerDe") && p["field.delim"] == "" && p["serialization.format"] != "," {
-			return nil, bad("its fields are separated by a control character, only commas can be read")
+	case strings.HasSuffix(library, ".OpenCSVSerde"):
+		f.Format = "csv"
+		if d := cmp.Or(sd.SerdeInfo.Parameters["separatorChar"], ","); d != "," {
+			return nil, bad("its fields are separated by %q, only commas can be read where fields may be quoted", d)
 		}
-		f.Options = map[string]string{"header": fmt.Sprint(t.Parameters["skip.header.line.count"] == "1")}
+		if q := cmp.Or(sd.SerdeInfo.Parameters["quoteChar"], `"`); q != `"` {
+			return nil, bad("its fields are quoted by %q", q)
+		}
+		skip := cmp.Or(t.Parameters["skip.header.line.count"], "0")
+		if skip != "0" && skip != "1" {
+			return nil, bad("its files begin with %s lines that are no rows", skip)
+		}
+		f.Options = map[string]string{"header": fmt.Sprint(skip == "1")}
+	case strings.HasSuffix(library, ".LazySimpleSerDe"):
+		p := sd.SerdeInfo.Parameters
+		if p["escape.delim"] != "" {
+			return nil, bad("its fields are escaped by %q", p["escape.delim"])
+		}
+		null, ok := p["serialization.null.format"]
+		if !ok {
+			null = `\N`
+		}
+		skip := cmp.Or(t.Parameters["skip.header.line.count"], "0")
+		if _, err := strconv.ParseUint(skip, 10, 16); err != nil {
+			return nil, bad("its skip.header.line.count is %q", skip)
+		}
+		f.Format = catalog.FormatDelimited
+		f.Options = map[string]string{catalog.OptionDelimiter: delimiter(cmp.Or(p["field.delim"], p["serialization.format"], "1")), catalog.OptionNullText: null, catalog.OptionSkipLines: skip}
 	default:
 		return nil, bad("its files are read by %s", library).WithHint("Iceberg tables, and Parquet, JSON and CSV files can be read")
 	}

@@ -3,6 +3,7 @@ package hive
 import (
 	"context"
 	"fmt"
+	"path"
 	"strings"
 
 	"github.com/leatdb/leat/catalog"
@@ -21,8 +22,8 @@ type Foreign struct {
 	URI         string
 	VersionText string
 	Props       map[string]string
-	// Format of the files is "parquet", "json" or "csv", whatever their names end
-	// with; of JSON and CSV the end tells the compression.
+	// Format of the files is "parquet", "json", "csv" or catalog.FormatDelimited, whatever their
+	// names end with; of text the end tells the compression.
 	Format  string
 	Options map[string]string
 	// Store opens places with the sink's credentials.
@@ -106,24 +107,33 @@ func (f *Foreign) list(ctx context.Context, location string) ([]catalog.DataFile
 			if hidden(info.Key) || info.Size == 0 {
 				continue
 			}
+			compression, err := f.compression(info.Key)
+			if err != nil {
+				return nil, err
+			}
 			files = append(files, catalog.DataFile{
-				Path: store.URI(info.Key), Format: f.Format, Compression: f.compression(info.Key), Options: f.Options, Rows: -1, Bytes: info.Size,
+				Path: store.URI(info.Key), Format: f.Format, Compression: compression, Options: f.Options, Rows: -1, Bytes: info.Size,
 			})
 		}
 	}
 	return files, nil
 }
 
-func (f *Foreign) compression(key string) string {
-	switch {
-	case f.Format == "parquet":
-		return ""
-	case strings.HasSuffix(key, ".gz"):
-		return "gzip"
-	case strings.HasSuffix(key, ".zst"):
-		return "zstd"
+// compression goes by the end of a key, as Hive does.
+func (f *Foreign) compression(key string) (string, error) {
+	if f.Format == "parquet" {
+		return "", nil
 	}
-	return "none"
+	switch end := path.Ext(key); end {
+	case ".gz":
+		return "gzip", nil
+	case ".zst":
+		return "zstd", nil
+	case ".bz2", ".snappy", ".lz4", ".lzo", ".deflate":
+		return "", sqlerror.Userf(sqlerror.CodeUnsupported, "table %s cannot be read: file %s is compressed as %s", f.TableName, key, end[1:]).
+			WithHint("gzip and zstd can be read")
+	}
+	return "none", nil
 }
 
 // hidden reports whether Hive leaves a key out.

@@ -17,11 +17,12 @@ func readNamed(t catalog.Table, columns []tableColumn, files []catalog.DataFile,
 	if len(files) == 0 {
 		return noRows(t, columns), nil
 	}
-	type kind struct{ format, compression, header string }
+	type kind struct{ format, compression, header, anyCase, delimiter, null, skip string }
 	var kinds []kind
 	groups := map[kind][]int{}
 	for i, f := range files {
-		k := kind{f.Format, f.Compression, f.Options["header"]}
+		o := f.Options
+		k := kind{f.Format, f.Compression, o["header"], o[catalog.OptionAnyCase], o[catalog.OptionDelimiter], o[catalog.OptionNullText], o[catalog.OptionSkipLines]}
 		if groups[k] == nil {
 			kinds = append(kinds, k)
 		}
@@ -29,7 +30,8 @@ func readNamed(t catalog.Table, columns []tableColumn, files []catalog.DataFile,
 	}
 	parts := make([]string, len(kinds))
 	for i, k := range kinds {
-		g := folderGroup{table: t, columns: columns, format: k.format, compression: k.compression, header: k.header}
+		g := folderGroup{table: t, columns: columns, format: k.format, compression: k.compression, header: k.header,
+			anyCase: k.anyCase == "true", delimiter: k.delimiter, null: k.null, skip: k.skip}
 		for _, file := range groups[k] {
 			g.files, g.paths = append(g.files, files[file]), append(g.paths, paths[file])
 		}
@@ -46,6 +48,8 @@ type folderGroup struct {
 	table                       catalog.Table
 	columns                     []tableColumn
 	format, compression, header string
+	anyCase                     bool   // of JSON: names of members are found in any case
+	delimiter, null, skip       string // of delimited text
 	files                       []catalog.DataFile
 	paths                       []string
 }
@@ -79,6 +83,12 @@ func (g *folderGroup) spell() (string, error) {
 func (g *folderGroup) item(index int, c types.Column) (string, error) {
 	declared := function.DuckDBType(c.Type)
 	if !g.inPath(index) {
+		switch {
+		case g.format == catalog.FormatDelimited:
+			return g.field(index, c), nil
+		case g.format == "json" && g.anyCase:
+			return member(c), nil
+		}
 		if c.Type.Kind == types.Binary && g.format != "parquet" {
 			return "from_base64(" + quoteName(c.Name) + ")", nil
 		}
@@ -98,6 +108,35 @@ func (g *folderGroup) item(index int, c types.Column) (string, error) {
 		return "CAST(" + values[0] + " AS " + declared + ")", nil
 	}
 	return "CAST([" + strings.Join(values, ", ") + "] AS " + declared + "[])[CAST(file_index AS BIGINT) + 1]", nil
+}
+
+// field is a column of delimited text, of which line is read.
+func (g *folderGroup) field(index int, c types.Column) string {
+	place := 1
+	for i := range index {
+		if !g.inPath(i) {
+			place++
+		}
+	}
+	text := fmt.Sprintf("nullif(string_split(line, %s)[%d], %s)", quoteText(g.delimiter), place, quoteText(g.null))
+	switch c.Type.Kind {
+	case types.String:
+		return text
+	case types.Binary:
+		return "from_base64(" + text + ")"
+	}
+	return "TRY_CAST(" + text + " AS " + function.DuckDBType(c.Type) + ")"
+}
+
+// member is a column of the object that is read as json, whatever the case of its
+// name there. Looking it up by the name as it is comes first, since it costs less.
+func member(c types.Column) string {
+	name := quoteText(strings.ToLower(c.Name))
+	text := "COALESCE(json_extract_string(json, " + name + "), json_extract_string(json, list_filter(json_keys(json), lambda k: lower(k) = " + name + ")[1]))"
+	if c.Type.Kind == types.Binary {
+		return "from_base64(" + text + ")"
+	}
+	return "CAST(" + text + " AS " + function.DuckDBType(c.Type) + ")"
 }
 
 // from is the table function over the files.
@@ -132,7 +171,16 @@ func (g *folderGroup) from(schema types.Schema) (string, error) {
 		// The first part has no rows and all columns.
 		return "(SELECT " + columns + ", NULL::UBIGINT AS file_index WHERE FALSE UNION ALL BY NAME SELECT *, file_index FROM read_parquet(" +
 			list + ", union_by_name = true, hive_partitioning = false))", nil
+	case catalog.FormatDelimited:
+		// The delimiter of the reader is one that no line has.
+		return fmt.Sprintf("(SELECT *, file_index FROM read_csv(%s, auto_detect = false, header = false, skip = %s, compression = '%s', delim = chr(1) || chr(2) || chr(3), quote = '', escape = '', "+
+			"nullstr = chr(1), strict_mode = false, parallel = false, columns = {'line': 'VARCHAR'}, max_line_size = %d, buffer_size = %[4]d, hive_partitioning = false))",
+			list, g.skip, compression, maxObjectBytes), nil
 	case "json":
+		if g.anyCase {
+			return fmt.Sprintf("(SELECT json, file_index FROM read_json(%s, format = 'newline_delimited', records = 'false', compression = '%s', columns = {'json': 'JSON'}, maximum_object_size = %d, hive_partitioning = false))",
+				list, compression, maxObjectBytes), nil
+		}
 		return fmt.Sprintf("(SELECT *, file_index FROM read_json(%s, format = 'newline_delimited', compression = '%s', columns = {%s}, maximum_object_size = %d, hive_partitioning = false))",
 			list, compression, columns, maxObjectBytes), nil
 	case "csv":
