@@ -33,7 +33,7 @@ import (
 )
 
 // patience bounds what a test waits for; nothing depends on its length.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 func cluster(t testing.TB, opts ...kfake.Opt) *kfake.Cluster {
 	t.Helper()

@@ -213,10 +213,13 @@ func (r *reader) flush() {
 		}
 		return true
 	}
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for n := 1; polling.Err() == nil && !reached(); n++ {
-		<-tick.C
+	for n := 1; polling.Err() == nil; n++ {
+		begun := time.Now()
+		if reached() {
+			break
+		}
+		// Who has many shards looks less often: it would be all that the cores do.
+		<-time.After(max(time.Millisecond, 4*time.Since(begun)))
 		if n%20 == 0 {
 			if err := r.discover(false, r.src.Positions()); err != nil {
 				r.t.Errorf("discover: %v", err)
