@@ -145,8 +145,9 @@ func split(t testing.TB, raw []byte) []member {
 	return list
 }
 
-// find follows a path through a record.
-func find(t testing.TB, raw stdjson.RawMessage, path []string, root bool) (stdjson.RawMessage, bool) {
+// find follows a path through a record. It keeps the members of the objects that
+// it took apart, the last ones first.
+func find(t testing.TB, objects map[string][]member, raw stdjson.RawMessage, path []string, root bool) (stdjson.RawMessage, bool) {
 	if len(path) == 0 {
 		return raw, true
 	}
@@ -160,27 +161,31 @@ func find(t testing.TB, raw stdjson.RawMessage, path []string, root bool) (stdjs
 			if index >= len(list) {
 				return nil, false
 			}
-			return find(t, list[index], path[1:], false)
+			return find(t, objects, list[index], path[1:], false)
 		}
 		if index > 0 {
 			return nil, false
 		}
-		return find(t, raw, path[1:], false)
+		return find(t, objects, raw, path[1:], false)
 	}
 	if raw[0] != '{' {
 		return nil, false
 	}
-	members := split(t, raw)
-	slices.Reverse(members)
+	members, known := objects[string(raw)]
+	if !known {
+		members = split(t, raw)
+		slices.Reverse(members)
+		objects[string(raw)] = members
+	}
 	for _, m := range members {
 		if m.name == path[0] {
-			return find(t, m.value, path[1:], false)
+			return find(t, objects, m.value, path[1:], false)
 		}
 	}
 	if root {
 		for _, m := range members {
 			if strings.EqualFold(m.name, path[0]) {
-				return find(t, m.value, path[1:], false)
+				return find(t, objects, m.value, path[1:], false)
 			}
 		}
 	}
@@ -190,8 +195,9 @@ func find(t testing.TB, raw stdjson.RawMessage, path []string, root bool) (stdjs
 // referenceRow decodes a valid record slowly: the row as printRow prints it, or
 // which field does not fit.
 func referenceRow(t testing.TB, fields []connectors.Field, raw []byte) (row []string, misfit string) {
+	objects := map[string][]member{}
 	for _, f := range fields {
-		v, found := find(t, raw, f.Path, true)
+		v, found := find(t, objects, raw, f.Path, true)
 		printed := "NULL"
 		if found {
 			var ok bool
