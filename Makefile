@@ -150,7 +150,7 @@ bench-tables: build ## measure narrow queries, dirty lines, thousands of partiti
 	$(GO) run $(FLAGS) ./bench/ingest -table linear -cores 1 -rows 1000000 -runs 3 $(BENCH)
 	$(GO) run $(FLAGS) ./bench/ingest -table commits -cores 1 -partitions 12 -rows 10000000 -runs 3 $(BENCH)
 	$(GO) run $(FLAGS) ./bench/ingest -table memory -runs 3 $(BENCH)
-	$(GO) run $(FLAGS) ./bench/ingest -table formats -cores 1 -rows 1000000 -runs 3 $(BENCH)
+	$(GO) run $(FLAGS) ./bench/ingest -table formats -cores 1 -rows 1000000 -runs 3 -budget 10s $(BENCH)
 
 .PHONY: bench-nexmark
 bench-nexmark: build ## measure Nexmark's queries without state

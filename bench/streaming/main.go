@@ -39,6 +39,7 @@ type config struct {
 	layout             taxi.Layout
 	splits             int // partitions of the topic
 	peers              []string
+	budget             time.Duration
 	command            string
 }
 
@@ -57,6 +58,7 @@ func main() {
 	flag.IntVar(&partitions, "partitions", 12, "`number` of partitions of the result")
 	flag.IntVar(&c.splits, "topic-partitions", 4, "`number` of partitions of the topic")
 	flag.StringVar(&peers, "peers", "bento,flink,kafka-connect", "`names` of the peers of the table streaming")
+	flag.DurationVar(&c.budget, "budget", time.Minute, "a program of the table streaming that has used so much `time` is not run again")
 	flag.Parse()
 	if flag.NArg() > 0 || c.rows < 1 || c.runs < 1 || c.cores < 1 || partitions < 1 || c.splits < 1 {
 		flag.Usage()
