@@ -179,7 +179,8 @@ type Chunk struct {
 	// Data holds the payloads. cap(Data) is at least len(Data)+Padding, and the
 	// padding may be read.
 	Data []byte
-	// Records delimits Data for sources of messages. It is empty for sources of
+	// Records delimits Data for sources of messages; bytes between their payloads
+	// mean nothing. It is empty for sources of
 	// bytes, such as files: Data is then one run of whole lines or of whole
 	// records as the format's Layout says, and Base the position of Data[0] in
 	// the split, in bytes after decompression.
@@ -205,6 +206,17 @@ type Chunk struct {
 	// (SourceConfig.Hidden, in that order), with one row per record, or one row
 	// in all where Records is empty.
 	Hidden []HiddenColumn
+}
+
+// Size is how many bytes the payloads have.
+func (c *Chunk) Size() (n int) {
+	if len(c.Records) == 0 {
+		return len(c.Data)
+	}
+	for i := range c.Records {
+		n += int(c.Records[i].End - c.Records[i].Start)
+	}
+	return n
 }
 
 // Grow makes room for n more bytes and the padding behind them, and returns

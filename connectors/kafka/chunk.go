@@ -6,30 +6,28 @@ import (
 	"slices"
 	"sync"
 	"unicode/utf8"
+	"unsafe"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/leatdb/leat/connectors"
 )
 
-// fill copies the records of b into c, once, and gives them back to the client.
+// fill makes c of the records of b, whose payloads are copied once or stay where
+// they are, and gives them back to the client.
 func (s *source) fill(p *partition, b *laneBuffers, c *connectors.Chunk) {
 	c.Split, c.Base = p.split, 0
-	c.Data = connectors.Grow(c.Data[:0], b.bytes)[:0]
 	c.Records = c.Records[:0]
 	b.arena = b.arena[:0]
-	for _, run := range b.runs {
-		for _, r := range run {
-			if r.Attrs.IsControl() {
-				continue
-			}
-			start := len(c.Data)
-			c.Data = append(c.Data, r.Value...)
-			c.Records = append(c.Records, connectors.Record{
-				Start: int32(start), End: int32(len(c.Data)),
-				Offset: r.Offset, Arrived: max(0, r.Timestamp.UnixMicro()), Null: r.Value == nil,
-			})
+	keep := len(s.cfg.Hidden) > 0
+	if b.inPlace {
+		c.Data = fillInPlace(b.runs[0], c, keep)
+	} else {
+		b.data = connectors.Grow(b.data[:0], b.bytes)[:0]
+		for _, run := range b.runs {
+			b.data = fillCopied(b.data, run, c, keep)
 		}
+		c.Data = b.data
 	}
 	if len(c.Hidden) != len(s.cfg.Hidden) {
 		c.Hidden = make([]connectors.HiddenColumn, len(s.cfg.Hidden))
@@ -37,12 +35,105 @@ func (s *source) fill(p *partition, b *laneBuffers, c *connectors.Chunk) {
 	for i, name := range s.cfg.Hidden {
 		s.fillHidden(name, &c.Hidden[i], p, b)
 	}
-	for _, run := range b.runs {
-		for _, r := range run {
-			r.Recycle()
+	if keep {
+		for _, run := range b.runs {
+			for _, r := range run {
+				r.Recycle()
+			}
 		}
 	}
 	clear(b.runs)
+}
+
+// fillCopied appends the payloads of a run to data. It keeps the records for those
+// who want more of them.
+func fillCopied(data []byte, run []*kgo.Record, c *connectors.Chunk, keep bool) []byte {
+	for _, r := range run {
+		if !r.Attrs.IsControl() {
+			start := len(data)
+			data = append(data, r.Value...)
+			c.Records = append(c.Records, record(r, start, len(data)))
+		}
+		if !keep {
+			r.Recycle()
+		}
+	}
+	return data
+}
+
+func record(r *kgo.Record, start, end int) connectors.Record {
+	return connectors.Record{Start: int32(start), End: int32(end), Offset: r.Offset, Arrived: max(0, r.Timestamp.UnixMicro()), Null: r.Value == nil}
+}
+
+// leastInPlace is how many bytes of payloads are worth a chunk of their own.
+const leastInPlace = 64 << 10
+
+// takeInPlace takes about a chunk of a run's records whose payloads can stay where
+// they were fetched, and returns how many; 0 if they have to be copied.
+//
+// A run is what one response has of a partition, and the client does not copy what
+// is not compressed: these payloads lie in the response, one behind the other with
+// the records' headers between them. Only the run says what else is there, so a
+// chunk ends at least the padding before the end of the run's last payload.
+func (b *laneBuffers) takeInPlace(run []*kgo.Record, chunk int) int {
+	last := run[len(run)-1]
+	if last.Attrs.CompressionType() != 0 || len(last.Value) == 0 {
+		return 0
+	}
+	limit := endOf(last) - connectors.Padding
+	n, size := 0, 0
+	var start, end uintptr
+	for _, r := range run {
+		if size >= chunk || r.Attrs.CompressionType() != 0 || r.Attrs.IsControl() {
+			break
+		}
+		if len(r.Value) > 0 {
+			at := endOf(r) - uintptr(len(r.Value))
+			if start == 0 {
+				start, end = at, at
+			}
+			if at < end || endOf(r) > limit {
+				break
+			}
+			end = endOf(r)
+			size += len(r.Value)
+		}
+		n++
+	}
+	if size < leastInPlace || int(end-start) > 2*size {
+		return 0
+	}
+	b.runs, b.bytes, b.inPlace = append(b.runs, run[:n]), size, true
+	return n
+}
+
+// endOf is the address behind a payload.
+func endOf(r *kgo.Record) uintptr {
+	return uintptr(unsafe.Pointer(unsafe.SliceData(r.Value))) + uintptr(len(r.Value))
+}
+
+// fillInPlace returns the part of the response that has the payloads of a run
+// which takeInPlace has taken.
+func fillInPlace(run []*kgo.Record, c *connectors.Chunk, keep bool) []byte {
+	var first *byte
+	var start uintptr
+	end := 0
+	for _, r := range run {
+		at := end
+		if len(r.Value) > 0 {
+			if first == nil {
+				first = unsafe.SliceData(r.Value)
+				start = uintptr(unsafe.Pointer(first))
+			}
+			end = int(endOf(r) - start)
+			at = end - len(r.Value)
+		}
+		c.Records = append(c.Records, record(r, at, end))
+		if !keep {
+			r.Recycle()
+		}
+	}
+	return unsafe.Slice(first, end+connectors.Padding)[:end]
 }
 
 func (s *source) fillHidden(name string, h *connectors.HiddenColumn, p *partition, b *laneBuffers) {

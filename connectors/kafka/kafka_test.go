@@ -1093,6 +1093,95 @@ func TestDamagedPositions(t *testing.T) {
 	}
 }
 
+// Payloads of large responses that are not compressed stay where they were fetched:
+// empty ones and none at all among them, whatever lies between, to the last record
+// of each response, and with the padding that decoders want.
+func TestReads_PayloadsInPlace(t *testing.T) {
+	c := cluster(t, kfake.SeedTopics(1, "trips"))
+	var want []string
+	var nulls []int64
+	write := func(codec kgo.CompressionCodec, n int, value func(i int) []byte) {
+		var records []*kgo.Record
+		for i := range n {
+			v := value(i)
+			if v == nil {
+				nulls = append(nulls, int64(len(want)))
+			}
+			want = append(want, string(v))
+			records = append(records, &kgo.Record{Topic: "trips", Key: []byte("key"), Value: v, Headers: []kgo.RecordHeader{{Key: "h", Value: []byte("\"\xff")}}})
+		}
+		if err := client(t, c, kgo.ProducerBatchCompression(codec), kgo.ProducerBatchMaxBytes(400_000)).ProduceSync(t.Context(), records...).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	numbered := func(i int) []byte { return []byte(strings.Repeat(strconv.Itoa(i)+" ", 100)) }
+	write(kgo.NoCompression(), 10_000, numbered)
+	write(kgo.NoCompression(), 5_000, func(i int) []byte {
+		switch i % 5 {
+		case 0:
+			return nil
+		case 1:
+			return []byte{}
+		}
+		return numbered(i)
+	})
+	write(kgo.ZstdCompression(), 2_000, numbered)
+	write(kgo.NoCompression(), 2_000, numbered)
+	write(kgo.NoCompression(), 30, func(int) []byte { return []byte{} })
+	write(kgo.NoCompression(), 30, func(int) []byte { return []byte("x") })
+	for _, hidden := range [][]string{nil, {"_offset", "_key"}} {
+		r := tryOpen(t, c, 1, "stop", "latest", "chunk_bytes", "300kB")
+		r.close()
+		r.cfg.Hidden = hidden
+		r.reopen()
+		if err := r.discover(true, nil); err != nil {
+			t.Fatal(err)
+		}
+		var chunk connectors.Chunk
+		inPlace, copied := 0, 0
+		var none []int64
+		for {
+			err := r.poll(0, &chunk)
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			size, end := 0, int32(0)
+			for i, rec := range chunk.Records {
+				if rec.Start < end {
+					t.Fatalf("record %d begins at %d, before %d", i, rec.Start, end)
+				}
+				end = rec.End
+				size += int(rec.End - rec.Start)
+				if rec.Null {
+					none = append(none, rec.Offset)
+				}
+				if hidden != nil && (chunk.Hidden[0].Ints[i] != rec.Offset || string(chunk.Hidden[1].Bytes[i]) != "key") {
+					t.Fatalf("record %d has offset %d, key %q", rec.Offset, chunk.Hidden[0].Ints[i], chunk.Hidden[1].Bytes[i])
+				}
+			}
+			if _ = chunk.Data[:len(chunk.Data)+connectors.Padding]; len(chunk.Data) > size {
+				inPlace += size
+			} else {
+				copied += size
+			}
+		}
+		r.close()
+		if !slices.Equal(r.values["0"], want) {
+			t.Errorf("%d values are not the %d that were written", len(r.values["0"]), len(want))
+		}
+		if !slices.Equal(none, nulls) {
+			t.Errorf("%d records without a payload, want %d", len(none), len(nulls))
+		}
+		// What is compressed is copied, and little more.
+		if inPlace < copied {
+			t.Errorf("%d bytes stayed in place, %d were copied", inPlace, copied)
+		}
+	}
+}
+
 func BenchmarkPoll(b *testing.B) {
 	const records, bytes = 1000, 500
 	c := cluster(b, kfake.SeedTopics(2, "trips"), kfake.SyntheticFetch(kfake.SyntheticBatch{

@@ -24,7 +24,7 @@ func (s *source) note(loss connectors.DataLoss) error {
 // holds mu, and nothing is queued.
 func (s *source) jump(p *partition, offset int64, epoch int32) {
 	was := p.finished()
-	p.runs, p.queued = nil, 0
+	p.runs = nil
 	p.offset, p.next, p.epoch = offset, offset, epoch
 	if !was && p.finished() {
 		s.unfinished--
@@ -195,7 +195,7 @@ func (s *source) replace(ctx context.Context, m metadata) error {
 		case p.stop >= 0:
 			s.jump(p, p.stop, -1) // what it had to read up to is gone
 		case !slices.Contains(m.partitions, p.number):
-			p.runs, p.queued, p.gone = nil, 0, true
+			p.runs, p.gone = nil, true
 			s.unfinished--
 		default:
 			p.topicID = m.id

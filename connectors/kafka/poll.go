@@ -91,9 +91,11 @@ func (s *source) takeLead(ctx context.Context) error {
 
 // laneBuffers are what a lane hands out until its next poll.
 type laneBuffers struct {
-	runs  [][]*kgo.Record
-	bytes int
-	arena []byte // keys and headers
+	runs    [][]*kgo.Record
+	bytes   int
+	inPlace bool   // the payloads of runs stay where they were fetched
+	data    []byte // payloads that do not
+	arena   []byte // keys and headers
 }
 
 // claim takes about a chunk of records off a partition's queue, and moves the
@@ -109,7 +111,7 @@ func (s *source) claim(lane int, b *laneBuffers) *partition {
 				p = q
 				break
 			}
-			if p == nil || q.queued > p.queued {
+			if p == nil || q.queued() > p.queued() {
 				p = q
 			}
 		}
@@ -122,9 +124,26 @@ func (s *source) claim(lane int, b *laneBuffers) *partition {
 	}
 }
 
+// queued is how many records wait.
+func (p *partition) queued() (n int) {
+	for _, run := range p.runs {
+		n += len(run)
+	}
+	return n
+}
+
 // cut moves records from p's queue to b and returns how many of them are data.
 func (s *source) cut(p *partition, b *laneBuffers) (records int) {
-	b.runs, b.bytes = b.runs[:0], 0
+	b.runs, b.bytes, b.inPlace = b.runs[:0], 0, false
+	if n := b.takeInPlace(p.runs[0], s.cfg.ChunkBytes); n > 0 {
+		run := p.runs[0]
+		last := run[n-1]
+		p.epoch, p.runs[0] = last.LeaderEpoch, run[n:]
+		s.newest = later(s.newest, last.Timestamp)
+		s.bytesRead += int64(b.bytes)
+		s.reach(p, last.Offset+1)
+		return n
+	}
 	reached := p.offset
 	for len(p.runs) > 0 && b.bytes < s.cfg.ChunkBytes {
 		run := p.runs[0]
@@ -147,10 +166,9 @@ func (s *source) cut(p *partition, b *laneBuffers) (records int) {
 			p.runs = p.runs[1:]
 		}
 	}
-	p.queued -= b.bytes
 	s.bytesRead += int64(b.bytes)
 	if len(p.runs) == 0 {
-		p.runs, p.queued = nil, 0
+		p.runs = nil
 		reached = p.next
 	}
 	s.reach(p, reached)
@@ -180,13 +198,20 @@ func (s *source) lead(ctx context.Context) error {
 		return err
 	}
 	s.dropFinished()
-	waited := s.waitedFor()
-	pollCtx, cancel := ctx, context.CancelFunc(func() {})
+	waited, read := s.waitedFor()
+	patience := s.slack.update(read, s.cfg.PrefetchBytes/4*3)
 	if len(waited) > 0 {
-		pollCtx, cancel = context.WithTimeout(ctx, probeAfter)
+		patience = probeAfter
+	}
+	pollCtx, cancel := ctx, context.CancelFunc(func() {})
+	if patience > 0 {
+		pollCtx, cancel = context.WithTimeout(ctx, patience)
 	}
 	fetches := s.client.PollRecords(pollCtx, -1)
 	cancel()
+	if fetches.NumRecords() == 0 && ctx.Err() == nil {
+		s.slack.idle()
+	}
 	err := s.enqueue(ctx, fetches)
 	if err == nil && len(waited) > 0 && fetches.NumRecords() == 0 && ctx.Err() == nil {
 		err = s.probe(ctx, waited)
@@ -288,7 +313,4 @@ func (s *source) queue(p *partition, fp *kgo.FetchPartition) {
 		return
 	}
 	p.runs = append(p.runs, records[:n])
-	for _, r := range records[:n] {
-		p.queued += len(r.Value)
-	}
 }

@@ -12,17 +12,17 @@ import (
 const probeBytes = 1 << 20
 
 // waitedFor lists the partitions of which nothing is queued and that have not
-// reached their stop, or what a flush waits for.
-func (s *source) waitedFor() []*partition {
+// reached their stop, or what a flush waits for. It tells how many bytes were read,
+// too.
+func (s *source) waitedFor() (list []*partition, read int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var list []*partition
 	for _, p := range s.order {
 		if p.fetching && len(p.runs) == 0 && p.next < max(p.want, p.stop) {
 			list = append(list, p)
 		}
 	}
-	return list
+	return list, s.bytesRead
 }
 
 // probe looks whether there are records at all up to where somebody waits. The

@@ -21,8 +21,10 @@ import (
 // that polls the client for all lanes, while the client fetches ahead. The
 // leader polls only when all queues are empty, so that at any time there is one
 // poll's worth of records in the queues and one fetch for each broker in the
-// client. Fetches are limited to prefetch_bytes / (4 × brokers), before
+// client. Fetches are limited to prefetch_bytes / (8 × brokers), before
 // decompression; a single batch of the topic that is larger is fetched whole.
+// Responses are garbage once they are read; slack leaves the rest of
+// prefetch_bytes for that.
 type source struct {
 	cfg       connectors.SourceConfig
 	topic     string
@@ -34,6 +36,7 @@ type source struct {
 	admin     *kadm.Client
 	health    *health
 	lanes     []laneBuffers
+	slack     slack // the leader's
 
 	mu         sync.Mutex
 	id         string // the topic's, once known
@@ -63,11 +66,10 @@ type partition struct {
 	epoch   int32 // of the record before, −1 if unknown
 	topicID string
 
-	runs   [][]*kgo.Record // fetched and not yet handed out
-	queued int             // bytes in runs
-	next   int64           // offset behind what was fetched
-	end    int64           // where the partition ends, as far as known; −1
-	want   int64           // an offset that a flush waits for
+	runs [][]*kgo.Record // fetched and not yet handed out
+	next int64           // offset behind what was fetched
+	end  int64           // where the partition ends, as far as known; −1
+	want int64           // an offset that a flush waits for
 
 	fetching bool // the client has been told to fetch it
 	broken   bool // its offset is out of range
@@ -144,7 +146,7 @@ func newSource(cfg connectors.SourceConfig) (*source, error) {
 // partition.
 func fetchBytes(prefetch, brokers int) (most, each int32) {
 	const least, largest = 256 << 10, 48 << 20
-	n := min(largest, max(least, prefetch/(4*max(1, brokers))))
+	n := min(largest, max(least, prefetch/(8*max(1, brokers))))
 	return int32(n), int32(max(least, n/4))
 }
 
@@ -511,6 +513,7 @@ func (s *source) Progress() connectors.Progress {
 }
 
 func (s *source) Close() error {
+	s.slack.idle()
 	s.health.close()
 	// An update of the client's metadata may start fetches while Close, unguarded,
 	// looks at their sessions; without partitions there is nothing to start.

@@ -180,7 +180,7 @@ func (l *lane) poll(ctx, pollCtx context.Context) error {
 	}
 	s.m.Lock()
 	defer s.m.Unlock()
-	l.done(total, message, len(l.chunk.Data))
+	l.done(total, message, l.chunk.Size())
 	return nil
 }
 

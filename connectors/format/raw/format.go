@@ -50,7 +50,11 @@ func infer(chunks []*connectors.Chunk, config connectors.DecoderConfig) (types.S
 		name = "payload"
 	}
 	for _, c := range chunks {
-		if !utf8.Valid(c.Data) {
+		valid := len(c.Records) > 0 || utf8.Valid(c.Data)
+		for _, r := range c.Records {
+			valid = valid && utf8.Valid(c.Data[r.Start:r.End])
+		}
+		if !valid {
 			return types.Schema{{Name: name, Type: types.Type{Kind: types.Binary, Name: "LONGBLOB"}}}, nil
 		}
 	}
