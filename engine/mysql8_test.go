@@ -243,3 +243,34 @@ func openColumns(t *testing.T) *wire {
 	}
 	return w
 }
+
+// TestFilteredRowsFailNoQuery has functions that fail for some value of a column
+// whose Parquet pages are dictionaries asked for the other rows only: DuckDB
+// would evaluate a function that cannot fail once for each entry.
+func TestFilteredRowsFailNoQuery(t *testing.T) {
+	t.Parallel()
+	w := openMySQL8(t)
+	for _, statement := range []string{
+		`CREATE SOURCE g (id INT, x DOUBLE, s VARCHAR(10), p VARCHAR(10)) WITH (connector = 'datagen', rows = '5000', splits = '1',
+			'fields.id.sequence' = '0', 'fields.x.choices' = '1,1000', 'fields.s.choices' = 'nope,[]', 'fields.p.choices' = '$.a,(')`,
+		"CREATE STREAM t AS SELECT * FROM g",
+		"FLUSH STREAM t",
+	} {
+		if _, err := w.Exec(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, query := range []string{
+		"SELECT COUNT(EXP(x)) > 0 FROM t WHERE x < 2",
+		"SELECT COUNT(POW(10, x)) > 0 FROM t WHERE x < 2",
+		"SELECT COUNT(JSON_DEPTH(s)) > 0 FROM t WHERE s <> 'nope'",
+		"SELECT COUNT(JSON_CONTAINS_PATH('{}', 'one', p)) > 0 FROM t WHERE p <> '('",
+		"SELECT COUNT(JSON_EXTRACT('{}', p)) = 0 FROM t WHERE p <> '('",
+		"SELECT COUNT('a' REGEXP p) > 0 FROM t WHERE p <> '('",
+		"SELECT COUNT(SOUNDEX(s)) > 0 FROM t WHERE s <> 'nope'",
+	} {
+		if got := w.ask(t, query); fmt.Sprint(got) != "['1']" {
+			t.Errorf("%s: %v", query, got)
+		}
+	}
+}

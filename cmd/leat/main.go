@@ -44,7 +44,7 @@ var commands []command
 func init() {
 	commands = []command{
 		{"serve", "", "serve MySQL clients and run the streams", runServe},
-		{"run", "FILE.sql…", "run the streams of SQL files in the foreground", runRun},
+		{"run", "FILE.sql…", "execute SQL files and run the streams in the foreground", runRun},
 		{"sql", "", "execute statements on a server, or from standard input", runSQL},
 		{"demo", "", "show the whole job: events from a broker land and answer SQL", runDemo},
 		{"doctor", "", "check brokers, buckets and catalogs, and say what is wrong", runDoctor},

@@ -235,17 +235,46 @@ func (s *speller) castsPlainly(e *logical.Cast) bool {
 	return ok && !logical.HasQuotient(e.Arg) // DuckDB has only the digits of its type
 }
 
-// volatile reports whether e gives another value each time it is evaluated.
+// volatile reports whether e may give another value each time it is evaluated, or
+// may fail: of a function that does neither DuckDB evaluates whole dictionaries,
+// with entries that belong to no row of the query.
 func volatile(e logical.Expr) bool {
 	found := false
 	logical.Walk(e, func(e logical.Expr) bool {
 		switch e := e.(type) {
 		case *logical.Call:
-			found = found || e.Func != nil && e.Func.Volatile
+			found = found || e.Func != nil && (e.Func.Volatile || mayFail(e))
 		case *logical.RowFunc:
-			found = found || e.Volatile
+			found = true
 		}
 		return !found
 	})
 	return found
+}
+
+// failing are the functions that fail for some values also where sql_mode is not
+// strict.
+var failing = map[string]bool{
+	"+": true, "-": true, "*": true, "/": true, "div": true, "%": true, "mod": true, "neg": true, "abs": true,
+	"round": true, "truncate": true, "ceil": true, "ceiling": true, "floor": true,
+	"exp": true, "pow": true, "cot": true, "tan": true, "degrees": true, "radians": true,
+	"json_object": true, "leat_zip": true,
+}
+
+// mayFail reports whether a call fails for some values. Patterns and paths that
+// are constants were looked at when the plan was made.
+func mayFail(e *logical.Call) bool {
+	name := e.Func.Name
+	if failing[name] {
+		return true
+	}
+	if !strings.HasPrefix(name, "json_") && !strings.HasPrefix(name, "regexp") && name != "->" && name != "->>" && name != "like" {
+		return false
+	}
+	for _, a := range e.Args[min(1, len(e.Args)):] {
+		if _, ok := a.(*logical.Literal); !ok {
+			return true
+		}
+	}
+	return false
 }

@@ -127,7 +127,11 @@ func (e *Error) Error() string {
 		if e.Message != "" {
 			b.WriteString(": ")
 		}
-		b.WriteString(e.Err.Error())
+		cause := e.Err.Error()
+		if e.Object != "" { // a cause that is about the same
+			cause = strings.TrimPrefix(cause, e.Object+": ")
+		}
+		b.WriteString(cause)
 	}
 	if e.Hint != "" {
 		b.WriteString(" (")

@@ -25,6 +25,10 @@ func TestError_Text(t *testing.T) {
 	f(sqlerror.Externalf(sqlerror.CodeExternal, "%w happened", io.EOF), "EOF happened")
 	f(sqlerror.Externalf(sqlerror.CodeExternal, "%w and %w", io.EOF, io.ErrClosedPipe), "EOF and io: read/write on closed pipe")
 	f(&sqlerror.Error{Err: io.EOF}, "EOF")
+	// An object is named once.
+	inner := sqlerror.Userf(sqlerror.CodeSyntax, "bad").About("source s")
+	f((&sqlerror.Error{Err: inner}).About("source s").At(at), "line 3, column 8: source s: bad")
+	f((&sqlerror.Error{Message: "read", Err: inner}).About("stream t"), "stream t: read: source s: bad")
 	// What is known first stays.
 	f(sqlerror.Userf(sqlerror.CodeSyntax, "bad").At(at).At(sqlerror.Position{Line: 9}).About("a").About("b").WithHint("c").WithHint("d"), "line 3, column 8: a: bad (c)")
 }
