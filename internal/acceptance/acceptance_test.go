@@ -97,7 +97,7 @@ func want(t *testing.T, l *services.Leat, statements, rows string) {
 	}
 }
 
-// eventually types a statement until it gives the rows, for at most a minute.
+// eventually types a statement until it gives the rows, for at most two minutes.
 func eventually(t *testing.T, l *services.Leat, statement, rows string) {
 	t.Helper()
 	eventuallyHas(t, l, statement, func(got string) bool { return got == rows }, rows)
@@ -107,7 +107,7 @@ func eventuallyHas(t *testing.T, l *services.Leat, statement string, f func(got 
 	t.Helper()
 	again := time.NewTicker(100 * time.Millisecond)
 	defer again.Stop()
-	for deadline := time.Now().Add(time.Minute); ; <-again.C {
+	for deadline := time.Now().Add(2 * time.Minute); ; <-again.C {
 		got, err := l.Client(statement)
 		got = strings.TrimSuffix(got, "\n")
 		if err == nil && f(got) {

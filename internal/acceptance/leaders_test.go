@@ -89,7 +89,7 @@ func (e *environment) testLeaders(t *testing.T) {
 // a key must ascend.
 func inOrder(t *testing.T, client *kgo.Client, n int) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	last := map[string]int{}
 	read := 0

@@ -56,7 +56,7 @@ func (e *environment) testLosses(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventuallyHas(t, l, state("lax"), func(got string) bool { return strings.HasPrefix(got, "RETRYING\t") }, "RETRYING while there is no topic")
-	for deadline := time.Now().Add(time.Minute); ; {
+	for deadline := time.Now().Add(2 * time.Minute); ; {
 		_, err := admin.CreateTopic(t.Context(), 1, 1, nil, "losses")
 		if err == nil {
 			break

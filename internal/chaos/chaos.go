@@ -48,8 +48,10 @@ type Config struct {
 // commitInterval is the stream's.
 const commitInterval = time.Second
 
-// longestLife bounds how long leat is left alone to commit.
-const longestLife = 30 * time.Second
+// longestLife bounds how long leat is left alone to commit. A broker that is
+// started meanwhile on a busy machine takes more than half a minute until it hands
+// out records (kafkaSettles).
+const longestLife = 2 * time.Minute
 
 // run is a run in progress. Everything but the producers is on one goroutine.
 type run struct {

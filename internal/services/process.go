@@ -20,7 +20,7 @@ const (
 	// readyTimeout bounds a start. It is long because test binaries are linked
 	// at the same time on the same few cores.
 	readyTimeout = 2 * time.Minute
-	stopTimeout  = 30 * time.Second
+	stopTimeout  = time.Minute
 	logTailBytes = 8 << 10
 )
 
@@ -178,7 +178,7 @@ func (p *Process) Check() {
 }
 
 // Exit waits until the process has ended by itself and returns its exit status.
-// Not to end within 30 s fails the test.
+// Not to end within a minute fails the test.
 func (p *Process) Exit() int {
 	p.t.Helper()
 	p.mu.Lock()
@@ -289,8 +289,8 @@ func (p *Process) Kill() {
 	p.end(syscall.SIGKILL)
 }
 
-// Stop asks the process to end (SIGTERM) and waits until it has; after 30 s the
-// test fails. A paused process is resumed first, else it would never hear.
+// Stop asks the process to end (SIGTERM) and waits until it has; after a minute
+// the test fails. A paused process is resumed first, else it would never hear.
 func (p *Process) Stop() {
 	p.t.Helper()
 	p.signal(syscall.SIGCONT)
