@@ -59,6 +59,7 @@ func TestTotalsOfSource(t *testing.T) {
 	}
 	f("COUNT(*), COUNT(fare), SUM(fare), AVG(fare), MIN(fare), MAX(fare)", "")
 	f("COUNT(*), SUM(id), AVG(id), MIN(at), MAX(at), SUM(km), AVG(km), MIN(n), MAX(n), SUM(n), COUNT(os)", "WHERE fare > 3 AND os <> 'ios'")
+	f("MIN(os), MAX(os), MIN(CONCAT(os, id)), MAX(UPPER(os)), MIN(rpad(fare, 9, '-'))", "WHERE os <> '1'")
 	f("SUM(fare * 2) + 1, CAST(SUM(km) AS CHAR), CONCAT(COUNT(*), 'x')", "WHERE n BETWEEN 3 AND 200")
 	f("COUNT(*), SUM(fare / (id - 5))", "WHERE id < 100") // a division by zero is a warning
 

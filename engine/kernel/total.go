@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"math"
@@ -32,6 +33,7 @@ type Total struct {
 	i int64
 	u uint64
 	d decimal128.Num
+	s []byte // of text
 }
 
 type totalFunction uint8
@@ -63,7 +65,7 @@ func NewTotal(function string, arg, out types.Type) (t *Total, ok bool) {
 		if function == "max" {
 			t.function = totalMax
 		}
-		ok = (exact || arg.Kind.IsFloat() || arg.Kind.IsTemporal()) && arg.Kind == out.Kind && arg.Scale == out.Scale
+		ok = (exact || arg.Kind.IsFloat() || arg.Kind.IsTemporal() || arg.Kind == types.String) && arg.Kind == out.Kind && arg.Scale == out.Scale
 	}
 	return t, ok
 }
@@ -110,6 +112,12 @@ func (t *Total) Add(arr arrow.Array) error {
 		return nil
 	case arrow.DECIMAL128:
 		return t.addDecimals(fixedValues[decimal128.Num](arr), valid, begun)
+	case arrow.STRING:
+		t.addTexts(textsOf(Vector{Array: arr}), rows, valid, begun)
+		return nil
+	case arrow.DICTIONARY:
+		t.addCodes(arr.(*array.Dictionary), valid, begun)
+		return nil
 	}
 	return fmt.Errorf("no total of %s", arr.DataType())
 }
@@ -197,6 +205,37 @@ func (t *Total) addDecimals(values []decimal128.Num, valid bitmap, begun bool) e
 	return t.sum.err()
 }
 
+// addTexts compares text by its bytes, which is the order of code points.
+func (t *Total) addTexts(values texts, rows int, valid bitmap, begun bool) {
+	best := t.s
+	for i := range rows {
+		if valid.get(i) {
+			best, begun = betterText(best, values.at(i), begun, t.function), true
+		}
+	}
+	t.s = append(t.s[:0], best...) // best may be the batch's
+}
+
+// addCodes looks at each value of a dictionary that a row has, once where they come
+// in runs: a dictionary may have values of other rows.
+func (t *Total) addCodes(d *array.Dictionary, valid bitmap, begun bool) {
+	values := textsOf(Vector{Array: d.Dictionary()})
+	best, last := t.s, int32(-1)
+	for i, code := range fixedValues[int32](d) {
+		if code != last && valid.get(i) {
+			best, begun, last = betterText(best, values.at(int(code)), begun, t.function), true, code
+		}
+	}
+	t.s = append(t.s[:0], best...) // best may be the batch's
+}
+
+func betterText(best, v []byte, begun bool, f totalFunction) []byte {
+	if c := bytes.Compare(v, best); !begun || c < 0 && f == totalMin || c > 0 && f == totalMax {
+		return v
+	}
+	return best
+}
+
 // extreme is the least or greatest value.
 func extreme[T cmp.Ordered](values []T, valid bitmap, f totalFunction) (best T, ok bool) {
 	for i, v := range values {
@@ -256,6 +295,7 @@ func (t *Total) Merge(o *Total) error {
 		if c := o.d.Cmp(t.d); !begun || c < 0 && t.function == totalMin || c > 0 && t.function == totalMax {
 			t.d = o.d
 		}
+		t.s = append(t.s[:0], betterText(t.s, o.s, begun, t.function)...)
 	}
 	return nil
 }
@@ -297,6 +337,8 @@ func (t *Total) value() (any, error) {
 		return t.exact()
 	case float:
 		return t.f, nil
+	case t.arg.Kind == types.String:
+		return string(t.s), nil
 	case t.arg.Kind == types.Decimal:
 		return string(appendDecimal(nil, t.d, t.out.Scale)), nil
 	case t.arg.Kind.IsUnsigned():

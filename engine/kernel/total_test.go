@@ -101,11 +101,57 @@ func TestTotal(t *testing.T) {
 	f("min", "INT UNSIGNED", "INT UNSIGNED", uint64(5), []any{uint64(7)}, []any{uint64(5)})
 	f("max", "FLOAT", "FLOAT", -0.5, []any{-1.5}, []any{-0.5})
 	f("min", "DECIMAL(38,2)", "DECIMAL(38,2)", "-3.00", []any{"1.00", "-3.00"}, []any{nil, "2.50"})
+	f("min", "TEXT", "TEXT", "", []any{"b", nil, "a"}, []any{"", "a"})
+	f("max", "TEXT", "TEXT", "é", []any{"b", nil, "ba"}, []any{"é", "Z"}, []any{"", nil})
+	f("max", "VARCHAR(9)", "VARCHAR(9)", "", []any{nil, ""}, []any{nil})
+	f("min", "ENUM('z','y')", "ENUM('z','y')", "y", []any{"z", "y"})
+	f("min", "TEXT", "TEXT", nil, []any{nil}, []any{})
 	nines := strings.Repeat("9", 38)
 	f("sum", "DECIMAL(38,0)", "DECIMAL(38,0)", nines, []any{nines, "-5"}, []any{"5"})
 	f("sum", "DECIMAL(38,0)", "DECIMAL(38,0)", "DECIMAL value is out of range", []any{nines, "1"})
 	f("sum", "DECIMAL(38,0)", "DECIMAL(38,0)", "DECIMAL value is out of range", []any{nines}, []any{nines})
 	f("sum", "DECIMAL(38,0)", "DECIMAL(38,0)", "DECIMAL value is out of range", []any{"-" + nines}, []any{"-" + nines})
+}
+
+// TestTotal_Dictionary adds up codes; only those of rows with a value count.
+func TestTotal_Dictionary(t *testing.T) {
+	text := parse(t, "TEXT")
+	f := func(function string, want any, codes ...int32) {
+		t.Helper()
+		values, indices := array.NewStringBuilder(memory.DefaultAllocator), array.NewInt32Builder(memory.DefaultAllocator)
+		values.AppendValues([]string{"a", "m", "c", "z"}, nil)
+		for _, c := range codes {
+			if c < 0 {
+				indices.AppendNull()
+			} else {
+				indices.Append(c)
+			}
+		}
+		dictionary := &arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int32, ValueType: arrow.BinaryTypes.String}
+		arr := array.NewDictionaryArray(dictionary, indices.NewArray(), values.NewArray())
+		total, ok := kernel.NewTotal(function, text, text)
+		if !ok {
+			t.Fatalf("no total %s", function)
+		}
+		for i := range int64(len(codes)) {
+			if err := total.Add(array.NewSlice(arr, i, i+1)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := total.Add(arr); err != nil {
+			t.Fatal(err)
+		}
+		got, err := total.Array(memory.DefaultAllocator)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v := kernel.Value(got, 0); v != want {
+			t.Errorf("%s of %v: %v, want %v", function, codes, v, want)
+		}
+	}
+	f("min", "c", 1, 2, 2, -1, 1)
+	f("max", "m", 1, 2, 2, -1, 1)
+	f("max", nil, -1, -1)
 }
 
 func TestTotal_None(t *testing.T) {
@@ -116,7 +162,7 @@ func TestTotal_None(t *testing.T) {
 		}
 	}
 	f("sum", "TEXT", "DOUBLE")
-	f("min", "TEXT", "TEXT")
+	f("min", "BLOB", "BLOB")
 	f("max", "JSON", "JSON")
 	f("sum", "DATE", "DOUBLE")
 	f("stddev_pop", "DOUBLE", "DOUBLE")
