@@ -107,6 +107,9 @@ func (db *DB) dropStream(ctx context.Context, s *stream, r *result) error {
 	}
 	if err := db.dropState(ctx, s); err != nil {
 		db.restart(ctx, s)
+		if sqlerror.IsRetryable(err) {
+			return fmt.Errorf("remove state of stream %s: %w; where sink %s is wrong, or gone for good: STOP the stream, CREATE OR REPLACE the sink, then drop", s.name, err, s.sink)
+		}
 		return fmt.Errorf("remove state of stream %s: %w", s.name, err)
 	}
 	if err := db.store.Delete(ctx, s.name); err != nil {

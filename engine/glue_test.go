@@ -103,6 +103,15 @@ func TestGlue_Tables(t *testing.T) {
 	if got := strings.Join(query(t, db, `SHOW TABLES FROM Folders`), " "); got != "docs lines theirs theirs_csv theirs_delta theirs_json theirs_nested theirs_orc theirs_parquet theirs_view trips" {
 		t.Errorf("SHOW TABLES: %s", got)
 	}
+	// What cannot be read does not hide the others.
+	for _, table := range []string{"leat.commits", "leat.files", "leat.partitions"} {
+		if rows := query(t, db, `SELECT COUNT(*) > 0 FROM `+table); len(rows) != 1 || rows[0] != "true" {
+			t.Errorf("%s beside tables that cannot be read: %q", table, rows)
+		}
+	}
+	equal(t, "tables of information_schema", query(t, db, `SELECT table_name FROM information_schema.tables WHERE table_schema = 'Folders' AND table_name LIKE '%o%' ORDER BY table_name`),
+		"docs", "theirs_json", "theirs_orc")
+	equal(t, "columns of information_schema", query(t, db, `SELECT column_name FROM information_schema.columns WHERE table_schema = 'Folders' AND table_name = 'docs' ORDER BY ordinal_position`), "id", "d", "k")
 	if err := db.Exec(t.Context(), `DROP TABLE Folders.theirs_csv`); err == nil || !strings.Contains(err.Error(), "not made by leat") {
 		t.Errorf("DROP TABLE of theirs: %v", err)
 	}

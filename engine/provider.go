@@ -51,7 +51,9 @@ func (p *provider) HasDatabase(ctx *gms.Context, name string) bool {
 func (p *provider) AllDatabases(*gms.Context) []gms.Database {
 	all := []gms.Database{newSystemDB(p.db)}
 	for _, s := range p.db.allSinks() {
-		all = append(all, newLakeDB(p.db, s))
+		d := newLakeDB(p.db, s)
+		d.lists = true
+		all = append(all, d)
 	}
 	return all
 }
@@ -62,9 +64,14 @@ type lakeDB struct {
 	noRoutines
 	db   *DB
 	sink *sink
+	// lists is whether the database is one of all, as information_schema lists
+	// them: what cannot be read is warned of there, so that the others can be seen.
+	lists bool
 }
 
-func newLakeDB(db *DB, s *sink) *lakeDB { return &lakeDB{noRoutines{s.name}, db, s} }
+func newLakeDB(db *DB, s *sink) *lakeDB {
+	return &lakeDB{noRoutines: noRoutines{s.name}, db: db, sink: s}
+}
 
 // Name implements gms.Database.
 func (d *lakeDB) Name() string { return d.sink.name }
@@ -75,12 +82,18 @@ func (d *lakeDB) GetTableNames(ctx *gms.Context) ([]string, error) {
 	if errors.Is(err, errNoTables) {
 		return nil, nil
 	}
+	var names []string
+	if err == nil {
+		if names, err = lake.Tables(ctx); err != nil {
+			err = fmt.Errorf("list tables of %s: %w", d.sink.name, err)
+		}
+	}
+	if err != nil && d.lists && ctx.Err() == nil {
+		ctx.Warn(1105, "sink %s is left out: %v", d.sink.name, err)
+		return nil, nil
+	}
 	if err != nil {
 		return nil, edgeError(ctx, err)
-	}
-	names, err := lake.Tables(ctx)
-	if err != nil {
-		return nil, edgeError(ctx, fmt.Errorf("list tables of %s: %w", d.sink.name, err))
 	}
 	shown := names[:0:0]
 	for _, n := range names {
@@ -105,6 +118,10 @@ func (d *lakeDB) GetTableInsensitive(ctx *gms.Context, name string) (gms.Table, 
 	}
 	if sqlerror.HasCode(err, sqlerror.CodeUnknownObject) || errors.Is(err, errNoTables) {
 		return nil, false, nil
+	}
+	if d.lists && ctx.Err() == nil {
+		ctx.Warn(1105, "%v", err)
+		return &unreadableTable{relationTable{db: d.db, relation: planner.Relation{Database: d.sink.name, Name: name}}, err}, true, nil
 	}
 	return nil, false, edgeError(ctx, fmt.Errorf("load table %s.%s: %w", d.sink.name, name, err))
 }
@@ -249,6 +266,17 @@ func (single) Key() []byte { return []byte("all") }
 // Partitions implements gms.Table.
 func (t *relationTable) Partitions(*gms.Context) (gms.PartitionIter, error) {
 	return gms.PartitionsToPartitionIter(single{}), nil
+}
+
+// unreadableTable has the name of a table that cannot be read, and no columns.
+type unreadableTable struct {
+	relationTable
+	err error
+}
+
+// PartitionRows implements gms.Table.
+func (t *unreadableTable) PartitionRows(*gms.Context, gms.Partition) (gms.RowIter, error) {
+	return nil, t.err
 }
 
 // lakeTable is a lake table; the MySQL engine reads its rows only for what

@@ -240,9 +240,22 @@ func (db *DB) createSink(ctx context.Context, def *sql.CreateSink, r *result, ol
 		return err
 	}
 	if old != nil {
-		if users := db.streamsInto(s.name); len(users) > 0 {
+		// A stream that is stopped goes on with what it finds at the new place. That
+		// is also the way out of a sink that was wrong or is gone, whose streams
+		// cannot be dropped since their state is there.
+		var users []string
+		for _, st := range db.allStreams() {
+			switch {
+			case !strings.EqualFold(st.sink, s.name):
+			case st.shallRun():
+				users = append(users, "stream "+st.name)
+			default:
+				r.note("stream %s is stopped; it goes on from what its table in the new sink says, or begins anew where there is none", st.name)
+			}
+		}
+		if len(users) > 0 {
 			return sqlerror.Userf(sqlerror.CodeInUse, "sink %s is written by %s", s.name, strings.Join(users, ", ")).
-				At(def.Name.Pos).WithHint("drop these streams first; their tables stay")
+				At(def.Name.Pos).WithHint("STOP these streams first, or DROP them; their tables stay")
 		}
 	}
 	handle, err := s.open(ctx)

@@ -262,8 +262,9 @@ func (s *stream) sourceNow() string {
 	return s.sourceName
 }
 
-// eachTable visits the tables of all sinks. A sink that cannot be reached is
-// left out with a warning, so that the others can be seen.
+// eachTable visits the tables of all sinks. A sink that cannot be reached, or a
+// table that cannot be read, is left out with a warning, so that the others can be
+// seen.
 func (db *DB) eachTable(ctx *gms.Context, f func(database string, t catalog.Table) error) error {
 	for _, s := range db.allSinks() {
 		lake, err := s.lake(ctx)
@@ -286,8 +287,11 @@ func (db *DB) eachTable(ctx *gms.Context, f func(database string, t catalog.Tabl
 			if err == nil {
 				err = f(s.name, t)
 			}
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
 			if err != nil {
-				return fmt.Errorf("table %s.%s: %w", s.name, name, err)
+				ctx.Warn(1105, "table %s.%s is left out: %v", s.name, name, err)
 			}
 		}
 	}
