@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 
 	"github.com/apache/iceberg-go"
@@ -65,10 +66,20 @@ func (c *Committer) Update(ctx context.Context, fresh bool, decide func(Version)
 	committed, err := c.commit(ctx, t, change)
 	if err != nil {
 		c.state.newest = nil
+		if errors.Is(err, fs.ErrNotExist) && c.movedOn(ctx, t) {
+			// What the version was made of has been tidied up since.
+			err = fmt.Errorf("commit to %s: %w: others have committed since: %v", c.name, table.ErrCommitFailed, err)
+		}
 		return versionOf(t), err
 	}
 	c.state.newest = committed
 	return versionOf(committed), nil
+}
+
+// movedOn reports whether the catalog has a newer version of a table.
+func (c *Committer) movedOn(ctx context.Context, t *table.Table) bool {
+	now, err := c.lake.lookUp(ctx, t.Identifier())
+	return err == nil && now.MetadataLocation() != t.MetadataLocation()
 }
 
 // Settle implements catalog.Committer: a commit makes its files visible itself.
@@ -83,7 +94,7 @@ func (c *Committer) newest(ctx context.Context, fresh bool) (*table.Table, error
 	if c.state.newest != nil && !fresh {
 		return c.state.newest, nil
 	}
-	t, err := c.lake.backend.LoadTable(ctx, c.lake.ident(c.name))
+	t, err := c.lake.lookUp(ctx, c.lake.ident(c.name))
 	if isNoTable(err) {
 		return nil, sqlerror.Userf(sqlerror.CodeUnknownObject, "table %s.%s was dropped", c.lake.opts.Namespace, c.name)
 	}

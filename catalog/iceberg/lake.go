@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"slices"
 	"strings"
@@ -204,7 +205,7 @@ func (l *Lake) Table(ctx context.Context, name string) (catalog.Table, error) {
 // load reads the newest version of a table. Without a table of that very name
 // one that differs in case is taken.
 func (l *Lake) load(ctx context.Context, name string) (*table.Table, error) {
-	t, err := l.backend.LoadTable(ctx, l.ident(name))
+	t, err := l.lookUp(ctx, l.ident(name))
 	if isNoTable(err) {
 		names, listErr := l.Tables(ctx)
 		if listErr != nil {
@@ -215,12 +216,25 @@ func (l *Lake) load(ctx context.Context, name string) (*table.Table, error) {
 			return nil, sqlerror.Userf(sqlerror.CodeUnknownObject, "there is no table %s.%s", l.opts.Namespace, name)
 		}
 		name = names[i]
-		t, err = l.backend.LoadTable(ctx, l.ident(name))
+		t, err = l.lookUp(ctx, l.ident(name))
 	}
 	if err != nil {
 		return nil, catalogError(fmt.Sprintf("load table %s.%s", l.opts.Namespace, name), err)
 	}
 	return l.bind(t), nil
+}
+
+// lookUp asks the catalog for a table and reads the metadata file that it names.
+// Who is slow there finds that others have committed meanwhile and deleted the
+// file; the catalog names another one then.
+func (l *Lake) lookUp(ctx context.Context, ident table.Identifier) (*table.Table, error) {
+	const tries = 5 // a file that is missing for good is missing each time
+	for try := 1; ; try++ {
+		t, err := l.backend.LoadTable(ctx, ident)
+		if try == tries || !errors.Is(err, fs.ErrNotExist) {
+			return t, err
+		}
+	}
 }
 
 // bind makes a table read and write its metadata through the lake's store.

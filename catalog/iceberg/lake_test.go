@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -428,6 +430,99 @@ func TestUpdate_PinnedToWhatItSaw(t *testing.T) {
 	}
 	f("files", *add(3, map[string]string{"leat.stream.o": "1"}), 3+3)
 	f("nothing but a snapshot", iceberg.Change{}, 3+2)
+}
+
+// slowStore does something before it reads a metadata file, once.
+type slowStore struct {
+	objectstore.Store
+	before func()
+}
+
+func (s *slowStore) Get(ctx context.Context, key string) ([]byte, error) {
+	if f := s.before; f != nil && strings.HasSuffix(key, ".metadata.json") {
+		s.before = nil
+		f()
+	}
+	return s.Store.Get(ctx, key)
+}
+
+// Who was paused between asking the catalog and reading the metadata that it
+// named finds the file deleted, and the table at another one.
+func TestLoad_MetadataDeletedMeanwhile(t *testing.T) {
+	dir := t.TempDir()
+	other := define(t, openLake(t, dir, nil), definition("t"))
+	var slow *slowStore
+	l := openLake(t, dir, func(s objectstore.Store) objectstore.Store {
+		slow = &slowStore{Store: s}
+		return slow
+	})
+	paused := func() {
+		for range 15 {
+			if _, err := commit(other.Committer, add(1, nil)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	slow.before = paused
+	if infos, err := loadTable(t, l, "t").Partitions(t.Context()); err != nil || len(infos) != 1 || infos[0].Files != 15 {
+		t.Errorf("reads %+v, %v", infos, err)
+	}
+	c, err := l.Committer(t.Context(), "t")
+	if err != nil {
+		t.Fatal(err)
+	}
+	slow.before = paused
+	if _, err := c.Update(t.Context(), true, func(iceberg.Version) (*iceberg.Change, error) { return add(1, nil), nil }); err != nil {
+		t.Errorf("a commit: %v", err)
+	}
+	// A file that is lost is an error, and no endless loop.
+	names, err := filepath.Glob(filepath.Join(dir, "lake/t/metadata/*.metadata.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		if err := os.Remove(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := openLake(t, dir, nil).Table(t.Context(), "t"); !errors.Is(err, fs.ErrNotExist) || sqlerror.IsRetryable(err) {
+		t.Errorf("a table whose metadata is lost: %v", err)
+	}
+}
+
+// Who was paused while others committed and expired what it would build on has
+// been overtaken: it shall read anew what has become of its stream.
+func TestUpdate_HeadExpiredMeanwhile(t *testing.T) {
+	dir := t.TempDir()
+	other := define(t, openLake(t, dir, nil), definition("t"))
+	if _, err := commit(other.Committer, add(1, nil)); err != nil {
+		t.Fatal(err)
+	}
+	zombie, err := openLake(t, dir, nil).Committer(t.Context(), "t")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := zombie.Update(t.Context(), true, func(iceberg.Version) (*iceberg.Change, error) {
+		for i := range 120 {
+			if _, err := commit(other.Committer, add(1, map[string]string{"leat.stream.s": fmt.Sprint(i)})); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := other.Maintain(t.Context(), 0); err != nil {
+			t.Fatal(err)
+		}
+		return add(1, nil), nil
+	}); !iceberg.IsConflict(err) {
+		t.Errorf("commit on what has expired: %v, want a conflict", err)
+	}
+	if _, err := zombie.Update(t.Context(), true, func(v iceberg.Version) (*iceberg.Change, error) {
+		if got := v.Properties["leat.stream.s"]; got != "119" {
+			t.Errorf("then it reads state %q", got)
+		}
+		return nil, nil
+	}); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestUpdate_RaceOfProcesses(t *testing.T) {
