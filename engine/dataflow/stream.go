@@ -498,6 +498,9 @@ func (s *Stream) startLanes(ctx context.Context) error {
 	}
 	s.inFlight, s.uncommitted, s.chunks = connectors.Counters{}, connectors.Counters{}, 0
 	s.replays = slices.Clone(s.committed.Replays)
+	for _, f := range s.flushes {
+		f.sealed = false // in an epoch that did not come about
+	}
 	s.ending, s.endSealed = nil, false
 	s.deadCount, s.deadFirst = 0, nil
 	s.epochStart = s.cfg.Scheduler.Now()

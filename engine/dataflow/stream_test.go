@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -502,6 +503,34 @@ func TestFlush_LooksAtOneSplit(t *testing.T) {
 		}
 		if len(w.table) != 100 || counting.all > 10 {
 			t.Errorf("%d rows; all positions were asked for %d times", len(w.table), counting.all)
+		}
+		s.Stop()
+		if err := wait(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// TestFlush_CommitFails waits for rows whose epoch did not come about, though
+// another one that holds a part of them is committed first.
+func TestFlush_CommitFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all := []string{"a", "b", "c", "d", "e", "f", "g", "h", "i", "j"}
+		w := &world{records: all, commitErr: []error{errors.New("no answer")}}
+		var written atomic.Int64
+		w.writeHook = func(string) {
+			if int(written.Add(1)) > len(all) { // the second time they take long
+				time.Sleep(8 * time.Second)
+			}
+		}
+		s := w.stream(nil)
+		wait := start(t.Context(), s)
+		if err := s.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		w.check(t, all...)
+		if w.commits < 2 {
+			t.Errorf("%d commits: none has a part", w.commits)
 		}
 		s.Stop()
 		if err := wait(); err != nil {
