@@ -37,9 +37,11 @@ help: ## list the targets
 modules: ## download the modules that everything below is built from
 	@$(call fetch,$(GO) list $(ALL) -deps -test ./... >/dev/null)
 
+# The version is what git describe says; Go would ask git too, and fail where git
+# does not trust the folder's owner.
 .PHONY: build
 build: ## build bin/leat
-	$(GO) build $(FLAGS) -ldflags '$(LDFLAGS)' -o bin/leat ./cmd/leat
+	$(GO) build $(FLAGS) -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/leat ./cmd/leat
 
 .PHONY: demo
 demo: build ## build, and show the whole job working on made-up taxi trips
