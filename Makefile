@@ -15,10 +15,11 @@ LDFLAGS := -s -w $(if $(VERSION),-X main.buildVersion=$(VERSION))
 FUZZTIME ?= 10s
 
 # How many seeds make sim runs, and the first of them; or the one that it runs
-# again.
+# again. LONG=1 makes the runs four times as long, in worse weather.
 SEEDS ?= 2000
 FROM  ?= 1
 SEED  ?=
+LONG  ?=
 
 GOLANGCI_LINT := .cache/bin/golangci-lint-v2.12.0
 
@@ -113,9 +114,9 @@ sim: ## simulate streams in a world of faults, SEEDS=n seeds (2000); SEED=n runs
 	@mkdir -p .cache
 	$(GO) test -tags $(TAGS) -c -o .cache/sim.test ./engine/dataflow/simulation
 ifeq ($(SEED),)
-	GOGC=400 .cache/sim.test -test.timeout 0 -seeds $(SEEDS) -from $(FROM) -twice 50 -procs "$$(getconf _NPROCESSORS_ONLN)"
+	GOGC=400 .cache/sim.test -test.timeout 0 -seeds $(SEEDS) -from $(FROM) -twice 50 -procs "$$(getconf _NPROCESSORS_ONLN)" $(if $(LONG),-long)
 else
-	.cache/sim.test -test.timeout 0 -test.run '^TestSimulation$$' -seed $(SEED)
+	.cache/sim.test -test.timeout 0 -test.run '^TestSimulation$$' -seed $(SEED) $(if $(LONG),-long)
 endif
 
 # How much make bench measures, such as BENCH='-rows 500000 -runs 3'; see

@@ -30,7 +30,11 @@ func (w *world) drive() {
 	if w.s.Chance(0.1) {
 		w.quietLife()
 	}
-	for range 5 + w.s.IntN(35) {
+	events := 5 + w.s.IntN(35)
+	if w.cfg.Long {
+		events *= 4
+	}
+	for range events {
 		w.event()
 		w.sleep(w.s.Between(0, 15*time.Second))
 		w.revive()
@@ -353,7 +357,11 @@ func (w *world) storm() {
 		if w.s.Chance(0.6) {
 			for _, chance := range []*float64{&sky.refuse, &sky.lie, &sky.silent, &sky.slow, &sky.tear, &sky.crash} {
 				if w.s.Chance(0.4) {
-					*chance = []float64{0.01, 0.05, 0.2}[w.s.IntN(3)]
+					chances := []float64{0.01, 0.05, 0.2, 0.5}
+					if !w.cfg.Long {
+						chances = chances[:3]
+					}
+					*chance = chances[w.s.IntN(len(chances))]
 				}
 			}
 			sky.crash /= 4

@@ -23,6 +23,7 @@ var (
 	fromFlag  = flag.Uint64("from", 1, "the first of them")
 	twiceFlag = flag.Uint64("twice", 5, "how many of them to run twice, comparing the traces")
 	procsFlag = flag.Uint64("procs", 1, "in how many processes to run them")
+	longFlag  = flag.Bool("long", false, "make the runs long, in worse weather")
 )
 
 // simulate runs a seed.
@@ -46,7 +47,7 @@ func TestSimulation(t *testing.T) {
 	}
 	switch {
 	case *seedFlag != 0:
-		r := simulate(t, simulation.Config{Seed: *seedFlag})
+		r := simulate(t, simulation.Config{Seed: *seedFlag, Long: *longFlag})
 		_, _ = os.Stdout.Write(r.Trace)
 		if r.Err != nil {
 			t.Error(r.Err)
@@ -61,9 +62,9 @@ func TestSimulation(t *testing.T) {
 func simulateAll(t *testing.T, first, seeds uint64) {
 	var total simulation.Report
 	for seed := first; seed < first+seeds; seed++ {
-		r := simulate(t, simulation.Config{Seed: seed})
+		r := simulate(t, simulation.Config{Seed: seed, Long: *longFlag})
 		if r.Err != nil {
-			t.Errorf("seed %d: %v\nIt runs again, and prints its trace, by: make sim SEED=%d", seed, r.Err, seed)
+			t.Errorf("seed %d: %v\nIt runs again, and prints its trace, by: make sim SEED=%d%s", seed, r.Err, seed, map[bool]string{true: " LONG=1"}[*longFlag])
 		}
 		if seed < first+*twiceFlag {
 			sameAgain(t, seed, r.Trace)
@@ -92,7 +93,7 @@ func inProcesses(t *testing.T, seeds, processes uint64) {
 		group.Go(func() {
 			n := min(share, *fromFlag+seeds-first)
 			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^TestSimulation$", "-test.timeout", "0",
-				"-from", fmt.Sprint(first), "-seeds", fmt.Sprint(n), "-twice", fmt.Sprint((*twiceFlag+processes-1)/processes))
+				"-from", fmt.Sprint(first), "-seeds", fmt.Sprint(n), fmt.Sprintf("-long=%t", *longFlag), "-twice", fmt.Sprint((*twiceFlag+processes-1)/processes))
 			out, err := cmd.CombinedOutput()
 			mu.Lock()
 			defer mu.Unlock()
@@ -113,7 +114,7 @@ func inProcesses(t *testing.T, seeds, processes uint64) {
 // sameAgain runs a seed once more and compares the traces.
 func sameAgain(t *testing.T, seed uint64, first []byte) {
 	t.Helper()
-	second := simulate(t, simulation.Config{Seed: seed}).Trace
+	second := simulate(t, simulation.Config{Seed: seed, Long: *longFlag}).Trace
 	if bytes.Equal(first, second) {
 		return
 	}

@@ -37,6 +37,8 @@ type Config struct {
 	// positions be read that are not committed, Unordered lets lanes write without
 	// taking turns.
 	Unfenced, Uncommitted, Unordered bool
+	// Long makes the run several times longer, with worse weather and more streams.
+	Long bool
 }
 
 // Report is what a run was like.
@@ -98,6 +100,9 @@ func Run(cfg Config) Report {
 	w.latest = s.Chance(0.1)
 	w.bounded = s.Chance(0.15)
 	w.interval = s.Between(500*time.Millisecond, 10*time.Second)
+	if cfg.Long {
+		w.interval = s.Between(100*time.Millisecond, 30*time.Second)
+	}
 	w.discovery = s.Between(2*time.Second, 30*time.Second)
 	if s.Chance(0.1) {
 		w.deadLimit = int64(1 + s.IntN(10))
@@ -106,6 +111,9 @@ func Run(cfg Config) Report {
 	w.streams = []*definition{{name: "s"}}
 	if s.Chance(0.3) {
 		w.streams = append(w.streams, &definition{name: "s2"})
+		if cfg.Long {
+			w.streams = append(w.streams, &definition{name: "s3"})
+		}
 	}
 	err := s.Run(func(p *seeded.Process) {
 		w.p = p
