@@ -110,11 +110,11 @@ soak: build services ## land records for SOAK (30m), draw leat's memory, gorouti
 	$(GO) run $(FLAGS) ./bench/soak -leat bin/leat -duration $(SOAK) -out .cache/soak $(SOAK_FLAGS)
 
 .PHONY: sim
-sim: ## simulate streams in a world of faults, SEEDS=n seeds (2000); SEED=n runs one again and prints its trace
+sim: ## simulate streams in a world of faults, SEEDS=n seeds (2000); SEED=n runs one again and prints its trace, LONG=1 makes them long
 	@mkdir -p .cache
 	$(GO) test -tags $(TAGS) -c -o .cache/sim.test ./engine/dataflow/simulation
 ifeq ($(SEED),)
-	GOGC=400 .cache/sim.test -test.timeout 0 -seeds $(SEEDS) -from $(FROM) -twice 50 -procs "$$(getconf _NPROCESSORS_ONLN)" $(if $(LONG),-long)
+	GOGC=400 .cache/sim.test -test.timeout 0 -seeds $(SEEDS) -from $(FROM) -twice 50 -procs "$$(getconf _NPROCESSORS_ONLN)" $(if $(LONG),-long -test.run '^TestSimulation$$')
 else
 	.cache/sim.test -test.timeout 0 -test.run '^TestSimulation$$' -seed $(SEED) $(if $(LONG),-long)
 endif
