@@ -1,8 +1,10 @@
 package connectors
 
 import (
+	"cmp"
 	"context"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/leatdb/leat/sql/sqlerror"
@@ -202,9 +204,13 @@ type Chunk struct {
 	// no predicate of SourceConfig.Predicates could hold for them. A chunk may be
 	// of nothing else.
 	Filtered int64
+	// Parts are set where the chunk has several splits, each from its beginning to
+	// its end, as small files have: decoding costs what it does for each chunk. Split
+	// and Base are then those of the first.
+	Parts []Part
 	// Hidden has one array per hidden column that the stream asked for
-	// (SourceConfig.Hidden, in that order), with one row per record, or one row
-	// in all where Records is empty.
+	// (SourceConfig.Hidden, in that order), with one row per record; where Records
+	// is empty, one row per part, or one in all.
 	Hidden []HiddenColumn
 }
 
@@ -217,6 +223,26 @@ func (c *Chunk) Size() (n int) {
 		n += int(c.Records[i].End - c.Records[i].Start)
 	}
 	return n
+}
+
+// Part is a split's part of a chunk without Records: Data[Start:End] and, where its
+// last line had none, a line break.
+type Part struct {
+	Split      string
+	Start, End int32
+	Base       int64 // as Chunk.Base
+}
+
+// Part is the index of the part in which a value lies; 0 in a chunk of one split.
+func (c *Chunk) Part(v Value) int {
+	if len(c.Parts) < 2 {
+		return 0
+	}
+	i, found := slices.BinarySearchFunc(c.Parts, v.Start, func(p Part, start int32) int { return cmp.Compare(p.Start, start) })
+	if !found {
+		i--
+	}
+	return i
 }
 
 // Grow makes room for n more bytes and the padding behind them, and returns

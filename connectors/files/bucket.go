@@ -220,13 +220,34 @@ func (b *bucket) open(_ context.Context, e entry) (object, error) {
 	return newRanges(b.ctx, b.objects, e, b.ahead, &b.buffers)
 }
 
+// arrived is an object of one range that was fetched ahead and has come; nil if
+// there is no such.
+func (b *bucket) arrived(e entry) *ranges {
+	b.mu.Lock()
+	r := b.expected[e.path]
+	b.mu.Unlock()
+	if r == nil || r.entry != e || !r.whole() {
+		return nil
+	}
+	return r
+}
+
+// take leaves an object that has arrived to the caller, who closes it.
+func (b *bucket) take(r *ranges) {
+	b.mu.Lock()
+	delete(b.expected, r.entry.path)
+	b.held -= r.entry.size
+	b.mu.Unlock()
+	b.pace.read(time.Now())
+}
+
 // expect fetches the beginning of an object that comes soon, so that many small
 // ones are not read at the pace of one request after the other.
 func (b *bucket) expect(e entry) bool {
-	ahead := b.pace.ahead()
+	bytes := min(e.size, rangeBytes)
+	ahead := max(b.pace.ahead(), min(mostAhead, int(3*gatherBytes/bytes))) // a chunk for each of two lanes, and the next
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	bytes := min(e.size, rangeBytes)
 	if b.closed || len(b.expected) >= ahead || b.held+bytes > b.budget {
 		return false
 	}

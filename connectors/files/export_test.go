@@ -1,6 +1,10 @@
 package files
 
-import "time"
+import (
+	"time"
+
+	"github.com/leatdb/leat/connectors"
+)
 
 // SetMaxMessages bounds the messages that a source holds until the function that
 // it returns is called.
@@ -21,3 +25,13 @@ func (p *Pace) Fetched(took time.Duration, now time.Time) { p.p.fetched(took, no
 
 // Read is pace.read.
 func (p *Pace) Read(now time.Time) { p.p.read(now) }
+
+// AwaitFetched waits for all objects that a source fetches ahead.
+func AwaitFetched(src connectors.Source) {
+	b := src.(*source).store.(*bucket)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, r := range b.expected {
+		r.fetches.Wait()
+	}
+}

@@ -115,9 +115,15 @@ func (r *reader) take(c *connectors.Chunk) {
 	if cap(c.Data) < len(c.Data)+connectors.Padding {
 		r.t.Errorf("no padding behind %d bytes", len(c.Data))
 	}
-	r.bases[c.Split] = append(r.bases[c.Split], c.Base)
-	text := strings.TrimSuffix(string(c.Data), "\n")
-	r.lines[c.Split] = append(r.lines[c.Split], strings.Split(text, "\n")...)
+	parts := c.Parts
+	if len(parts) == 0 {
+		parts = []connectors.Part{{Split: c.Split, End: int32(len(c.Data)), Base: c.Base}}
+	}
+	for _, p := range parts {
+		r.bases[p.Split] = append(r.bases[p.Split], p.Base)
+		text := strings.TrimSuffix(string(c.Data[p.Start:p.End]), "\n")
+		r.lines[p.Split] = append(r.lines[p.Split], strings.Split(text, "\n")...)
+	}
 }
 
 // readAll polls until the end.

@@ -351,7 +351,7 @@ func (in *input) consume(data []byte) {
 // as its first limits.record+1 bytes, so that the decoder can reject it, and
 // the rest is skipped. final makes a last line without a line break count.
 func (in *input) next(ctx context.Context, c *connectors.Chunk, l limits, final bool) (ending, error) {
-	c.Data, c.Records, c.Ranges, c.Filtered = c.Data[:0], c.Records[:0], nil, 0
+	c.Data, c.Records, c.Parts, c.Ranges, c.Filtered = c.Data[:0], c.Records[:0], c.Parts[:0], nil, 0
 	if l.blocks != nil {
 		return in.nextBlock(ctx, c)
 	}

@@ -18,12 +18,18 @@ func (s *source) Poll(ctx context.Context, lane int, c *connectors.Chunk) error 
 		if err := ctx.Err(); err != nil {
 			return err
 		}
+		if s.gathers && s.gather(lane, c) {
+			return nil
+		}
 		f, wake, finished := s.next(lane)
 		switch {
 		case finished:
 			return io.EOF
 		case f != nil:
 			if ok, err := s.read(ctx, f, c); ok || err != nil {
+				if ok && s.gathers {
+					s.gatherBehind(lane, f, c)
+				}
 				return err
 			}
 		default:
@@ -64,6 +70,9 @@ func (s *source) next(lane int) (f *file, wake chan struct{}, finished bool) {
 		if left > most && (f.packed || left >= int64(s.limits.chunk)) {
 			best, most = f, left
 		}
+	}
+	if best == nil && s.wake == nil {
+		s.wake = make(chan struct{})
 	}
 	return best, s.wake, best == nil && s.once && s.open == 0
 }

@@ -116,6 +116,25 @@ func (r *ranges) fetch(index int64) *fetched {
 	return f
 }
 
+// whole reports whether all of the object has come.
+func (r *ranges) whole() bool {
+	if r.entry.size > rangeBytes {
+		return false
+	}
+	r.mu.Lock()
+	f := r.held[0]
+	r.mu.Unlock()
+	if f == nil {
+		return false
+	}
+	select {
+	case <-f.done:
+		return f.err == nil
+	default:
+		return false
+	}
+}
+
 // ready fetches the range in which off lies, and goes on with those behind it.
 // A range that failed is asked for again the next time.
 func (r *ranges) ready(ctx context.Context, off int64) error {

@@ -27,6 +27,7 @@ type source struct {
 	messages    *queue      // of notifications; nil where the files are only listed
 	limits      limits
 	hidden      []string
+	gathers     bool // several small objects may be one chunk
 	byTime      bool // files are read in the order of their times
 	growing     bool // only what is behind ledger.after is listed
 	lookback    time.Duration
@@ -54,7 +55,7 @@ type source struct {
 	waiting  map[*file]struct{}
 	open     int                 // files that are not read to their end for good
 	notices  map[string][]notice // of files that are not settled, by their ids
-	wake     chan struct{}       // closed when lanes that wait should look again
+	wake     chan struct{}       // closed when lanes that wait should look again; nil while none does
 	nextTick time.Time
 	troubled bool // Retrying was told of a file
 
@@ -153,7 +154,6 @@ func newSource(ctx context.Context, cfg connectors.SourceConfig) (_ *source, err
 		waiting:         map[*file]struct{}{},
 		replaced:        map[string]struct{}{},
 		notices:         map[string][]notice{},
-		wake:            make(chan struct{}),
 	}
 	if s.onChanged == "" {
 		s.onChanged = "reread"
@@ -196,6 +196,7 @@ func newSource(ctx context.Context, cfg connectors.SourceConfig) (_ *source, err
 	if c := compression(o.String("compression")); c != "auto" {
 		s.compression = c
 	}
+	s.gathers = st.immutable() && s.limits.layout == nil && !s.limits.whole() && (s.compression == "" || s.compression == uncompressed)
 	return s, nil
 }
 
@@ -496,8 +497,10 @@ func (s *source) enqueue(f *file) {
 }
 
 func (s *source) wakeAll() {
-	close(s.wake)
-	s.wake = make(chan struct{})
+	if s.wake != nil {
+		close(s.wake)
+		s.wake = nil
+	}
 }
 
 // Positions leaves out the files that were not begun: they begin at their

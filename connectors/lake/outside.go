@@ -277,10 +277,10 @@ func (w *laneWriter) KeepRecords(ctx context.Context, source string, c *connecto
 	if w.uploads == nil {
 		return errNotBegun
 	}
-	head := append(appendText(append(w.line[:0], `{"source":`...), source), `,"split":`...)
-	head = appendText(head, c.Split)
-	begin := len(head)
-	line := head
+	line := append(appendText(append(w.line[:0], `{"source":`...), source), `,"split":`...)
+	split := len(line)
+	line = appendText(line, c.Split)
+	begin := len(line)
 	record := func(data []byte, null bool) error {
 		line = append(line, `,"rawData":`...)
 		if null {
@@ -292,7 +292,13 @@ func (w *laneWriter) KeepRecords(ctx context.Context, source string, c *connecto
 		}
 		return w.backup.write(ctx, line)
 	}
-	if len(c.Records) == 0 && len(c.Data) > 0 {
+	for _, p := range c.Parts {
+		line = fmt.Appendf(appendText(line[:split], p.Split), `,"offset":%d`, p.Base)
+		if err := record(c.Data[p.Start:p.End], false); err != nil {
+			return err
+		}
+	}
+	if len(c.Records) == 0 && len(c.Parts) == 0 && len(c.Data) > 0 {
 		line = fmt.Appendf(line[:begin], `,"offset":%d`, c.Base)
 		if err := record(c.Data, false); err != nil {
 			return err

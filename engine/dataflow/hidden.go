@@ -16,6 +16,7 @@ import (
 type HiddenColumns struct {
 	builders []array.Builder
 	arrays   []arrow.Array
+	rows     []connectors.Value
 }
 
 // NewHiddenColumns makes the columns, of the given types.
@@ -48,6 +49,13 @@ func (h *HiddenColumns) Take(c *connectors.Chunk, values []connectors.Value) ([]
 	h.release()
 	if len(c.Hidden) != len(h.builders) {
 		return nil, fmt.Errorf("the source gave %d hidden columns instead of %d", len(c.Hidden), len(h.builders))
+	}
+	if len(c.Parts) > 0 && len(h.builders) > 0 {
+		h.rows = append(h.rows[:0], values...)
+		for i := range h.rows {
+			h.rows[i].Record = int32(c.Part(h.rows[i]))
+		}
+		values = h.rows
 	}
 	for i, b := range h.builders {
 		b.Reserve(len(values))

@@ -325,7 +325,11 @@ func (l *lane) letter(d *connectors.Decoded, v connectors.Value, class connector
 	}
 	if len(l.s.cfg.HiddenNames) > 0 {
 		start := len(l.kept)
-		l.kept = appendHidden(l.kept, l.s.cfg.HiddenNames, c.Hidden, int(v.Record))
+		row := int(v.Record)
+		if len(c.Parts) > 0 {
+			row = c.Part(v)
+		}
+		l.kept = appendHidden(l.kept, l.s.cfg.HiddenNames, c.Hidden, row)
 		letter.Hidden = l.kept[start:len(l.kept):len(l.kept)]
 	}
 	if d.Locate != nil {
@@ -347,7 +351,11 @@ func (l *lane) letter(d *connectors.Decoded, v connectors.Value, class connector
 // where records have names, followed by +byte for a value that is not the first
 // of its record. It is the same whenever the source is read again.
 func appendPosition(dst []byte, c *connectors.Chunk, d *connectors.Decoded, v connectors.Value) []byte {
-	offset, within := c.Base+int64(v.Start), int32(0)
+	split, offset, within := c.Split, c.Base+int64(v.Start), int32(0)
+	if len(c.Parts) > 0 {
+		p := &c.Parts[c.Part(v)]
+		split, offset = p.Split, p.Base+int64(v.Start-p.Start)
+	}
 	if d.Locate != nil {
 		_, offset, within = d.Locate(v)
 	}
@@ -355,7 +363,7 @@ func appendPosition(dst []byte, c *connectors.Chunk, d *connectors.Decoded, v co
 		r := &c.Records[v.Record]
 		offset, within = r.Offset, v.Start-r.Start
 	}
-	dst = append(append(dst, c.Split...), '@')
+	dst = append(append(dst, split...), '@')
 	if len(c.Names) > 0 {
 		dst = append(dst, c.Names[v.Record]...)
 	} else {

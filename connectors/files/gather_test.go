@@ -1,0 +1,119 @@
+package files_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/leatdb/leat/connectors/files"
+	"github.com/leatdb/leat/engine"
+	"github.com/leatdb/leat/engine/kernel"
+)
+
+// Small objects that have come are one chunk, and each is what it would be alone.
+func TestBucket_Gathered(t *testing.T) {
+	b := newFakeBucket(t)
+	b.put("in/a", "1\n2\n")
+	b.put("in/b", "3\n4")
+	b.put("in/c", "\xef\xbb\xbf5\n")
+	b.put("in/d", "6\n")
+	b.put("in/e", gz("7\n8\n"))
+	b.put("in/f", "\xef\xbb\xbf")
+	b.put("in/g", "9\n")
+	b.put("in/h", strings.Repeat("x", 300)+"\n")
+	b.put("in/i", "10\n")
+	r := openBucket(t, b, nil, "/in/", "max_record_bytes", "200")
+	defer r.close()
+	var chunks []string
+	for {
+		err := r.poll(0)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, p := range r.chunk.Parts {
+			names = append(names, fmt.Sprintf("%s@%d=%q", p.Split, p.Base, r.chunk.Data[p.Start:p.End]))
+		}
+		if names == nil {
+			names = []string{r.chunk.Split}
+		}
+		chunks = append(chunks, strings.Join(names, " "))
+		files.AwaitFetched(r.src)
+	}
+	// All but the first have come, or those of its chunk.
+	if got := strings.Join(chunks, "; "); !strings.Contains(got, "; e; g; h@0=") || !strings.HasSuffix(got, `x\n" i@0="10\n"`) {
+		t.Errorf("chunks %s", got)
+	}
+	r.want("a", "1", "2")
+	r.want("b", "3", "4")
+	r.want("c", "5")
+	r.want("d", "6")
+	r.want("e", "7", "8")
+	r.want("g", "9")
+	r.want("i", "10")
+	if p := r.src.Progress(); p.BytesRead != p.BytesTotal || p.Finished != 9 {
+		t.Errorf("progress %+v", p)
+	}
+
+	// The positions are those of objects that are read alone: nothing is read again.
+	r.commit()
+	again := openBucket(t, b, r.src.Positions(), "/in/", "max_record_bytes", "200", "mode", "tail", "tail_interval", "1ms")
+	defer again.close()
+	if ids := again.discover(false, r.src.Positions()); len(ids) > 0 {
+		t.Errorf("to be read again: %q", ids)
+	}
+}
+
+// Rows and dead letters name the object that they are of, however many are a chunk.
+func TestEngine_GatheredObjects(t *testing.T) {
+	b := newFakeBucket(t)
+	const objects = 200
+	for i := range objects {
+		b.put(fmt.Sprintf("in/%03d.json", i), fmt.Sprintf("{\"id\":%d}\n\n{\"id\":\"no %d\"}\n{\"id\":%d}", i, i, i))
+	}
+	db, err := engine.Open(t.Context(), engine.Config{Dir: filepath.Join(t.TempDir(), "data")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	err = db.Exec(t.Context(), fmt.Sprintf(`CREATE SOURCE s (id INT) WITH (connector = 'files', path = 's3://b/in/', endpoint = '%s', access_key_id = 'i', secret_access_key = 's', format = 'json');
+		CREATE STREAM t AS SELECT id, _file AS f FROM s`, b.url))
+	if err == nil {
+		err = db.Wait(t.Context())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	one := func(text string) string {
+		t.Helper()
+		reader, err := db.Query(t.Context(), text)
+		if err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		defer reader.Release()
+		var values []string
+		for reader.Next() {
+			for _, c := range reader.RecordBatch().Columns() {
+				for i := range c.Len() {
+					values = append(values, fmt.Sprint(kernel.Value(c, i)))
+				}
+			}
+		}
+		return strings.Join(values, "|")
+	}
+	if got := one("SELECT COUNT(*), COUNT(DISTINCT f), SUM(f = CONCAT(LPAD(id, 3, '0'), '.json')) FROM lake.t"); got != "400|200|400" {
+		t.Errorf("rows %s", got)
+	}
+	if got := one(`SELECT COUNT(*), SUM(source_position = CONCAT(LPAD(SUBSTRING(raw, 11, LENGTH(raw) - 12), 3, '0'), '.json@', LENGTH(raw) - 3)) FROM leat.dead_letters`); got != "200|200" {
+		t.Errorf("letters %s: %s", got, one("SELECT CONCAT(source_position, ' ', raw) FROM leat.dead_letters LIMIT 3"))
+	}
+	if got := one("SELECT rows_in, rows_landed, rows_dead, records_empty FROM leat.stream_metrics"); got != "600|400|200|200" {
+		t.Errorf("counters %s", got)
+	}
+}
