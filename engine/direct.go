@@ -168,6 +168,8 @@ func evaluationError(err error) error {
 		code = sqlerror.CodeOutOfRange
 	case strings.HasPrefix(err.Error(), "Invalid JSON text"):
 		code = sqlerror.CodeJSON
+	case strings.HasPrefix(err.Error(), "Incorrect arguments to "):
+		code = sqlerror.CodeArgument
 	}
 	return sqlerror.Userf(code, "%w", err)
 }

@@ -35,6 +35,7 @@ var warningNumbers = []struct {
 	{"Out of range value", 1264},
 	{"Result was larger than max_allowed_packet", 1301},
 	{"Datetime function: ", 1441},
+	{"Incorrect arguments to ", 1210},
 	{"Invalid argument for logarithm", 3020},
 	{"Invalid JSON text", 3141},
 	{"Invalid JSON value for CAST", 3156},

@@ -3,6 +3,8 @@ package planner
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow/memory"
@@ -20,13 +22,23 @@ import (
 // that RewriteQuery and PrepareSelect leave.
 func Functions() []gms.Function {
 	var list []gms.Function
-	for _, name := range []string{"makedate", "maketime", "sec_to_time", "to_seconds", "split", sql.ZipFunction, bitNot} {
-		f, ok := function.Lookup(name)
+	added := map[string]string{sql.IntervalMark: "interval"} // functions of the registry by what the engine knows them as
+	for name := range ownMeaning {
+		added[ownMark+name] = name
+	}
+	for _, name := range []string{
+		"addtime", "subtime", "period_add", "period_diff", "makedate", "maketime", "sec_to_time", "to_seconds", "utc_date", "utc_time",
+		"split", sql.ZipFunction, bitNot,
+	} {
+		added[name] = name
+	}
+	for _, mark := range slices.Sorted(maps.Keys(added)) {
+		f, ok := function.Lookup(added[mark])
 		if !ok {
-			panic("planner: no function " + name)
+			panic("planner: no function " + added[mark])
 		}
-		list = append(list, gms.FunctionN{Name: name, Fn: func(_ *gms.Context, args ...gms.Expression) (gms.Expression, error) {
-			if len(args) < f.MinArgs || len(args) > f.MaxArgs {
+		list = append(list, gms.FunctionN{Name: mark, Fn: func(_ *gms.Context, args ...gms.Expression) (gms.Expression, error) {
+			if len(args) < f.MinArgs || f.MaxArgs >= 0 && len(args) > f.MaxArgs {
 				return nil, gms.ErrInvalidArgumentNumber.New(f.Name, f.MinArgs, len(args))
 			}
 			return &registryCall{operands: args, f: f}, nil
@@ -74,6 +86,12 @@ func newWindowCall(_ *gms.Context, args ...gms.Expression) (gms.Expression, erro
 	}
 	return nil, gms.ErrFunctionNotFound.New(windowMark)
 }
+
+// ownMeaning are functions that the engine has, but with so many arguments
+// otherwise; PrepareSelect puts ownMark before their names.
+var ownMeaning = map[string]int{"timestamp": 2, "utc_timestamp": 1}
+
+const ownMark = "leat_"
 
 // bitNot is the operator ~, which the engine cannot bind.
 const bitNot = "~"

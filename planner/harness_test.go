@@ -156,7 +156,9 @@ func newWorld(t testing.TB) *world {
 	}
 	ctx := gms.NewContext(context.Background(), gms.WithSession(gms.NewBaseSession()))
 	ctx.SetCurrentDatabase("lake")
-	return &world{ctx: ctx, cat: analyzer.NewBuilder(&provider{[]*database{db}}).Build().Catalog, db: db}
+	a := analyzer.NewBuilder(&provider{[]*database{db}}).Build()
+	a.Catalog.RegisterFunction(ctx, planner.Functions()...)
+	return &world{ctx: ctx, cat: a.Catalog, db: db}
 }
 
 // lower binds and lowers a query.

@@ -152,6 +152,8 @@ func (l *lowerer) callOf(e gms.Expression) ([]string, []gms.Expression) {
 		return []string{"neg"}, children
 	case *expression.BitOp:
 		return []string{e.Op}, children
+	case *gmsfunction.Quote:
+		return []string{"quote"}, children
 	case *gmsfunction.Trim:
 		return l.trim(e, children)
 	case *gmsjson.JSONUnquote:

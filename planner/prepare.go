@@ -154,6 +154,11 @@ func (p preparer) walk(visible ctes, nodes ...sqlparser.SQLNode) error {
 			return false, p.query(n.Select, visible)
 		case *sqlparser.ConvertExpr:
 			keepCast(n)
+		case *sqlparser.FuncExpr:
+			name := n.Name.Lowered()
+			if arguments, ok := ownMeaning[name]; ok && n.Qualifier.IsEmpty() && len(n.Exprs) == arguments {
+				n.Name = sqlparser.NewColIdent(ownMark + name)
+			}
 		case *sqlparser.UnaryExpr:
 			if n.Operator == sqlparser.TildaStr {
 				n.Operator = sqlparser.UPlusStr

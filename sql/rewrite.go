@@ -29,7 +29,9 @@ import (
 //     RollupMark too. DATE '…', TIME '…' and TIMESTAMP '…', which are texts there,
 //     become casts, = ANY (SELECT …) becomes IN and <> ALL (SELECT …) NOT IN, other
 //     comparisons with ANY and ALL get AnyMark and AllMark, and DO sets a variable
-//     that nobody reads.
+//     that nobody reads. INTERVAL(n, a, …) becomes IntervalMark, ROW(a, b) a list
+//     in brackets, N'…' a text, and SUBSTRING(a FROM b) gets commas. Calls of the
+//     marks themselves are refused with CodeUnsupported.
 //
 // Everything else, comments too, stays as it is. Windows (TUMBLE, HOP, SESSION)
 // are refused with CodeUnsupported. Positions, of errors too, count from
@@ -70,8 +72,18 @@ const (
 	AllMark = "leat_all"
 )
 
+// IntervalMark is the function that stands for INTERVAL(n, a, b, …).
+const IntervalMark = "leat_interval"
+
 // ZipFunction is the function that makes one array of several.
 const ZipFunction = "leat_zip"
+
+// marks are the functions that nobody else may call: what they are given is
+// known to be right.
+var marks = map[string]bool{
+	RollupMark: true, AnyMark: true, AllMark: true, IntervalMark: true, ZipFunction: true,
+	"leat_timestamp": true, "leat_utc_timestamp": true, // see planner.PrepareSelect
+}
 
 // rewriteFrame is what is known of an open bracket, or of the text itself.
 type rewriteFrame struct {
@@ -82,6 +94,10 @@ type rewriteFrame struct {
 	// flatten is the UNNEST or FLATTEN that the bracket belongs to.
 	flatten *Token
 	arrays  int // that it has
+	// rows says that VALUES lists rows.
+	rows bool
+	// substring is set for the arguments of SUBSTRING.
+	substring bool
 	// marked is set for the query behind an AnyMark or AllMark.
 	marked bool
 }
@@ -163,7 +179,10 @@ func (r *rewriter) open(table bool, flatten *Token) error {
 	if len(r.frames) > maxNesting {
 		return tooDeep(r.before.Pos)
 	}
-	r.frames = append(r.frames, rewriteFrame{inFrom: table, table: table, flatten: flatten, marked: r.marks})
+	r.frames = append(r.frames, rewriteFrame{
+		inFrom: table, table: table, flatten: flatten, marked: r.marks,
+		substring: r.before.IsWord("SUBSTRING") || r.before.IsWord("SUBSTR") || r.before.IsWord("MID"),
+	})
 	r.marks = false
 	return nil
 }
@@ -180,6 +199,8 @@ func (r *rewriter) word(t Token, frame *rewriteFrame, table bool) error {
 		frame.table = frame.inFrom
 	case "LATERAL":
 		frame.table = table
+	case "VALUES":
+		frame.rows = true
 	case "WHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "WINDOW", "UNION", "INTERSECT", "EXCEPT", "INTO":
 		frame.inFrom = false
 	case "UNNEST", "FLATTEN":
@@ -198,7 +219,24 @@ func (r *rewriter) word(t Token, frame *rewriteFrame, table bool) error {
 			return sqlerror.Userf(sqlerror.CodeUnsupported, "windows are not available yet in continuous queries").At(t.Pos).About(word)
 		}
 	}
+	if marks[strings.ToLower(t.Text)] && isCall(r.lex) {
+		return sqlerror.Userf(sqlerror.CodeUnsupported, "%s is Leat's own word for another expression, which cannot be called", strings.ToLower(t.Text)).At(t.Pos)
+	}
 	switch {
+	case word == "INTERVAL" && isList(r.lex):
+		r.copy(t.Offset)
+		r.insert(IntervalMark, t.Offset)
+		r.copied = t.End()
+		return nil
+	case word == "ROW" && !frame.rows && isList(r.lex): // a row needs no word
+		r.copy(t.Offset)
+		r.copied = t.End()
+		return nil
+	case frame.substring && (word == "FROM" || word == "FOR"):
+		r.copy(t.Offset)
+		r.insert(",", t.Offset)
+		r.copied = t.End()
+		return nil
 	case word == "DO" && r.before == Token{}:
 		r.does = true
 		r.insert("SET "+doVariable+" = (", t.Offset)
@@ -233,6 +271,28 @@ const doVariable = "@leat_do"
 
 // comparisons are the operators that may stand before ANY and ALL.
 var comparisons = map[string]bool{"=": true, "<>": true, "!=": true, "<": true, "<=": true, ">": true, ">=": true}
+
+// isList reports whether a list of several expressions in brackets comes next.
+func isList(lex Lexer) bool {
+	if t, err := lex.Next(); err != nil || !t.IsOperator("(") {
+		return false
+	}
+	for depth := 1; ; {
+		t, err := lex.Next()
+		switch {
+		case err != nil, t.Kind == EOF:
+			return false
+		case t.IsOperator("("):
+			depth++
+		case t.IsOperator(")"):
+			if depth--; depth == 0 {
+				return false
+			}
+		case t.IsOperator(",") && depth == 1:
+			return true
+		}
+	}
+}
 
 // isSubquery reports whether a query in brackets comes next.
 func isSubquery(lex Lexer) bool {
@@ -270,6 +330,10 @@ func (r *rewriter) string(t Token) error {
 	var typ string
 	var err error
 	text := []byte(t.Value())
+	if c := t.Text[0]; c == 'N' || c == 'n' { // a text of the national character set, which all are
+		r.copy(t.Offset)
+		r.copied = t.Offset + 1
+	}
 	if r.before.Kind == Word && !r.second.IsOperator(".") && !r.second.IsWord("AS") {
 		switch word := strings.ToUpper(r.before.Text); word {
 		case "DATE":

@@ -47,6 +47,10 @@ func TestRewriteQuery(t *testing.T) {
 	f("SELECT a > ALL (SELECT b FROM u WHERE b < any(select f(1)) LIMIT 1), a != SOME ((SELECT 1)) FROM t WHERE a = ALL (TABLE u)",
 		"SELECT a > leat_all( (SELECT b FROM u WHERE b < leat_any((select f(1))) LIMIT 1)), a != leat_any( ((SELECT 1))) FROM t WHERE a = leat_all( (TABLE u))")
 	same("SELECT ALL a, any(b), some FROM t UNION ALL (SELECT 1)")
+	// What that parser cannot read.
+	f("SELECT INTERVAL(a, 1, f(2, 3)), ROW(1, 2) = row (a, b), N'x', n'y', N, SUBSTRING(a FROM b FOR 2) FROM t WHERE a > b + INTERVAL (1 + f(2, 3)) DAY",
+		"SELECT leat_interval(a, 1, f(2, 3)), (1, 2) =  (a, b), 'x', 'y', N, SUBSTRING(a , b , 2) FROM t WHERE a > b + INTERVAL (1 + f(2, 3)) DAY")
+	same("SELECT * FROM (VALUES ROW(1, 2), ROW(3, 4)) AS t")
 	// DO.
 	f("DO SLEEP(0), f(1, 2)", "SET @leat_do = ( SLEEP(0)), @leat_do = ( f(1, 2))")
 	f("do (1)", "SET @leat_do = ( (1))")
@@ -140,6 +144,7 @@ func TestRewriteQuery_Errors(t *testing.T) {
 	}
 	f("SELECT *\nFROM TUMBLE(t, ts, INTERVAL 1 MINUTE)", "line 2, column 6: TUMBLE: windows are not available yet in continuous queries")
 	f("SELECT * FROM t JOIN hop (t, ts)", "line 1, column 22: HOP: windows are not available yet in continuous queries")
+	f("SELECT leat_zip(a, b) FROM t", "line 1, column 8: leat_zip is Leat's own word for another expression, which cannot be called")
 	f("SELECT * FROM a, Session(t, ts)", "line 1, column 18: SESSION: windows are not available yet in continuous queries")
 	f("SELECT UNNEST(a) FROM t", "line 1, column 8: UNNEST is a table, found where a value belongs (write FROM source, UNNEST(column) AS t(name TYPE, …) and select t.name)")
 	f("SELECT * FROM UNNEST() AS t(a INT)", "line 1, column 22: expected the array to flatten, found )")

@@ -98,6 +98,8 @@ func explain(ctx context.Context, err error) error {
 		return sqlerror.Userf(sqlerror.CodeOutOfRange, "%s", e.message)
 	case e.kind == "Invalid Input" && strings.HasPrefix(e.message, "Invalid JSON text"):
 		return sqlerror.Userf(sqlerror.CodeJSON, "%s", e.message)
+	case e.kind == "Invalid Input" && strings.HasPrefix(e.message, "Incorrect arguments to "):
+		return sqlerror.Userf(sqlerror.CodeArgument, "%s", e.message)
 	case e.kind == "Invalid Input":
 		return sqlerror.Userf(sqlerror.CodeType, "%s", e.message)
 	}

@@ -437,9 +437,6 @@ func init() {
 		converted("time", "The time of day.", func(a Arg) types.Type {
 			return types.Type{Kind: types.Time, Fsp: fspOf(a)}
 		}),
-		converted("timestamp", "A date and time.", func(a Arg) types.Type {
-			return types.Type{Kind: types.DateTime, Fsp: fspOf(a)}
-		}),
 		&Function{
 			Name: "date_add", Doc: "Date moved by an INTERVAL, to the month's last day where it has not so many.",
 			MinArgs: 2, MaxArgs: 2,

@@ -58,6 +58,7 @@ const (
 	CodeLocked        Code = "locked"
 	CodeOutOfRange    Code = "out_of_range" // a computed value that its type cannot hold
 	CodeJSON          Code = "json"         // text that is no JSON
+	CodeArgument      Code = "argument"     // an argument that a function cannot have
 	CodeCardinality   Code = "cardinality"  // a scalar subquery of several rows
 	CodeResources     Code = "resources"    // a query that needs more memory or disk than it may have
 )
@@ -252,6 +253,8 @@ func (c Code) MySQL() (number int, state string) {
 		return 1690, "22003"
 	case CodeJSON:
 		return 3141, "22032"
+	case CodeArgument:
+		return 1210, "HY000"
 	case CodeCardinality:
 		return 1242, "21000"
 	case CodeResources:

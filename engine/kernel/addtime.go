@@ -1,0 +1,175 @@
+package kernel
+
+import (
+	"github.com/leatdb/leat/sql/types"
+)
+
+// maxTime is the longest TIME that MySQL has, 838:59:59.
+const maxTime = 838*microsPerHour + 59*microsPerMinute + 59*microsPerSecond
+
+// operandTime is an operand of ADDTIME: a length of time, or with dated what a clock
+// shows, in µs since 1970.
+type operandTime struct {
+	micros    int64
+	dated     bool
+	truncated bool
+}
+
+// timesOf reads the operands of ADDTIME: TIME, DATETIME, or text that is either.
+func timesOf(ctx *Context, v Vector, t types.Type) (at func(i int) (operandTime, bool), text func(i int) []byte) {
+	if t.Kind == types.Time || t.Kind == types.DateTime {
+		x := viewOf[int64](v)
+		return func(i int) (operandTime, bool) {
+			return operandTime{micros: x.at(i), dated: t.Kind == types.DateTime}, true
+		}, func(int) []byte { return nil }
+	}
+	x := textsOf(v)
+	return func(i int) (operandTime, bool) {
+		s := trimSpaces(x.at(i))
+		if len(s) >= 12 {
+			if m, ok := parseDateTime(s); ok && m.hasTime {
+				return operandTime{micros: roundTime(m.wall(ctx), m.nanos, 6), dated: true, truncated: m.truncated}, true
+			}
+		}
+		t, nanos, truncated, ok := parseTime(ctx, s)
+		return operandTime{micros: roundTime(t, nanos, 6), truncated: truncated}, ok
+	}, x.at
+}
+
+// FuncAddTime is ADDTIME(first, second), or SUBTIME, of operands of the types
+// TIME, DATETIME or text; first tells whether it gives a TIME, a DATETIME or a
+// text that is one of them. A TIME that leaves 00:00–24:00 does not fit. The
+// result is NULL where the second operand is a date and time, or the sum no date.
+func FuncAddTime(first, second types.Type, subtract bool) Func {
+	return propagate(func(f *frame, args []Vector) error {
+		x, xText := timesOf(f.ctx, args[0], first)
+		y, yText := timesOf(f.ctx, args[1], second)
+		earliest := int64(daysFromCivil(1, 1, 1)) * microsPerDay // MySQL computes no dates before
+		sum := func(i int) (s operandTime, ok bool) {
+			s, ok = x(i)
+			if !ok {
+				f.failOrNull(i, errTruncated("time", xText(i)))
+				return s, false
+			}
+			add, ok := y(i)
+			switch {
+			case !ok:
+				f.failOrNull(i, errTruncated("time", yText(i)))
+				return s, false
+			case add.dated:
+				f.null(i)
+				return s, false
+			case s.truncated:
+				f.warn(i, errTruncated("time", xText(i)))
+			case add.truncated:
+				f.warn(i, errTruncated("time", yText(i)))
+			}
+			if subtract {
+				add.micros = -add.micros
+			}
+			s.micros += add.micros
+			if s.dated && (s.micros < earliest || s.micros > maxMicros) {
+				f.null(i)
+				return s, false
+			}
+			return s, true
+		}
+		if f.out.Kind == types.String {
+			out := newTextOut(f)
+			for i := range f.live {
+				out.start(i)
+				s, ok := sum(i)
+				if !ok {
+					continue
+				}
+				fsp := 0
+				if s.micros%microsPerSecond != 0 {
+					fsp = 6
+				}
+				if s.dated {
+					out.buf = appendDateTime(out.buf, s.micros, fsp)
+					continue
+				}
+				if fits := max(min(s.micros, maxTime), -maxTime); fits != s.micros {
+					f.warn(i, errTruncated("time", appendTimeOfDay(nil, s.micros, fsp)))
+					s.micros, fsp = fits, 0
+				}
+				out.buf = appendTimeOfDay(out.buf, s.micros, fsp)
+			}
+			return out.finish()
+		}
+		out := fixedOut[int64](f)
+		for i := range f.live {
+			out[i] = 0
+			s, ok := sum(i)
+			switch {
+			case !ok:
+			case f.out.Kind == types.Time && (s.micros < 0 || s.micros >= microsPerDay):
+				f.failOrNull(i, errTruncated("time", appendTimeOfDay(nil, s.micros, f.out.Fsp)))
+			default:
+				out[i] = roundMicros(s.micros, f.out.Fsp)
+			}
+		}
+		return nil
+	})
+}
+
+// errArguments is MySQL's word for arguments that a function cannot have.
+func errArguments(function string) error {
+	return failure("Incorrect arguments to " + function)
+}
+
+// monthsOfPeriod counts the months of a period YYYYMM or YYMM.
+func monthsOfPeriod(p int64) (months int64, ok bool) {
+	year, month := p/100, p%100
+	if p <= 0 || month < 1 || month > 12 || year > 1e12 {
+		return 0, false
+	}
+	switch {
+	case year < 70:
+		year += 2000
+	case year < 100:
+		year += 1900
+	}
+	return year*12 + month - 1, true
+}
+
+// FuncPeriodAdd is PERIOD_ADD(period, months).
+var FuncPeriodAdd = propagate(func(f *frame, args []Vector) error {
+	periods, months := viewOf[int64](args[0]), viewOf[int64](args[1])
+	out := fixedOut[int64](f)
+	for i := range f.live {
+		m, ok := monthsOfPeriod(periods.at(i))
+		n := months.at(i)
+		if !ok || n > 1e12 || m+n < 0 {
+			out[i] = 0
+			f.fail(i, errArguments("period_add"))
+			continue
+		}
+		m += n
+		year := m / 12
+		switch {
+		case year < 70:
+			year += 2000
+		case year < 100:
+			year += 1900
+		}
+		out[i] = year*100 + m%12 + 1
+	}
+	return nil
+})
+
+// FuncPeriodDiff is PERIOD_DIFF(period, period), in months.
+var FuncPeriodDiff = propagate(func(f *frame, args []Vector) error {
+	x, y := viewOf[int64](args[0]), viewOf[int64](args[1])
+	out := fixedOut[int64](f)
+	for i := range f.live {
+		a, ok1 := monthsOfPeriod(x.at(i))
+		b, ok2 := monthsOfPeriod(y.at(i))
+		out[i] = a - b
+		if !ok1 || !ok2 {
+			f.fail(i, errArguments("period_diff"))
+		}
+	}
+	return nil
+})
