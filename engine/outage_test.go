@@ -293,3 +293,50 @@ func TestOutage_CatalogSilent(t *testing.T) {
 		equal(t, name, query(t, db, "SELECT id, k FROM "+name+".t ORDER BY id"), "1|k1", "2|k2")
 	}
 }
+
+// TestOutage_ShutDownMeanwhile closes an engine whose store has gone first, in
+// the way that is noticed last: it ends soon, and what it could not commit lands
+// once when both are there again.
+func TestOutage_ShutDownMeanwhile(t *testing.T) {
+	t.Parallel()
+	s3 := startFlakyS3(t, "lake")
+	dir := t.TempDir()
+	in := filepath.Join(dir, "in")
+	writeFile(t, filepath.Join(in, "1.ndjson"), `{"id":1}`+"\n")
+	db := open(t, filepath.Join(dir, "data"))
+	at := fmt.Sprintf("endpoint = '%s', region = 'us-east-1', path_style = 'true', access_key_id = 'k', secret_access_key = 's', commit_interval = '20ms'", s3.URL)
+	mustExec(t, db, "CREATE SOURCE src (id BIGINT) WITH (connector = 'files', path = '"+in+"', format = 'json', mode = 'tail', discovery_interval = '20ms');"+
+		"CREATE SINK ice WITH (connector = 's3', path = 's3://lake/ice', "+at+"); CREATE SINK folders WITH (connector = 's3', path = 's3://lake/folders', table_format = 'hive', "+at+");"+
+		"CREATE STREAM a INTO ice.t AS SELECT id FROM src; CREATE STREAM b INTO folders.t AS SELECT id FROM src;")
+	landed := func(db *engine.DB, n int64) {
+		t.Helper()
+		for _, name := range []string{"a", "b"} {
+			await(t, db, name, func(st engine.StreamStatus) bool {
+				return st.State == "RUNNING" && st.Committed.Counters.RowsLanded == n
+			})
+		}
+	}
+	landed(db, 1)
+	silent := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // so that the server sees the client go away
+		<-r.Context().Done()
+	})
+	s3.fault.Store(&silent)
+	writeFile(t, filepath.Join(in, "2.ndjson"), `{"id":2}`+"\n")
+	for _, name := range []string{"a", "b"} {
+		await(t, db, name, func(st engine.StreamStatus) bool { return st.Counters.RowsIn == 2 })
+	}
+	begun := time.Now()
+	if err := db.Close(); err != nil {
+		t.Errorf("close: %v", err)
+	}
+	if took := time.Since(begun); took > 45*time.Second {
+		t.Errorf("closing took %v", took)
+	}
+	s3.fault.Store(nil)
+	db = open(t, filepath.Join(dir, "data"))
+	landed(db, 2)
+	for _, table := range []string{"ice.t", "folders.t"} {
+		equal(t, table, query(t, db, "SELECT id FROM "+table+" ORDER BY id"), "1", "2")
+	}
+}
