@@ -13,10 +13,9 @@ import (
 // belongs to one lane; parts of files that have left the lane give their blocks
 // back from any goroutine.
 //
-// The memory comes from the operating system in arenas, in huge pages where it
-// has them, and lies outside of Go's heap: it is large, holds no pointers, and
-// would only let garbage pile up to the same size. Arenas are given back by
-// Trim, and when the pool is garbage.
+// The memory comes from the operating system in arenas, and lies outside of Go's
+// heap: it is large, holds no pointers, and would only let garbage pile up to the
+// same size. Arenas are given back by Trim, and when the pool is garbage.
 type Pool struct {
 	// Most bounds what lies unused, in bytes; beyond it, arenas go back to the
 	// operating system.
