@@ -48,14 +48,16 @@ func FuncDatePart(part DatePart, t types.Type) Func {
 		return propagate(func(f *frame, args []Vector) error {
 			x := wallsOf(f.ctx, args[0], t)
 			put := integers(f)
-			// Neighbours are often of one day.
-			day := int32(math.MinInt32)
-			var v int64
+			// Days are few, in whichever order they come.
+			var known [512]struct{ day, v int32 }
+			known[0].v = int32(of(0))
 			for i := range f.live {
-				if d := x.dayOf(i); d != day {
-					day, v = d, of(d)
+				d := x.dayOf(i)
+				k := &known[d&511]
+				if k.day != d {
+					k.day, k.v = d, int32(of(d))
 				}
-				put(i, v)
+				put(i, int64(k.v))
 			}
 			return nil
 		})

@@ -465,38 +465,38 @@ func (s *source) appendBytes(dst *Rows, b *buffer, rows []int32) {
 	if b.dict != nil {
 		dst.materialize(b)
 	}
-	lengths := resize(&dst.pool.lengths, len(rows))
+	lengths, starts := resize(&dst.pool.lengths, len(rows)), resize(&dst.pool.starts, len(rows))
 	var all uint64
 	size := 0
 	for i, row := range rows {
 		start, end := s.span(row)
 		n := end - start
-		lengths[i] = n
+		lengths[i], starts[i] = n, start
 		all |= uint64(n)
 		size += int(n)
 	}
 	dst.appendLengths(b, lengths, widthOf(all))
-	s.appendText(dst, b, rows, size)
+	s.appendText(dst, b, starts, lengths, size)
 }
 
-// appendText copies the rows' strings, which have size bytes.
-func (s *source) appendText(dst *Rows, b *buffer, rows []int32, size int) {
+// appendText copies strings, which have size bytes together.
+func (s *source) appendText(dst *Rows, b *buffer, starts, lengths []int32, size int) {
 	const word = 16
 	var place []byte
 	text := s.bytes
-	for _, row := range rows {
-		start, end := s.span(row)
-		n := int(end - start)
+	lengths = lengths[:len(starts)]
+	for i, at := range starts {
+		start, n := int(at), int(lengths[i])
 		// Short strings are copied by words, a little too far.
-		if far := (n + word - 1) &^ (word - 1); far <= 4*word && far <= len(place) && int(start)+far <= len(text) {
+		if far := (n + word - 1) &^ (word - 1); far <= 4*word && far <= len(place) && start+far <= len(text) {
 			for k := 0; k < far; k += word {
-				*(*[word]byte)(place[k:]) = [word]byte(text[int(start)+k:])
+				*(*[word]byte)(place[k:]) = [word]byte(text[start+k:])
 			}
 			place = place[n:]
 			size -= n
 			continue
 		}
-		v := text[start:end]
+		v := text[start : start+n]
 		for len(v) > len(place) {
 			n := copy(place, v)
 			v = v[n:]

@@ -28,8 +28,8 @@ type Pool struct {
 	used    int64               // in blocks that are handed out
 
 	// Scratch of the lane.
-	rows, lengths []int32 // of appends
-	wide          []byte  // of Rows.widen
+	rows, lengths, starts []int32 // of appends
+	wide                  []byte  // of Rows.widen
 }
 
 const (
