@@ -654,6 +654,7 @@ func (f *File) closeChunk(column int, g *encodedGroup) error {
 	info.uncompressed = c.uncompressed
 	if info.bounded = c.bounds.set && !c.bounds.unknown; info.bounded {
 		info.low, info.high = c.bounds.plain(col, l, false), c.bounds.plain(col, l, true)
+		info.lowCut, info.highCut = c.bounds.lowCut, c.bounds.highCut
 	}
 	before := len(g.indexes)
 	g.indexes = c.index.appendColumnIndex(g.indexes, col, l)

@@ -432,8 +432,9 @@ func TestFile_Statistics(t *testing.T) {
 	f(t, parquetfile.String, strs(strings.Repeat("ab", 20)), 1, strings.Repeat("ab", 8), strings.Repeat("ab", 7)+"ac")
 	f(t, parquetfile.String, strs(strings.Repeat("\U0010ffff", 17)), 1, strings.Repeat("\U0010ffff", 16), "")
 	f(t, parquetfile.String, strs(strings.Repeat("x", 15)+"\ud7ff\ud7ff"), 1, strings.Repeat("x", 15)+"\ud7ff", strings.Repeat("x", 15)+"\ue000")
-	// One string that is too long says nothing of the others.
-	f(t, parquetfile.String, strs("a", "b", strings.Repeat("0", 2000), "c"), 2, "", "")
+	// Of strings that are too long the beginning counts.
+	f(t, parquetfile.String, strs("a", "b", strings.Repeat("0", 2000), "c"), 2, strings.Repeat("0", 16), "c")
+	f(t, parquetfile.String, strs("a", strings.Repeat("\U0010ffff", 500)), 2, "", "")
 	f(t, parquetfile.Binary, strs(strings.Repeat("\x7e", 20)), 1, strings.Repeat("\x7e", 16), strings.Repeat("\x7e", 15)+"\x7f")
 }
 
@@ -765,4 +766,87 @@ func FuzzNumbers(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestFile_LongStatistics checks the bounds of columns of long strings: within
+// them lie all values, and they say whether they are values.
+func TestFile_LongStatistics(t *testing.T) {
+	type bound struct {
+		low, high           string
+		lowExact, highExact bool
+	}
+	f := func(kind parquetfile.Type, want *bound, values ...string) {
+		t.Helper()
+		b := array.NewBinaryBuilder(memory.DefaultAllocator, arrow.BinaryTypes.Binary)
+		defer b.Release()
+		for _, v := range values {
+			b.Append([]byte(v))
+		}
+		arr := b.NewArray()
+		defer arr.Release()
+		schema, err := parquetfile.NewSchema([]parquetfile.Column{{Name: "c", ID: 1, Type: kind}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		pool := &parquetfile.Pool{}
+		e, err := parquetfile.NewEncoder(schema, pool, parquetfile.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out sink
+		w, rows, a := e.NewFile(&out), parquetfile.NewRows(schema, pool), parquetfile.NewAppender(schema)
+		if err := a.Bind([]arrow.Array{arr}); err != nil {
+			t.Fatal(err)
+		}
+		for i := range values { // a page each
+			a.Append(rows, []int32{int32(i)})
+			if err := w.WriteRows(t.Context(), rows); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := w.Finish(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		r, err := file.NewParquetReader(bytes.NewReader(out.Bytes()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		chunk, err := r.MetaData().RowGroup(0).ColumnChunk(0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := chunk.Statistics()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got *bound
+		if s.HasMinMax() {
+			raw := r.MetaData().RowGroups[0].Columns[0].MetaData.Statistics
+			got = &bound{string(s.EncodeMin()), string(s.EncodeMax()), raw.IsMinValueExact == nil || *raw.IsMinValueExact, raw.IsMaxValueExact == nil || *raw.IsMaxValueExact}
+			for _, v := range values {
+				if v < got.low || v > got.high {
+					t.Errorf("%.20q is not within %q and %q", v, got.low, got.high)
+				}
+			}
+		}
+		if (got == nil) != (want == nil) || got != nil && *got != *want {
+			t.Errorf("%.80q: got %+v, want %+v", values, got, want)
+		}
+	}
+	a := strings.Repeat("a", 2000)
+	f(parquetfile.String, &bound{a[:64], a[:63] + "b", false, false}, a)
+	f(parquetfile.String, &bound{"A", a[:63] + "b", true, false}, "A", a)
+	f(parquetfile.String, &bound{a[:64], "b", false, true}, "b", a)
+	f(parquetfile.String, &bound{a[:64], a[:63] + "b", true, false}, a, a[:64])
+	f(parquetfile.String, &bound{a[:64], a[:63] + "b", false, true}, a, a[:63]+"b")
+	f(parquetfile.String, &bound{a[:1024], a[:1024], true, true}, a[:1024])
+	// Characters stay whole.
+	e := "x" + strings.Repeat("é", 1000)
+	f(parquetfile.String, &bound{e[:63], e[:61] + "ê", false, false}, e)
+	// There are no characters above the last.
+	f(parquetfile.String, nil, "a", strings.Repeat("\U0010ffff", 500))
+	f(parquetfile.String, &bound{"a", "a\uffff", true, false}, "a", "a\ufffe"+strings.Repeat("\U0010ffff", 500))
+	f(parquetfile.Binary, nil, strings.Repeat("\xff", 2000))
+	f(parquetfile.Binary, &bound{"\xfe" + strings.Repeat("\xff", 63), "\xff", false, false}, "\xfe"+strings.Repeat("\xff", 2000))
 }

@@ -33,6 +33,7 @@ type chunkInfo struct {
 	codec                                                         int // Parquet's number
 	low, high                                                     []byte
 	bounded                                                       bool
+	lowCut, highCut                                               bool  // as in bounds
 	pages                                                         int   // in group.pages
 	index                                                         int   // bytes in group.indexes; 0 for none
 	bloomAt, bloom                                                int64 // place and bytes of the filter; 0 bytes for none
@@ -268,6 +269,12 @@ func (o *output) chunkMetadata(w *thriftWriter, id int, c *chunkInfo, column int
 	if c.bounded {
 		w.bytes(5, c.high)
 		w.bytes(6, c.low)
+		if c.highCut {
+			w.bool(7, false) // is_max_value_exact
+		}
+		if c.lowCut {
+			w.bool(8, false)
+		}
 	}
 	w.close(statistics)
 	w.list(13, thriftStruct, kinds)

@@ -19,15 +19,19 @@ type ColumnStats struct {
 	Lower, Upper []byte
 }
 
-// maxStatistic is the longest string that is kept whole as a minimum or
-// maximum; columns with longer ones have no statistics in the file.
-const maxStatistic = 1024
+// maxStatistic is the longest string, in bytes, that is kept whole as a minimum or
+// maximum; of longer ones about cutStatistic bytes are.
+const (
+	maxStatistic = 1024
+	cutStatistic = 64
+)
 
 // bounds are the least and greatest value of a column, in a page or a whole
 // file.
 type bounds struct {
 	set bool
-	// unknown: nothing can be said, since a value is NaN or too long.
+	// unknown: nothing can be said, since a value is NaN, or too long and above all
+	// that is shorter.
 	unknown    bool
 	least      int64
 	most       int64
@@ -35,6 +39,9 @@ type bounds struct {
 	fmost      float64
 	low, high  []byte // strings; decimals big-endian
 	invertSign bool   // low and high are signed numbers
+	// lowCut and highCut: low is less than the least value, high more than the
+	// greatest, since they are made of the beginnings of long strings.
+	lowCut, highCut bool
 	// The first eight bytes of low and high as headOf has them.
 	lowHead, highHead uint64
 }
@@ -69,19 +76,64 @@ func (b *bounds) addBytes(v []byte) {
 		return
 	}
 	if len(v) > maxStatistic {
+		b.addLong(v)
+		return
+	}
+	b.widen(v, v, false, false)
+}
+
+// addLong takes a string into account that is too long to be kept.
+func (b *bounds) addLong(v []byte) {
+	cut := cutLong(v)
+	low, high := cut, []byte(nil)
+	if b.set && b.compare(v, b.low) >= 0 {
+		low = b.low
+	}
+	if b.set && b.compare(v, b.high) <= 0 {
+		high = b.high
+	} else if high = raiseLong(cut); high == nil {
 		b.unknown = true
 		return
 	}
-	low, high := !b.set || b.compare(v, b.low) < 0, !b.set || b.compare(v, b.high) > 0
+	b.widen(low, high, true, true)
+}
+
+// widen makes the bounds include others. A value that is a bound makes it exact.
+func (b *bounds) widen(low, high []byte, lowCut, highCut bool) {
+	less, more := -1, 1
+	if b.set {
+		less, more = b.compare(low, b.low), b.compare(high, b.high)
+	}
 	b.set = true
-	if low {
-		b.low = append(b.low[:0], v...)
-		b.lowHead = headOf(v)
+	switch {
+	case less < 0:
+		b.low, b.lowHead, b.lowCut = append(b.low[:0], low...), headOf(low), lowCut
+	case less == 0:
+		b.lowCut = b.lowCut && lowCut
 	}
-	if high {
-		b.high = append(b.high[:0], v...)
-		b.highHead = headOf(v)
+	switch {
+	case more > 0:
+		b.high, b.highHead, b.highCut = append(b.high[:0], high...), headOf(high), highCut
+	case more == 0:
+		b.highCut = b.highCut && highCut
 	}
+}
+
+// cutLong is the beginning of a long string, of whole characters if it has such.
+func cutLong(v []byte) []byte {
+	n := cutStatistic
+	for n > cutStatistic-utf8.UTFMax && !utf8.RuneStart(v[n]) {
+		n--
+	}
+	return v[:n]
+}
+
+// raiseLong is a string above all that begin with what cutLong left, or nil.
+func raiseLong(cut []byte) []byte {
+	if utf8.Valid(cut) {
+		return raiseCharacters(cut)
+	}
+	return raiseBytes(bytes.Clone(cut))
 }
 
 // headOf is the first eight bytes of a string, filled up with zeros, as a number
@@ -99,7 +151,7 @@ func (b *bounds) addStrings(text []byte, lengths []int32) {
 		if b.unknown {
 			return
 		}
-		if len(text) >= 8 && n <= maxStatistic && b.set {
+		if len(text) >= 8 && b.set {
 			head := binary.BigEndian.Uint64(text)
 			if n < 8 {
 				head &= ^uint64(0) << (64 - 8*n)
@@ -130,8 +182,7 @@ func (b *bounds) merge(o *bounds, l layout, t Type) {
 	}
 	switch {
 	case l == layoutBytes || l == layoutFixed:
-		b.addBytes(o.low)
-		b.addBytes(o.high)
+		b.widen(o.low, o.high, o.lowCut, o.highCut)
 	case t == Float || t == Double:
 		b.addFloats(o.fleast, o.fmost)
 	default:
@@ -284,6 +335,12 @@ func raiseString(s []byte, n int) []byte {
 	if !utf8.Valid(cut) {
 		return nil
 	}
+	return raiseCharacters(cut)
+}
+
+// raiseCharacters is the shortest string above all that begin with these
+// characters, or nil.
+func raiseCharacters(cut []byte) []byte {
 	runes := []rune(string(cut))
 	for i := len(runes) - 1; i >= 0; i-- {
 		next := runes[i] + 1
@@ -304,6 +361,12 @@ func raiseBinary(s []byte, n int) []byte {
 	if len(cut) == len(s) {
 		return cut
 	}
+	return raiseBytes(cut)
+}
+
+// raiseBytes changes bytes to the shortest that are above all that begin with
+// them, or is nil.
+func raiseBytes(cut []byte) []byte {
 	for i := len(cut) - 1; i >= 0; i-- {
 		if cut[i] < 0xff {
 			cut[i]++
