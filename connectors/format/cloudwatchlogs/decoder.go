@@ -177,11 +177,11 @@ func (d *Decoder) enter() {
 		d.data.Pos = end
 	}
 	if bytes.HasPrefix(doc[start:], gzipMagic) {
-		reject(len(doc), "the payload is compressed; leave the source's option compression at 'auto'")
+		reject(len(doc), "the payload is compressed, and was not inflated: it is damaged, or larger than max_record_bytes, or the source's option compression is not 'auto'")
 		return
 	}
-	end, err := mysqljson.Scan(doc, start)
-	if err != nil {
+	end, err := mysqljson.Scan(doc[start:], 0)
+	if end += start; err != nil {
 		reject(len(doc), "%v", err)
 		return
 	}

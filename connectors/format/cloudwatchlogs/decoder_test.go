@@ -164,6 +164,11 @@ func TestDecoder_Rejects(t *testing.T) {
 	long := `{"message":"` + strings.Repeat("x", 300) + `"}`
 	f(`{"messageType":"DATA_MESSAGE","logEvents":[`+long+`]}`, "too_large", "more than the limit of 200", long)
 
+	// Places in a payload are told, not in what was fetched with it.
+	if got := decode(t, config, chunk(document, "garbage"), 10); len(got.rejected) != 1 || !strings.Contains(got.rejected[0], "at byte 0:") {
+		t.Errorf("behind another payload: rejected %q", got.rejected)
+	}
+
 	got := decode(t, config, chunk(" \n", `{"messageType":"DATA_MESSAGE","logEvents":[ ]}`, ""), 10)
 	if got.empty != 3 || len(got.rows)+len(got.rejected) != 0 {
 		t.Errorf("got %+v", got)

@@ -101,7 +101,8 @@ func find(names []string, name string) int {
 	return slices.IndexFunc(names, func(n string) bool { return strings.EqualFold(n, name) })
 }
 
-// names reads the names of a header.
+// names reads the names of a header. One that was there before is called name_2,
+// name_3 and so on, so that its values are not lost.
 func (l layout) names(header []byte) ([]string, error) {
 	if !l.dialect.header {
 		return nil, nil
@@ -129,6 +130,16 @@ func (l layout) names(header []byte) ([]string, error) {
 	var scratch []byte
 	for k, f := range fields {
 		names[k] = strings.TrimSpace(string(f.text(data, l.dialect.quote, &scratch)))
+	}
+	for k, name := range names {
+		if name == "" || !slices.Contains(names[:k], name) {
+			continue
+		}
+		free := name
+		for n := 2; slices.Contains(names, free); n++ {
+			free = fmt.Sprintf("%s_%d", name, n)
+		}
+		names[k] = free
 	}
 	return names, nil
 }

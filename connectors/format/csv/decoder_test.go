@@ -46,6 +46,10 @@ func TestDecoder_Header(t *testing.T) {
 	// Files with different headers, one after the other.
 	formattest.Check(t, decode(t, config, 100, file(t, config, "id,name\n1,a\n"), file(t, config, "name,id\nb,2\n")), "1|a|(null)", "2|b|(null)")
 
+	// A name that comes again; its values were lost.
+	repeated := configOf(t, schemaOf(t, "v TEXT", "V_2 TEXT", "v_3 TEXT", "v_4 TEXT"))
+	formattest.Check(t, decode(t, repeated, 100, file(t, repeated, "v,v,v_2,v\na,b,c,d\n")), "a|c|b|d")
+
 	config = configOf(t, schema, "skip_lines", "2", "comment", "#", "delimiter", ";")
 	formattest.Check(t, decode(t, config, 100, file(t, config, "made by x\n\"\n# columns\nid;name\n#\"no\n1;a\n# \"x\n2;b\n")),
 		"1|a|(null)", "2|b|(null)", "2 empty")
@@ -201,6 +205,7 @@ func TestInfer(t *testing.T) {
 	}
 	f("id BIGINT, zip LONGTEXT, fare DOUBLE, day DATE, at TIMESTAMP(6), ok BOOLEAN, doc JSON, none LONGTEXT", nil,
 		"id,zip,fare,day,at,ok,doc,none\n1,01234,1.5,2024-01-02,2024-01-02T03:04:05Z,true,\"{\"\"a\"\":1}\",\n-2,11111,2,2024-01-03,2024-01-02 03:04:05,FALSE,[],\\N\n")
+	f("v BIGINT, v_2 LONGTEXT, w BIGINT", nil, "v,v,w\n1,x,2\n")
 	f("c1 BIGINT, c2 LONGTEXT, c3 BIGINT", []string{"header", "false"}, "1,a\n2,{},3\n")
 	f("a BIGINT, b DOUBLE", nil, "a,b,A,\n1,2,3,4\n", "B\n1.5\n")
 	f("infer columns from CSV: no row among the sampled data; declare the columns", nil, "a,b\n")

@@ -9,7 +9,7 @@
 //
 // Fields become columns by the names in the file's header, the exact name first,
 // else one that differs only in case, or without a header by their place among
-// the declared columns. Values convert as MySQL's LOAD DATA would convert them
+// the declared columns. A name that a header repeats is name_2 there, then name_3. Values convert as MySQL's LOAD DATA would convert them
 // (see columns.Builder.ConvertText).
 package csv
 
@@ -28,7 +28,7 @@ func format(name, delimiter, doc string) *connectors.Format {
 		Name: name,
 		Doc:  doc,
 		Spec: connectors.Spec{
-			{Name: "header", Kind: connectors.OptionBool, Default: "true", Doc: "Whether the first row of a file names the columns. Messages have such a row only when this is set to true."},
+			{Name: "header", Kind: connectors.OptionBool, Default: "true", Doc: "Whether the first row of a file names the columns; a name that comes again is name_2, then name_3. Messages have such a row only when this is set to true."},
 			{Name: "delimiter", Default: delimiter, Doc: `What separates fields: one ASCII character, \t for a tab.`},
 			{Name: "quote", Default: `"`, Doc: "What surrounds fields that hold delimiters, line breaks or quotes, which are then doubled; '' means that nothing does."},
 			{Name: "comment", Doc: "Lines that begin with this character are passed over."},

@@ -28,7 +28,7 @@ import (
 func init() {
 	connectors.RegisterFormat(&connectors.Format{
 		Name: "xml",
-		Doc:  "XML documents, of which each element at record_path is a value; attributes and elements within it are JSON.",
+		Doc:  "XML documents, of which each element at record_path is a value; attributes and elements within it are JSON, attributes as \"@name\", text beside them as \"#text\", several elements of one name as an array. The column parents is what lies around the record.",
 		Spec: connectors.Spec{
 			{Name: "record_path", Required: true, Doc: "The names of the elements that lead to a record, from the document's own on: 'measCollecFile/measData/measInfo'. A * stands for any name."},
 			{Name: "array_elements", Kind: connectors.OptionList, Doc: "Names of elements that are arrays in JSON also where there is only one of them: 'measValue,r'."},
