@@ -161,7 +161,7 @@ bench-nexmark: build ## measure Nexmark's queries without state
 
 .PHONY: bench-streaming
 bench-streaming: build peers-streaming ## measure Kafka to Parquet beside other streaming programs, and latency
-	$(GO) run $(FLAGS) ./bench/streaming -table kafka $(BENCH)
+	$(GO) run $(FLAGS) ./bench/streaming -table kafka -runs 5 $(BENCH)
 	$(GO) run $(FLAGS) ./bench/streaming -table streaming -rows 4000000 $(BENCH)
 	$(GO) run $(FLAGS) ./bench/replay
 	$(GO) run $(FLAGS) ./bench/publish

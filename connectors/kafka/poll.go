@@ -13,8 +13,13 @@ import (
 )
 
 // probeAfter is how long the leader waits for records of a partition whose end
-// somebody waits for, before it looks whether there are any.
-const probeAfter = 250 * time.Millisecond
+// somebody waits for, before it looks whether there are any. Where there are, the
+// broker is slow, and it waits longer the next time, up to probeLatest; each poll
+// that brings records makes it a little bolder again.
+const (
+	probeAfter  = 250 * time.Millisecond
+	probeLatest = 2 * time.Second
+)
 
 // Poll prefers the partitions whose number is the lane's modulo the lanes, and
 // takes from any other when those have nothing.
@@ -201,7 +206,7 @@ func (s *source) lead(ctx context.Context) error {
 	waited, read := s.waitedFor()
 	patience := s.slack.update(read, s.cfg.PrefetchBytes/4*3)
 	if len(waited) > 0 {
-		patience = probeAfter
+		patience = max(s.probeIn, probeAfter)
 	}
 	pollCtx, cancel := ctx, context.CancelFunc(func() {})
 	if patience > 0 {
@@ -209,12 +214,19 @@ func (s *source) lead(ctx context.Context) error {
 	}
 	fetches := s.client.PollRecords(pollCtx, -1)
 	cancel()
-	if fetches.NumRecords() == 0 && ctx.Err() == nil {
+	if fetches.NumRecords() == 0 && ctx.Err() == nil && patience >= slackFor {
 		s.slack.idle()
 	}
 	err := s.enqueue(ctx, fetches)
-	if err == nil && len(waited) > 0 && fetches.NumRecords() == 0 && ctx.Err() == nil {
-		err = s.probe(ctx, waited)
+	if fetches.NumRecords() > 0 {
+		s.probeIn -= s.probeIn / 8
+	} else if err == nil && len(waited) > 0 && ctx.Err() == nil {
+		var moved bool
+		moved, err = s.probe(ctx, waited)
+		s.probeIn = min(2*patience, probeLatest)
+		if moved {
+			s.probeIn = 0
+		}
 	}
 	if err != nil && ctx.Err() != nil {
 		return ctx.Err()

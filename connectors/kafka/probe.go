@@ -28,19 +28,19 @@ func (s *source) waitedFor() (list []*partition, read int64) {
 // probe looks whether there are records at all up to where somebody waits. The
 // client keeps silent about a partition whose rest was compacted away, or
 // belongs to aborted transactions, so that waiting for its records would never
-// end. The leader calls it.
-func (s *source) probe(ctx context.Context, waited []*partition) error {
+// end. It reports whether it moved on in one. The leader calls it.
+func (s *source) probe(ctx context.Context, waited []*partition) (moved bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	m, err := fetchMetadata(ctx, s.client, s.topic)
 	if err != nil {
-		return s.failed(ctx, "look up topic "+s.topic, err)
+		return false, s.failed(ctx, "look up topic "+s.topic, err)
 	}
 	s.mu.Lock()
 	same := sameTopic(s.id, m.id)
 	s.mu.Unlock()
 	if !same {
-		return s.replace(ctx, m)
+		return true, s.replace(ctx, m)
 	}
 	for _, p := range waited {
 		s.mu.Lock()
@@ -48,7 +48,7 @@ func (s *source) probe(ctx context.Context, waited []*partition) error {
 		s.mu.Unlock()
 		clear, err := s.emptyUpTo(ctx, m, p.number, next)
 		if err != nil {
-			return s.failed(ctx, "look for records of topic "+s.topic, err)
+			return moved, s.failed(ctx, "look for records of topic "+s.topic, err)
 		}
 		s.mu.Lock()
 		// Nothing was fetched meanwhile: only the leader does.
@@ -56,12 +56,12 @@ func (s *source) probe(ctx context.Context, waited []*partition) error {
 			clear = min(clear, p.stop)
 		}
 		if clear > p.next && len(p.runs) == 0 {
-			p.next = clear
+			p.next, moved = clear, true
 			s.reach(p, clear)
 		}
 		s.mu.Unlock()
 	}
-	return nil
+	return moved, nil
 }
 
 // emptyUpTo is the offset up to which a partition holds no record to read,

@@ -36,7 +36,8 @@ type source struct {
 	admin     *kadm.Client
 	health    *health
 	lanes     []laneBuffers
-	slack     slack // the leader's
+	slack     slack         // the leader's
+	probeIn   time.Duration // the leader's: how long it waits before a probe
 
 	mu         sync.Mutex
 	id         string // the topic's, once known
