@@ -265,11 +265,34 @@ func newSpec(d Definition, schema *iceberg.Schema) (iceberg.PartitionSpec, error
 			return iceberg.PartitionSpec{}, sqlerror.Userf(sqlerror.CodeConflict, "partition field %s has the name of another column", f.Name).
 				WithHint("rename it with AS")
 		}
+		name := fieldName(f.Name)
+		if name != f.Name && d.Schema.Index(name) >= 0 {
+			return iceberg.PartitionSpec{}, sqlerror.Userf(sqlerror.CodeConflict, "partition field %s would be called %s, as another column is", f.Name, name).
+				WithHint("rename one of them with AS")
+		}
 		fields = append(fields, iceberg.PartitionField{
-			SourceIDs: []int{schema.Field(f.Column).ID}, FieldID: 1000 + i, Name: f.Name, Transform: transform,
+			SourceIDs: []int{schema.Field(f.Column).ID}, FieldID: 1000 + i, Name: name, Transform: transform,
 		})
 	}
 	return iceberg.NewPartitionSpec(fields...), nil
+}
+
+// fieldName is what a partition field is called in the metadata: a name of Avro,
+// since manifests have a field of that name. Other characters are escaped as
+// Iceberg's Java library escapes those of columns, "a b" to "a_x20b".
+func fieldName(name string) string {
+	var b strings.Builder
+	for i, r := range name {
+		switch {
+		case r == '_' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || i > 0 && r >= '0' && r <= '9':
+			b.WriteRune(r)
+		case r >= '0' && r <= '9':
+			b.WriteString("_" + string(r))
+		default:
+			fmt.Fprintf(&b, "_x%X", r)
+		}
+	}
+	return b.String()
 }
 
 // evolve brings a table that exists to what the stream writes.
@@ -383,7 +406,7 @@ func checkSpec(t *table.Table, d Definition) error {
 		}
 		have := spec.Field(i)
 		source, ok := t.Schema().FindFieldByID(have.SourceIDs[0])
-		same = ok && len(have.SourceIDs) == 1 && strings.EqualFold(have.Name, f.Name) && have.Transform.String() == f.Transform &&
+		same = ok && len(have.SourceIDs) == 1 && strings.EqualFold(have.Name, fieldName(f.Name)) && have.Transform.String() == f.Transform &&
 			strings.EqualFold(source.Name, d.Schema[f.Column].Name)
 	}
 	if same {

@@ -110,14 +110,18 @@ func (v *tableVersion) partition(f iceberg.DataFile) map[string]any {
 	values := make(map[string]any, spec.NumFields())
 	for _, field := range spec.Fields() {
 		value := data[field.FieldID]
+		name := field.Name
 		source, ok := v.table.Schema().FindFieldByID(field.SourceIDs[0])
+		if ok && name == fieldName(source.Name) {
+			name = source.Name
+		}
 		switch {
 		case value == nil:
-			values[field.Name] = nil
+			values[name] = nil
 		case !ok:
-			values[field.Name] = fmt.Sprint(value)
+			values[name] = fmt.Sprint(value)
 		default:
-			values[field.Name] = field.Transform.ToHumanStrType(source.Type, value)
+			values[name] = field.Transform.ToHumanStrType(source.Type, value)
 		}
 	}
 	return values
