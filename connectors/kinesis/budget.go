@@ -26,11 +26,12 @@ type reservation struct {
 // an answer larger than the limit gets through.
 func (b *budget) fits(n int) bool { return b.used == 0 || b.used+n <= b.limit }
 
-// try reserves n bytes if they may be used now, before those who wait.
-func (b *budget) try(n int) bool {
+// overdraw reserves n bytes for somebody who must not wait for those who hold the
+// rest, unless the limit is passed already.
+func (b *budget) overdraw(n int) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !b.fits(n) {
+	if b.used > b.limit {
 		return false
 	}
 	b.used += n

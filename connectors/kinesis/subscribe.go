@@ -136,11 +136,12 @@ func (f *fetcher) await(ctx context.Context, sub *subscription, room bool, due t
 	return pushed{}
 }
 
-// poll makes a call of GetRecords, if there is memory for its answer now: who
-// waits for memory takes no events, which may be what holds it.
+// poll makes a call of GetRecords for somebody who waits. It does not wait for
+// memory, which the records hold that are waited for, and goes beyond the limit by
+// one answer at most.
 func (f *fetcher) poll(ctx context.Context) (end bool, err error) {
 	const reserved = leastAnswer
-	if !f.s.budget.try(reserved) {
+	if !f.s.budget.overdraw(reserved) {
 		f.earliest = f.s.cfg.Now().Add(f.s.pace.gap())
 		return false, nil
 	}

@@ -290,3 +290,36 @@ func TestSubscribe_Aggregates(t *testing.T) {
 	}
 	r.want(numbers(0, 100))
 }
+
+// A flush waited for memory that is held by records which had come.
+func TestSubscribe_FlushWithoutFreeMemory(t *testing.T) {
+	s := server(t)
+	s.CreateStream("trips", 1)
+	for range 4 {
+		s.Put("trips", "key", []byte(strings.Repeat("x", 50<<10)))
+	}
+	r := newReader(t, connectors.SourceConfig{Options: options(s.URL(), pushedWay...), Lanes: 1, PrefetchBytes: 300 << 10})
+	if err := r.discover(true, nil); err != nil {
+		t.Fatal(err)
+	}
+	defer r.close()
+	wait := func(what string, holds func() bool) {
+		t.Helper()
+		for end := time.Now().Add(patience); !holds(); {
+			if time.Now().After(end) {
+				t.Fatal(what)
+			}
+			<-time.After(time.Millisecond)
+		}
+	}
+	wait("the records have not come", func() bool { return kinesis.BudgetUsed(r.src) > 200<<10 })
+	calls := s.Calls("GetRecords")
+	if _, err := r.src.Ends(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	wait("nobody asked whether that is all", func() bool { return s.Calls("GetRecords") > calls })
+	r.flush()
+	if r.count() != 4 {
+		t.Errorf("%d records", r.count())
+	}
+}
