@@ -547,3 +547,36 @@ func TestLocal_ChangedFile(t *testing.T) {
 		r.close()
 	})
 }
+
+// An object that is deleted between its listing and its reading is a loss that says
+// so.
+func TestBucket_DeletedBeforeItWasRead(t *testing.T) {
+	b := newFakeBucket(t)
+	f := func(more ...string) (*reader, error) {
+		t.Helper()
+		b.put("in/a", "1\n")
+		b.put("in/b", "2\n")
+		r := openBucket(t, b, nil, "/in/", more...)
+		b.remove("in/a")
+		for {
+			if err := r.poll(0); err != nil {
+				return r, err
+			}
+		}
+	}
+	const reason = "the file was deleted after it was listed, before anything of it was read"
+	r, err := f()
+	defer r.close()
+	if e := sqlerror.As(err); e == nil || e.Code != sqlerror.CodeDataLoss || !strings.Contains(e.Error(), reason) || !strings.Contains(e.Hint, "put the file back") {
+		t.Errorf("%v", err)
+	}
+	skips, err := f("on_data_loss", "skip")
+	defer skips.close()
+	if !errors.Is(err, io.EOF) {
+		t.Error(err)
+	}
+	skips.want("b", "2")
+	if lost := skips.src.(connectors.DataLossRecorder).TakeDataLoss(); len(lost) != 1 || lost[0].Split != "a" || lost[0].Reason != reason {
+		t.Errorf("lost %+v", lost)
+	}
+}

@@ -323,7 +323,16 @@ func (s *source) stuck(ctx context.Context, f *file, cause error) error {
 		unread, from := !f.pos.Done, f.pos
 		s.mu.Unlock()
 		if unread {
-			if err := s.lose(f.id, from.encode(), "the file has vanished before it was read to its end"); err != nil {
+			reason := "the file has vanished before it was read to its end"
+			if from.Offset == 0 {
+				reason = "the file was deleted after it was listed, before anything of it was read"
+			}
+			err := s.lose(f.id, from.encode(), reason)
+			if e := sqlerror.As(err); e != nil && from.Offset == 0 {
+				e.Hint = "put the file back and START the stream; or, where files are deleted on purpose before they are read, go on without them by CREATE OR REPLACE SOURCE with on_data_loss = 'skip', and each is noted in leat.commits"
+				return e
+			}
+			if err != nil {
 				return err
 			}
 		}
