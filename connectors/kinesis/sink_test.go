@@ -52,10 +52,10 @@ func distinct(t testing.TB, s *kinesistest.Server, stream string) (rows []landed
 			continue
 		}
 		seen[l.ID] = l.text
-		if l.N < last[l.Who] {
-			t.Errorf("%s: %d after %d", l.Who, l.N, last[l.Who])
+		if l.N < last[l.key] {
+			t.Errorf("%s: %d after %d", l.key, l.N, last[l.key])
 		}
-		last[l.Who] = l.N
+		last[l.key] = l.N
 		rows = append(rows, l)
 	}
 	return rows, repeats
