@@ -70,8 +70,9 @@ func (db *DB) define(ctx context.Context, def sql.Definition, script bool, creat
 	if err != nil {
 		old = nil
 	}
-	if old == nil && kind == sql.KindSink && strings.EqualFold(name.Name, sql.DefaultSink) {
-		return nil, sqlerror.Userf(sqlerror.CodeExists, "sink %s is the embedded lake", name.Name).At(name.Pos).WithHint("give the sink another name")
+	if old == nil && strings.EqualFold(name.Name, sql.DefaultSink) {
+		return nil, sqlerror.Userf(sqlerror.CodeExists, "%s is the name of the embedded sink", name.Name).At(name.Pos).
+			WithHint("names of sources, sinks and streams are global; choose another")
 	}
 	switch {
 	case old == nil:

@@ -46,7 +46,7 @@ func init() { connectors.RegisterSource(Connector) }
 
 var spec = connectors.Spec{
 	{Name: "path", Required: true, Identity: true, Doc: "A file, a folder, or a glob with *, ?, [a-z] and ** for any folders. Names that begin with . or _ or end in .tmp are skipped. The same below s3://bucket/."},
-	{Name: "mode", Default: "once", Choices: []string{"once", "tail"}, Doc: "Read what is there and finish, or go on with new files and what is appended; tail leaves an unfinished last line until its line break comes."},
+	{Name: "mode", Default: "once", Choices: []string{"once", "tail"}, Doc: "Read what is there and finish, or go on with new files and what is appended; tail leaves an unfinished last line until its line break comes. A file is known by its name: one that rotation renames within the path is read again, so let the path exclude rotated names, as in /var/log/app/*.log beside app.log.1."},
 	{Name: "compression", Default: "auto", Choices: append([]string{"auto"}, compressions...), Doc: "How files are compressed, lz4 and snappy in their frame formats; 'auto' goes by their first bytes, then by their names."},
 	{Name: "order", Default: "name", Choices: []string{"name", "time"}, Doc: "In which order the files are read that are there: by their names, or by when they were modified. Lanes read several at a time."},
 	{Name: "on_changed_object", Choices: []string{"fail", "skip", "reread"}, Doc: "What happens when a file that was read is found with other content (one that was only copied, touched or appended to is not): the stream fails, the new content is skipped and noted in leat.commits, or it is read as a new file. Default 'fail' in buckets, where objects are not meant to change, and 'reread' in local folders, where names are used again."},

@@ -1,9 +1,13 @@
 package files_test
 
 import (
+	"compress/gzip"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -115,5 +119,73 @@ func TestEngine_GatheredObjects(t *testing.T) {
 	}
 	if got := one("SELECT rows_in, rows_landed, rows_dead, records_empty FROM leat.stream_metrics"); got != "600|400|200|200" {
 		t.Errorf("counters %s", got)
+	}
+}
+
+// A backup has the records of each object once, under its name, however many are a
+// chunk.
+func TestEngine_GatheredBackup(t *testing.T) {
+	b := newFakeBucket(t)
+	const objects = 200
+	want := map[string]string{}
+	for i := range objects {
+		name, text := fmt.Sprintf("%03d.json", i), fmt.Sprintf("{\"id\":%d}\n{\"id\":\"no\"}\n{\"id\":%d}", i, i)
+		content := text
+		if i%3 == 0 { // begins with a byte order mark
+			content = "\xef\xbb\xbf" + text
+		}
+		b.put("in/"+name, content)
+		want[fmt.Sprintf("%s@%d", name, len(content)-len(text))] = text
+	}
+	dir := t.TempDir()
+	db, err := engine.Open(t.Context(), engine.Config{Dir: filepath.Join(dir, "data")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	err = db.Exec(t.Context(), fmt.Sprintf(`CREATE SOURCE s (id INT) WITH (connector = 'files', path = 's3://b/in/', endpoint = '%s', access_key_id = 'i', secret_access_key = 's', format = 'json');
+		CREATE SINK hose WITH (connector = 's3', path = '%s/hose', table_format = 'hive', backup = '%s/backup/!{firehose:random-string}');
+		CREATE STREAM t INTO hose AS SELECT id FROM s`, b.url, dir, dir))
+	if err == nil {
+		err = db.Wait(t.Context())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	names, err := filepath.Glob(filepath.Join(dir, "backup", "*", "*.json.gz"))
+	if err != nil || len(names) == 0 {
+		t.Fatalf("backup %q, %v", names, err)
+	}
+	got := map[string]string{}
+	for _, name := range names {
+		f, err := os.Open(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		z, err := gzip.NewReader(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for in := json.NewDecoder(z); ; {
+			var r struct {
+				Source, Split string
+				Offset        int
+				RawData       []byte
+			}
+			if err := in.Decode(&r); errors.Is(err, io.EOF) {
+				break
+			} else if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			key := fmt.Sprintf("%s@%d", r.Split, r.Offset)
+			if _, twice := got[key]; twice || r.Source != "s" {
+				t.Errorf("%s of source %s, twice %v", key, r.Source, twice)
+			}
+			got[key] = strings.TrimSuffix(string(r.RawData), "\n")
+		}
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("the backup has %d records: %q, want %q", len(got), got, want)
 	}
 }

@@ -128,7 +128,8 @@ func launchKafka(t TB, installed, id string, i int, controller string, voters []
 			t.Fatalf("start kafka: %v", err)
 		}
 	}
-	options := []string{"-Dlog4j2.configurationFile=" + log4j}
+	// Of a broker that is killed, what it unpacked would stay in the system's folder.
+	options := []string{"-Dlog4j2.configurationFile=" + log4j, "-Djava.io.tmpdir=" + scratch}
 
 	scram := fmt.Sprintf("=[name=%s,password=%s]", KafkaScramUser, KafkaScramPassword)
 	program, args := java(installed, "64m", options, "kafka.tools.StorageTool", "format",

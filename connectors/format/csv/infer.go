@@ -16,7 +16,7 @@ const maxInferred = 2000
 // Infer proposes a schema from sampled chunks: a column for each name of the
 // headers, or for each field (c1, c2, …) where there are none. Its type is the
 // narrowest that holds all fields that are not NULL: BOOLEAN; BIGINT, BIGINT
-// UNSIGNED, DOUBLE; DATE, TIMESTAMP(6); JSON where all are objects or arrays;
+// UNSIGNED, DECIMAL(38, s) where DOUBLE would lose digits of large numbers, DOUBLE; DATE, TIMESTAMP(6); JSON where all are objects or arrays;
 // else LONGTEXT. Rows that cannot be read, and fields behind the last name, are
 // passed over. It fails when the samples hold no row.
 func Infer(chunks []*connectors.Chunk, config connectors.DecoderConfig) (types.Schema, error) {
@@ -37,7 +37,7 @@ func Infer(chunks []*connectors.Chunk, config connectors.DecoderConfig) (types.S
 		}
 		index[key] = len(schema)
 		schema = append(schema, types.Column{Name: name})
-		traits = append(traits, 0)
+		traits = append(traits, columns.Traits{})
 		return len(schema) - 1
 	}
 	var payloads columns.Payloads
@@ -80,7 +80,7 @@ func Infer(chunks []*connectors.Chunk, config connectors.DecoderConfig) (types.S
 					}
 					at := column(names[k])
 					if at >= 0 && !d.isNull(f, data, true) {
-						traits[at] |= columns.TextTraits(f.text(data, d.quote, &scratch))
+						traits[at] = traits[at].With(columns.TextTraits(f.text(data, d.quote, &scratch)))
 					}
 				}
 			}

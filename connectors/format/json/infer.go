@@ -15,7 +15,8 @@ const maxInferred = 2000
 
 // Infer proposes a schema from sampled chunks: a column for each member, in the
 // order in which they appear first. A member's type is the narrowest that holds
-// all its values: BOOLEAN; BIGINT, BIGINT UNSIGNED, DOUBLE; DATE, TIMESTAMP(6);
+// all its values: BOOLEAN; BIGINT, BIGINT UNSIGNED, DECIMAL(38, s) where DOUBLE would
+// lose digits of large numbers, DOUBLE; DATE, TIMESTAMP(6);
 // LONGTEXT for other and for mixed single values; JSON where an object or array
 // is among them; LONGTEXT where all are null. Records that do not parse are
 // passed over. It fails when the samples hold no record.
@@ -69,7 +70,7 @@ func (in *inference) add(doc []byte, start int) (end int, err error) {
 			in.index[key] = i
 			in.members = append(in.members, inferred{name: m.Name})
 		}
-		in.members[i].traits |= columns.JSONTraits(m.Value)
+		in.members[i].traits = in.members[i].traits.With(columns.JSONTraits(m.Value))
 	}
 	return end, nil
 }

@@ -191,7 +191,8 @@ func infer(chunks []*connectors.Chunk, config connectors.DecoderConfig) (types.S
 					}
 					text := line[at[2*g]:at[2*g+1]]
 					if !slices.Contains(nulls, string(text)) {
-						traits[slices.Index(names, name)] |= columns.LogTextTraits(text)
+						at := slices.Index(names, name)
+						traits[at] = traits[at].With(columns.LogTextTraits(text))
 					}
 				}
 			}

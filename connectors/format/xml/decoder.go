@@ -363,7 +363,7 @@ func Infer(chunks []*connectors.Chunk, config connectors.DecoderConfig) (types.S
 	var names []string
 	note := func(name string) {
 		if _, ok := traits[name]; !ok {
-			names, traits[name] = append(names, name), 0
+			names, traits[name] = append(names, name), columns.Traits{}
 		}
 	}
 	for _, c := range chunks {
@@ -382,7 +382,7 @@ func Infer(chunks []*connectors.Chunk, config connectors.DecoderConfig) (types.S
 						continue
 					}
 					note(a.Name.Local)
-					traits[a.Name.Local] |= columns.TextTraits([]byte(a.Value))
+					traits[a.Name.Local] = traits[a.Name.Local].With(columns.TextTraits([]byte(a.Value)))
 				}
 				for _, child := range e.children {
 					note(child.name)
@@ -390,7 +390,7 @@ func Infer(chunks []*connectors.Chunk, config connectors.DecoderConfig) (types.S
 						nested[child.name] = true
 						continue
 					}
-					traits[child.name] |= columns.TextTraits(bytes.TrimSpace(child.text))
+					traits[child.name] = traits[child.name].With(columns.TextTraits(bytes.TrimSpace(child.text)))
 				}
 			}
 		}

@@ -193,29 +193,29 @@ func allDigits(text []byte) bool {
 	return len(text) > 0
 }
 
-// TextTraits says what kind of value a plain text is; none for an empty one.
+// TextTraits says of what kind a plain text is; none for an empty one.
 // Digits with a zero in front, as of a postal code, are text.
 func TextTraits(text []byte) Traits {
 	switch {
 	case len(text) == 0:
-		return 0
+		return Traits{}
 	case bytes.EqualFold(text, []byte("true")), bytes.EqualFold(text, []byte("false")):
-		return traitBool
+		return Traits{kinds: kindBool}
 	case text[0] == '{' || text[0] == '[':
 		if mysqljson.Valid(text) == nil {
-			return traitContainer
+			return Traits{kinds: kindContainer}
 		}
 	case text[0] == '-' || text[0]-'0' <= 9:
 		if end, err := mysqljson.Scan(text, 0); err == nil && end == len(text) {
 			return JSONTraits(text)
 		}
 	}
-	return temporalTraits(text)
+	return Traits{kinds: temporalKind(text)}
 }
 
 // TextType is Traits.Type for a column of plain texts: JSON only where all are.
 func (t Traits) TextType() types.Type {
-	if t&traitContainer != 0 && t != traitContainer {
+	if t.kinds&kindContainer != 0 && t.kinds != kindContainer {
 		return types.Type{Kind: types.String, Name: "LONGTEXT"}
 	}
 	return t.Type()
