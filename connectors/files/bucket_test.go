@@ -515,7 +515,12 @@ func TestOrder_ByTime(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got = append(got, r.chunk.Split)
+			for _, p := range r.chunk.Parts {
+				got = append(got, p.Split)
+			}
+			if len(r.chunk.Parts) == 0 {
+				got = append(got, r.chunk.Split)
+			}
 		}
 		if strings.Join(got, "") != want {
 			t.Errorf("%s: %q, want %s", order, got, want)

@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -17,6 +18,14 @@ type metadata struct {
 	brokers    int
 	partitions []int32
 	leaders    []int32 // of partitions
+}
+
+// leader is the broker that leads a partition, −1 while none does.
+func (m metadata) leader(number int32) int32 {
+	if i := slices.Index(m.partitions, number); i >= 0 {
+		return m.leaders[i]
+	}
+	return -1
 }
 
 // fetchMetadata asks past the client's cache, which may know of another topic

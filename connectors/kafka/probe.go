@@ -67,9 +67,9 @@ func (s *source) probe(ctx context.Context, waited []*partition) (moved bool, er
 // emptyUpTo is the offset up to which a partition holds no record to read,
 // from next on.
 func (s *source) emptyUpTo(ctx context.Context, m metadata, number int32, next int64) (int64, error) {
-	leader, _, err := s.client.PartitionLeader(s.topic, number)
-	if err != nil {
-		return next, err
+	leader := m.leader(number) // the client's own may be a broker that is gone
+	if leader < 0 {
+		return next, nil // the client waits for one
 	}
 	isolation := kgo.ReadUncommitted()
 	req := fetchRequest(s.topic, m, number, next)

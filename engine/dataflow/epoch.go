@@ -28,6 +28,7 @@ func (s *Stream) coordinate(ctx context.Context, src connectors.Source) error {
 	for {
 		s.tellSource(src)
 		now := s.cfg.Scheduler.Now()
+		s.calmDown(now)
 		due := s.commitDue()
 		dirty := s.chunks > 0 || len(s.dataLoss) > 0
 		switch {
@@ -84,15 +85,17 @@ func (s *Stream) coordinate(ctx context.Context, src connectors.Source) error {
 			if !dirty {
 				due = time.Time{}
 			}
-			s.waitFor(due, discovery)
+			s.waitFor(due, discovery, s.calmAt())
 		}
 	}
 }
 
-// waitFor waits for news, or for the earlier of two times (zero: none).
-func (s *Stream) waitFor(due, discovery time.Time) {
-	if !discovery.IsZero() && (due.IsZero() || discovery.Before(due)) {
-		due = discovery
+// waitFor waits for news, or for the earliest of the times (zero: never).
+func (s *Stream) waitFor(due time.Time, others ...time.Time) {
+	for _, at := range others {
+		if !at.IsZero() && (due.IsZero() || at.Before(due)) {
+			due = at
+		}
 	}
 	if len(s.flushes) > 0 {
 		if soon := s.cfg.Scheduler.Now().Add(flushPoll); due.IsZero() || soon.Before(due) {

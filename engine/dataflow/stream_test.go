@@ -665,6 +665,28 @@ func TestRun_RetryableErrors(t *testing.T) {
 	f("Commit", func(w *world) { w.commitErr = []error{away} })
 }
 
+// TestRun_CalmAfterError does not stay RETRYING where no record comes any more.
+func TestRun_CalmAfterError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		away := errors.New("broker is away")
+		w := &world{pollErr: []error{away}}
+		s := w.stream(nil)
+		wait := start(t.Context(), s)
+		time.Sleep(29 * time.Second)
+		if st := s.Status(); st.State != dataflow.Retrying || !errors.Is(st.Reason, away) {
+			t.Errorf("%s because %v, want RETRYING", st.State, st.Reason)
+		}
+		time.Sleep(3 * time.Second)
+		if st := s.Status(); st.State != dataflow.Running || st.Reason != nil {
+			t.Errorf("%s because %v, want RUNNING", st.State, st.Reason)
+		}
+		s.Stop()
+		if err := wait(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
 // TestRun_SinkSilentWhenOpened does not stay RETRYING for what was told of an
 // attempt to open the sink that was given up.
 func TestRun_SinkSilentWhenOpened(t *testing.T) {

@@ -44,8 +44,11 @@ type watchedClient struct {
 
 // Watch watches over the requests of a client to another service like over those
 // to S3: the Stalls of their contexts are told of those that stand still, and
-// after half a minute they are given up.
+// after half a minute they are given up. Without a client it is the SDK's own.
 func Watch(c aws.HTTPClient) aws.HTTPClient {
+	if c == nil {
+		c = awshttp.NewBuildableClient()
+	}
 	if b, ok := c.(*awshttp.BuildableClient); ok {
 		c = b.Freeze()
 	}

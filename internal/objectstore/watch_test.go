@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -273,5 +274,23 @@ func TestStalls_OneOfTwo(t *testing.T) {
 	s.answered()
 	if last != nil || over != 1 {
 		t.Errorf("told %d times that it is over, last %v", over, last)
+	}
+}
+
+// A configuration of the SDK has no client unless somebody gave it one.
+func TestWatch_WithoutClient(t *testing.T) {
+	server := httptest.NewServer(http.NotFoundHandler())
+	defer server.Close()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := Watch(nil).Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close() // only its status counts
+	if resp.StatusCode != http.StatusNotFound {
+		t.Errorf("status %d", resp.StatusCode)
 	}
 }
