@@ -20,8 +20,13 @@ import (
 	"github.com/leatdb/leat/sql/sqlerror"
 )
 
-// dropFlush is how long DROP STREAM lets a stream catch up with its source.
-const dropFlush = time.Minute
+const (
+	// dropFlush is how long DROP STREAM lets a stream catch up with its source, but
+	// for no longer than retryingGrace once the stream is RETRYING.
+	dropFlush = time.Minute
+	// dropPatience is how long it lets the sink remove the stream's state.
+	dropPatience = 15 * time.Second
+)
 
 func (db *DB) drop(ctx context.Context, stmt *sql.Drop) (*result, error) {
 	db.ddl.Lock()
@@ -95,17 +100,20 @@ func (db *DB) drop(ctx context.Context, stmt *sql.Drop) (*result, error) {
 // table and forgets it. The table stays.
 func (db *DB) dropStream(ctx context.Context, s *stream, r *result) error {
 	if st := s.status(); st.State == dataflow.Running {
-		flushCtx, cancel := context.WithTimeout(ctx, dropFlush)
-		err := s.flush(flushCtx)
-		cancel()
-		if err != nil {
+		if err := s.catchUp(ctx); err != nil {
 			r.note("stream %s was dropped before it had read everything: %v", s.name, err)
 		}
 	}
 	if err := s.stop(ctx); err != nil {
 		return err
 	}
-	if err := db.dropState(ctx, s); err != nil {
+	patience, cancel := context.WithTimeout(ctx, dropPatience)
+	err := db.dropState(patience, s)
+	if err != nil && patience.Err() != nil && ctx.Err() == nil {
+		err = sqlerror.Externalf(sqlerror.CodeExternal, "sink %s does not answer within %v: %w", s.sink, dropPatience, err)
+	}
+	cancel()
+	if err != nil {
 		db.restart(ctx, s)
 		if sqlerror.IsRetryable(err) {
 			return fmt.Errorf("remove state of stream %s: %w; where sink %s is wrong, or gone for good: STOP the stream, CREATE OR REPLACE the sink, then drop", s.name, err, s.sink)
@@ -119,6 +127,29 @@ func (db *DB) dropStream(ctx context.Context, s *stream, r *result) error {
 	delete(db.streams, strings.ToLower(s.name))
 	db.mu.Unlock()
 	return nil
+}
+
+// catchUp is a flush before the stream is dropped, which is given up soon where
+// the stream cannot go on.
+func (s *stream) catchUp(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, dropFlush)
+	defer cancel()
+	flushed := make(chan error, 1)
+	go func() { flushed <- s.flush(ctx) }()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case err := <-flushed:
+			return err
+		case now := <-tick.C:
+			if st := s.status(); st.State == dataflow.Retrying && now.Sub(st.Since) > retryingGrace {
+				cancel()
+				<-flushed
+				return st.Reason
+			}
+		}
+	}
 }
 
 // dropState removes the stream's state from its table, if there is one.

@@ -355,3 +355,9 @@ func (db *DB) SetPassword(ctx context.Context, user, password string) error {
 	}
 	return nil
 }
+
+// ColumnPosition is where a statement names the column that an error of the MySQL
+// engine says is unknown or ambiguous; false for other errors.
+func ColumnPosition(err error, statement string) (at sqlerror.Position, found bool) {
+	return planner.ColumnPosition(err, statement)
+}

@@ -117,11 +117,11 @@ func (s *Session) queryBound(ctx context.Context, text string, at sqlerror.Posit
 	}
 	schema, iter, _, err := s.db.mysql.QueryWithBindings(gctx, text, nil, bindings, nil)
 	if err != nil {
-		return nil, libraryError(err)
+		return nil, libraryError(err, text, at)
 	}
 	if schema == nil || isOK(schema) {
 		if err := drain(gctx, iter); err != nil {
-			return nil, libraryError(err)
+			return nil, libraryError(err, text, at)
 		}
 		return (&result{}).reader()
 	}
@@ -171,8 +171,9 @@ func isOK(schema gms.Schema) bool {
 	return len(schema) == 1 && schema[0].Name == "__ok_result__"
 }
 
-// libraryError gives errors of the MySQL engine a kind.
-func libraryError(err error) error {
+// libraryError gives errors of the MySQL engine about a statement, which begins at
+// at, a kind, and a place where it is that of a column.
+func libraryError(err error, text string, at sqlerror.Position) error {
 	if sqlerror.As(err) != nil {
 		return err
 	}
@@ -180,14 +181,18 @@ func libraryError(err error) error {
 	switch {
 	case gms.ErrSyntaxError.Is(err):
 		code = sqlerror.CodeSyntax
-	case gms.ErrTableNotFound.Is(err), gms.ErrColumnNotFound.Is(err), gms.ErrDatabaseNotFound.Is(err), gms.ErrTableColumnNotFound.Is(err):
+	case gms.ErrTableNotFound.Is(err), gms.ErrColumnNotFound.Is(err), gms.ErrDatabaseNotFound.Is(err), gms.ErrTableColumnNotFound.Is(err), gms.ErrUnknownColumn.Is(err):
 		code = sqlerror.CodeUnknownObject
 	case gms.ErrTableAlreadyExists.Is(err), gms.ErrExistingView.Is(err):
 		code = sqlerror.CodeExists
 	default:
 		return err
 	}
-	return &sqlerror.Error{Code: code, Kind: sqlerror.User, Err: err}
+	e := &sqlerror.Error{Code: code, Kind: sqlerror.User, Err: err}
+	if place, ok := planner.ColumnPosition(err, text); ok {
+		return e.At(place.Within(at))
+	}
+	return e
 }
 
 // The ids of our rules; the analyzer only prints them, and its own are small.

@@ -114,6 +114,36 @@ func SyntaxError(err error, rewritten string, positions sql.PositionMap, at sqle
 	return sqlerror.Userf(sqlerror.CodeSyntax, "%s", message).At(positions.Position(end).Within(at))
 }
 
+// unknownColumn is the column that an error of the MySQL engine's binder does not
+// know, or finds in several relations; "" for every other error.
+func unknownColumn(err error) string {
+	all := quoted.FindAllStringSubmatch(err.Error(), -1)
+	if len(all) == 0 {
+		return ""
+	}
+	switch {
+	case gms.ErrTableColumnNotFound.Is(err):
+		return all[len(all)-1][1]
+	case gms.ErrColumnNotFound.Is(err), gms.ErrUnknownColumn.Is(err), gms.ErrMisusedAlias.Is(err), gms.ErrAmbiguousColumnName.Is(err):
+		return all[0][1]
+	}
+	return ""
+}
+
+// ColumnPosition is where a query names the column that an error of the MySQL
+// engine's binder is about; false if the error is about none, or it is not found.
+func ColumnPosition(err error, query string) (at sqlerror.Position, found bool) {
+	name := unknownColumn(err)
+	if name == "" {
+		return at, false
+	}
+	offset, found := sql.FindIdentifier(query, name)
+	if !found {
+		return at, false
+	}
+	return sql.PositionAt(query, offset), true
+}
+
 // bindError makes a rich error of what the MySQL engine's binder says: where the
 // name stands that it does not know, and which one is nearest.
 func (q *queryText) bindError(err error) error {
@@ -125,15 +155,10 @@ func (q *queryText) bindError(err error) error {
 		name = all[len(all)-1][1]
 	}
 	switch {
-	case gms.ErrTableColumnNotFound.Is(err):
-		return q.unknown("column", name, q.columns())
-	case gms.ErrColumnNotFound.Is(err), gms.ErrUnknownColumn.Is(err), gms.ErrMisusedAlias.Is(err):
-		if all := quoted.FindAllStringSubmatch(err.Error(), -1); len(all) > 0 {
-			name = all[0][1]
-		}
-		return q.unknown("column", name, q.columns())
+	case gms.ErrTableColumnNotFound.Is(err), gms.ErrColumnNotFound.Is(err), gms.ErrUnknownColumn.Is(err), gms.ErrMisusedAlias.Is(err):
+		return q.unknown("column", unknownColumn(err), q.columns())
 	case gms.ErrAmbiguousColumnName.Is(err):
-		name = quoted.FindStringSubmatch(err.Error())[1]
+		name = unknownColumn(err)
 		return sqlerror.Userf(sqlerror.CodeUnknownObject, "column %s is in several relations", name).
 			At(q.find(name)).WithHint("write the relation's name before it, as in t.%s", name)
 	case gms.ErrTableNotFound.Is(err):

@@ -1,6 +1,7 @@
 package kafka_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -348,4 +349,36 @@ func TestBrokersSilent(t *testing.T) {
 		awaitStatus(t, db, name, "RUNNING", func(st engine.StreamStatus) bool { return running(st) && st.Committed.Counters.RowsLanded == 2 })
 	}
 	wantIDs(t, committed(t, c.ListenAddrs(), "out", 2), 2, -1)
+}
+
+// DROP STREAM into brokers that do not answer ends with an error that says so, and
+// the stream stays.
+func TestSink_DropAway(t *testing.T) {
+	network := newQuiet()
+	c := cluster(t, kfake.SeedTopics(1, "out"), kfake.ListenFn(network.listen))
+	t.Cleanup(network.release)
+	db := openDB(t, filepath.Join(t.TempDir(), "data"))
+	defer closeDB(t, db)
+	exec(t, db, fmt.Sprintf(`CREATE SOURCE made (id BIGINT) WITH (connector = 'push');
+		CREATE SINK k WITH (connector = 'kafka', brokers = '%s', commit_interval = '20ms');
+		CREATE STREAM s INTO k.out AS SELECT id FROM made`, strings.Join(c.ListenAddrs(), ",")))
+	src, err := db.Source("made")
+	if err == nil {
+		err = src.Send(t.Context(), []byte(`{"id":1}`))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	exec(t, db, "FLUSH STREAM s")
+	network.hold()
+	// Only what hangs for ever takes as long.
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	err = db.Exec(ctx, "DROP STREAM s")
+	network.release()
+	if err == nil || !strings.Contains(err.Error(), "sink k does not answer within 15s") || !strings.Contains(err.Error(), "CREATE OR REPLACE the sink") {
+		t.Errorf("DROP STREAM = %v", err)
+	}
+	await(t, db, "RUNNING", running)
+	exec(t, db, "DROP STREAM s")
 }

@@ -12,9 +12,11 @@ import (
 	"strings"
 
 	gms "github.com/dolthub/go-mysql-server/sql"
+	"github.com/dolthub/go-mysql-server/sql/analyzer/analyzererrors"
 	"github.com/dolthub/go-mysql-server/sql/plan"
 	"github.com/dolthub/vitess/go/mysql"
 
+	"github.com/leatdb/leat/engine"
 	"github.com/leatdb/leat/sql/sqlerror"
 )
 
@@ -78,6 +80,19 @@ func clientError(err error) error {
 	return mysql.NewSQLError(number, state, "%s", message)
 }
 
+// placed says where the column stands that an error is about, if it is about one.
+func placed(err error, statement string) error {
+	at, ok := engine.ColumnPosition(err, statement)
+	if !ok {
+		return err
+	}
+	e := clientError(err)
+	if m, ok := errors.AsType[*mysql.SQLError](e); ok {
+		return mysql.NewSQLError(m.Num, m.State, "%s: %s", at, m.Message)
+	}
+	return e
+}
+
 // numberOf is MySQL's number for those errors of the MySQL engine that it has
 // none for.
 func numberOf(err error) int {
@@ -86,6 +101,10 @@ func numberOf(err error) int {
 		return mysql.ERBadFieldError
 	case gms.ErrAmbiguousColumnName.Is(err):
 		return mysql.ERNonUniq
+	case gms.ErrNonAggregatedColumnWithoutGroupBy.Is(err):
+		return 1140 // ER_MIX_OF_GROUP_FUNC_AND_FIELDS
+	case analyzererrors.ErrValidationGroupBy.Is(err), analyzererrors.ErrValidationGroupByOrderBy.Is(err):
+		return 1055 // ER_WRONG_FIELD_WITH_GROUP
 	case gms.ErrSyntaxError.Is(err):
 		return mysql.ERParseError
 	case gms.ErrFunctionNotFound.Is(err):
@@ -113,6 +132,6 @@ func numberOf(err error) int {
 
 // states are the SQL states of error numbers that the MySQL engine gives without.
 var states = map[int]string{
-	mysql.ERParseError: "42000", mysql.ERNotSupportedYet: "42000", mysql.ERBadDb: "42000", 1044: "42000", 1227: "42000", 1305: "42000", 1582: "42000", mysql.ERSubqueryNo1Row: "21000",
+	mysql.ERParseError: "42000", mysql.ERNotSupportedYet: "42000", mysql.ERBadDb: "42000", 1044: "42000", 1055: "42000", 1140: "42000", 1227: "42000", 1305: "42000", 1582: "42000", mysql.ERSubqueryNo1Row: "21000",
 	mysql.ERNoSuchTable: "42S02", mysql.ERBadFieldError: "42S22", mysql.ERNonUniq: "23000",
 }

@@ -63,7 +63,7 @@ func (h *handler) run(ctx context.Context, c *mysql.Conn, q query) (remainder st
 	}
 	schema, iter, _, err := h.engine.QueryWithBindings(sctx, q.text, parsed, bindings, nil)
 	if err != nil {
-		return "", err
+		return "", placed(err, q.text)
 	}
 	if err := h.sendRows(sctx, c, schema, iter, q, remainder != ""); err != nil {
 		return "", err
@@ -196,7 +196,7 @@ func (h *handler) prepare(ctx context.Context, c *mysql.Conn, text string) ([]*q
 	defer gms.SessionCommandEnd(sctx.Session)
 	node, err := h.engine.PrepareQuery(sctx, text)
 	if err != nil {
-		return nil, err
+		return nil, placed(err, text)
 	}
 	schema := node.Schema(sctx)
 	if gmstypes.IsOkResultSchema(schema) {

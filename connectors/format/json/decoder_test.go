@@ -125,7 +125,7 @@ func TestDecoder_Types(t *testing.T) {
 		f("BOOLEAN", `1.0`, "true")
 		f("BOOLEAN", `null`, "NULL")
 		misfit("BOOLEAN", "2", "out of range")
-		misfit("BOOLEAN", `"true"`, "not a number")
+		misfit("BOOLEAN", `"true"`, "neither true or false without quotes, nor 0 or 1")
 		misfit("BOOLEAN", `{}`, "not a single value")
 		f("TINYINT", "-128", "-128")
 		f("TINYINT", "true", "1")

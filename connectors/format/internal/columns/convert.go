@@ -17,6 +17,7 @@ import (
 var (
 	errTooLong   = errors.New("too long")
 	errNotMember = errors.New("not one of the members")
+	errNotBool   = errors.New("neither true or false without quotes, nor 0 or 1")
 	errNoScalar  = errors.New("not a single value")
 )
 
@@ -124,6 +125,9 @@ func (c *Builder) convertNumber(text []byte, kind mysqljson.Kind, row int) error
 	}
 	magnitude, negative, err := mysqljson.ParseInteger(text)
 	if err != nil {
+		if c.Type.Kind == types.Bool && errors.Is(err, mysqljson.ErrNotNumber) {
+			return errNotBool
+		}
 		return err
 	}
 	if c.Type.Kind == types.Uint64 {
