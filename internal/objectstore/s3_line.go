@@ -203,6 +203,10 @@ func (l *line) connected(ctx context.Context) bool {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if ctx.Err() != nil { // it was given up meanwhile, and nobody looks at it any more
+		_ = conn.Close() // nothing was sent
+		return false
+	}
 	l.conn, l.giveUp, l.still = conn, nil, 0
 	return true
 }

@@ -70,7 +70,7 @@ func TestLines_Silence(t *testing.T) {
 		f(true, nil, func(c net.Conn) {
 			for i := range len(header) {
 				if i%20 == 0 {
-					time.Sleep(9 * time.Second)
+					time.Sleep(8500 * time.Millisecond) // nine looks at most
 				}
 				say(c, header[i:i+1])
 			}
@@ -101,6 +101,27 @@ func TestLines_Silence(t *testing.T) {
 		if ls.get(ctx, make([]byte, 4)) || time.Since(begun).Round(time.Second) != stallLimit*stallTick || len(told) != 1 {
 			t.Errorf("dialled for %v, told %q", time.Since(begun), told)
 		}
+	})
+}
+
+// A call that is answered just when it is given up is over, too: nobody would look
+// at its request any more.
+func TestLines_DialledTooLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server, client := net.Pipe()
+		ls := &lines{address: "s3.test:80", dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			<-ctx.Done()
+			return client, nil
+		}}
+		var served sync.WaitGroup
+		served.Go(func() { _, _ = io.Copy(io.Discard, server) })
+		hour := time.AfterFunc(time.Hour, func() { server.Close() })
+		begun := time.Now()
+		if ls.get(t.Context(), make([]byte, 4)) || time.Since(begun).Round(time.Second) != stallLimit*stallTick {
+			t.Errorf("given up after %v", time.Since(begun))
+		}
+		served.Wait()
+		hour.Stop()
 	})
 }
 
