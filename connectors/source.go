@@ -173,19 +173,20 @@ type Record struct {
 // Chunk.Data: decoders load eight to 64 bytes at a time.
 const Padding = 64
 
-// Chunk is a bounded run of consecutive records of one split. The lane that
+// Chunk is a bounded run of consecutive records of one split, or of several splits
+// as a whole (Parts). The lane that
 // polls owns it and hands it back to the next Poll, so a source reuses its
 // memory; what a source puts in is valid until then.
 type Chunk struct {
 	Split string
 	// Data holds the payloads. cap(Data) is at least len(Data)+Padding, and the
-	// padding may be read.
+	// padding may be read. Only the source writes to either: what is behind the
+	// payloads may be those of another lane's chunk.
 	Data []byte
 	// Records delimits Data for sources of messages; bytes between their payloads
-	// mean nothing. It is empty for sources of
-	// bytes, such as files: Data is then one run of whole lines or of whole
-	// records as the format's Layout says, and Base the position of Data[0] in
-	// the split, in bytes after decompression.
+	// mean nothing. It is empty for sources of bytes, such as files: Data is then one
+	// run of whole lines or of whole records as the format's Layout says, and Base the
+	// position of Data[0] in the split, in bytes after decompression.
 	Records []Record
 	Base    int64
 	// Names names each record of Records in its split where no number does (a

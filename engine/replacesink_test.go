@@ -9,9 +9,8 @@ import (
 	"github.com/leatdb/leat/sql/sqlerror"
 )
 
-// A sink that was defined wrongly kept its streams for ever: they could not be
-// dropped without it, nor it be replaced with them. It is replaced when they are
-// stopped, and they go on at the new place.
+// A sink that was defined wrongly is replaced when its streams are stopped, which
+// cannot be dropped without it; they go on at the new place.
 func TestReplaceSink_OfStoppedStreams(t *testing.T) {
 	dir := t.TempDir()
 	db := open(t, filepath.Join(dir, "data"))

@@ -245,7 +245,7 @@ func (b *bucket) take(r *ranges) {
 // ones are not read at the pace of one request after the other.
 func (b *bucket) expect(e entry) bool {
 	bytes := min(e.size, rangeBytes)
-	ahead := max(b.pace.ahead(), min(mostAhead, int(3*gatherBytes/bytes))) // a chunk for each of two lanes, and the next
+	ahead := max(b.pace.ahead(), min(mostAhead, int(3*gatherBytes/max(1, bytes)))) // a chunk for each of two lanes, and the next
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed || len(b.expected) >= ahead || b.held+bytes > b.budget {

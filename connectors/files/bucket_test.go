@@ -515,11 +515,8 @@ func TestOrder_ByTime(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, p := range r.chunk.Parts {
+			for _, p := range parts(&r.chunk) {
 				got = append(got, p.Split)
-			}
-			if len(r.chunk.Parts) == 0 {
-				got = append(got, r.chunk.Split)
 			}
 		}
 		if strings.Join(got, "") != want {

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// A source that was closed kept its connections to the bucket and to the queue for
-// as long as the transport keeps idle ones.
+// A source that is closed ends its connections to the bucket and to the queue, also
+// those that its transports keep for later.
 func TestClose_EndsConnections(t *testing.T) {
 	b, q := newFakeBucket(t), newFakeQueue(t)
 	var mu sync.Mutex

@@ -115,15 +115,19 @@ func (r *reader) take(c *connectors.Chunk) {
 	if cap(c.Data) < len(c.Data)+connectors.Padding {
 		r.t.Errorf("no padding behind %d bytes", len(c.Data))
 	}
-	parts := c.Parts
-	if len(parts) == 0 {
-		parts = []connectors.Part{{Split: c.Split, End: int32(len(c.Data)), Base: c.Base}}
-	}
-	for _, p := range parts {
+	for _, p := range parts(c) {
 		r.bases[p.Split] = append(r.bases[p.Split], p.Base)
 		text := strings.TrimSuffix(string(c.Data[p.Start:p.End]), "\n")
 		r.lines[p.Split] = append(r.lines[p.Split], strings.Split(text, "\n")...)
 	}
+}
+
+// parts are those of a chunk, also of one split.
+func parts(c *connectors.Chunk) []connectors.Part {
+	if len(c.Parts) > 0 {
+		return c.Parts
+	}
+	return []connectors.Part{{Split: c.Split, End: int32(len(c.Data)), Base: c.Base}}
 }
 
 // readAll polls until the end.

@@ -134,7 +134,8 @@ func (s *source) gathered(f *file, crc uint32) {
 	s.finish(f)
 }
 
-// describePart fills in what a chunk says of its part with the index i.
+// describePart fills in the hidden columns of a chunk's part with the index i, 0 for
+// all of a chunk without parts.
 func (s *source) describePart(f *file, c *connectors.Chunk, i int) {
 	if len(c.Hidden) != len(s.hidden) {
 		c.Hidden = make([]connectors.HiddenColumn, len(s.hidden))

@@ -157,18 +157,7 @@ func (s *source) describe(f *file, c *connectors.Chunk) {
 	if s.limits.document {
 		c.Records = append(c.Records[:0], connectors.Record{End: int32(len(c.Data)), Offset: c.Base})
 	}
-	if len(c.Hidden) != len(s.hidden) {
-		c.Hidden = make([]connectors.HiddenColumn, len(s.hidden))
-	}
-	for i, name := range s.hidden {
-		h := &c.Hidden[i]
-		switch name {
-		case hiddenFile:
-			h.Bytes = append(h.Bytes[:0], []byte(f.id))
-		case hiddenModified:
-			h.Ints = append(h.Ints[:0], s.modifiedOf(f))
-		}
-	}
+	s.describePart(f, c, 0)
 }
 
 func (s *source) modifiedOf(f *file) int64 {

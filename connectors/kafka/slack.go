@@ -15,11 +15,13 @@ const (
 // slackHeld tells that a source of the process holds the slack.
 var slackHeld atomic.Bool
 
-// slack is memory that nobody touches, so that it costs addresses only. The client
-// makes a buffer for each response, which is garbage as soon as it was read, and
-// the collector runs when there is as much garbage as memory in use. Leat's heap is
-// small, so that it would run at every second response; slack counts as in use.
-// One source of the process is enough to hold it, while it is busy.
+// slack is memory that nobody touches. The client makes a buffer for each response,
+// which is garbage as soon as it was read, and the collector runs when there is as
+// much garbage as memory in use. Leat's heap is small, so that it would run at every
+// second response; slack counts as in use. It costs addresses only where the runtime
+// has it fresh from the system; memory that it had before it clears, which makes it
+// resident until the runtime gives it back. One source of the process is enough to
+// hold it, while it is busy.
 type slack struct {
 	memory []byte
 	read   int64 // the source's bytesRead at the last poll

@@ -12,8 +12,8 @@ import (
 	"github.com/leatdb/leat/connectors"
 )
 
-// A source that was closed kept its connections to the service for as long as the
-// transport keeps idle ones.
+// A source that is closed ends its connections to the service, also those that its
+// transport keeps for later.
 func TestClose_EndsConnections(t *testing.T) {
 	eachWay(t, func(t *testing.T, way ...string) {
 		s := server(t)

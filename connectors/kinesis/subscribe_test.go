@@ -291,7 +291,7 @@ func TestSubscribe_Aggregates(t *testing.T) {
 	r.want(numbers(0, 100))
 }
 
-// A flush waited for memory that is held by records which had come.
+// A flush does not wait for memory that is held by records which have come.
 func TestSubscribe_FlushWithoutFreeMemory(t *testing.T) {
 	s := server(t)
 	s.CreateStream("trips", 1)
