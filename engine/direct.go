@@ -24,10 +24,11 @@ import (
 	"github.com/leatdb/leat/sql/types"
 )
 
-// direct runs a SELECT each of whose rows comes from one row of a source, or
-// that has no FROM, by the operators and kernels of streams: it gives what a
-// stream gives, but in MySQL's words for a SELECT, where values that do not fit
-// are warnings. Aggregates of all rows are computed on several lanes.
+// direct runs a SELECT each of whose rows comes from one row of a source or a
+// system table, or that has no FROM, by the operators and kernels of streams: it
+// gives what a stream gives, but in MySQL's words for a SELECT, where values that
+// do not fit are warnings. Aggregates of all rows of a source are computed on
+// several lanes.
 func (db *DB) direct(ctx *gms.Context, q *planner.Query) (array.RecordReader, error) {
 	w := &warnings{}
 	session := adhocSession(ctx, w.add)
@@ -35,22 +36,30 @@ func (db *DB) direct(ctx *gms.Context, q *planner.Query) (array.RecordReader, er
 	var peek *peek
 	lanes := 1
 	if q.Scan != nil {
-		s, ok := q.Scan.Handle.(*source)
-		if !ok {
-			return nil, fmt.Errorf("peek at %s: it is no source", q.Scan.Name)
-		}
 		var columns types.Schema
 		for _, c := range q.Scan.Columns {
 			columns = append(columns, types.Column{Name: c.Name, Type: c.Type, NotNull: c.NotNull})
 		}
-		if q.Totals != nil && !q.Alone {
-			lanes = db.cfg.Threads
+		if q.Scan.Kind == logical.RelationSystem {
+			rows, err := (&systemRows{db: db, name: q.Scan.Name, warn: w.addNumber}).read(ctx, columns)
+			if err != nil {
+				return nil, err
+			}
+			input, end = rows.next, rows.close
+		} else {
+			s, ok := q.Scan.Handle.(*source)
+			if !ok {
+				return nil, fmt.Errorf("peek at %s: it is no source", q.Scan.Name)
+			}
+			if q.Totals != nil && !q.Alone {
+				lanes = db.cfg.Threads
+			}
+			var err error
+			if peek, err = db.peek(ctx, s, columns, q.Predicates, lanes, w.addNumber); err != nil {
+				return nil, err
+			}
+			input, end = func() ([]arrow.Array, int, error) { return peek.next(ctx) }, peek.close
 		}
-		var err error
-		if peek, err = db.peek(ctx, s, columns, q.Predicates, lanes, w.addNumber); err != nil {
-			return nil, err
-		}
-		input, end = func() ([]arrow.Array, int, error) { return peek.next(ctx) }, peek.close
 	}
 	d, err := newDirectRun(session, q.Steps, input)
 	if err != nil {

@@ -55,7 +55,7 @@ type peek struct {
 	hidden  *dataflow.HiddenColumns
 	order   []int // output column → decoded or hidden column
 	rows    int   // that are decoded at a time
-	warn    func(number int, message string)
+	warn    warnFunc
 	lane    int
 	// another makes what decodes for another lane.
 	another func() (connectors.Decoder, *dataflow.HiddenColumns, error)
@@ -72,7 +72,7 @@ type peek struct {
 }
 
 // peek opens a source for a query, to be read by some lanes.
-func (db *DB) peek(ctx context.Context, s *source, columns types.Schema, predicates []connectors.Predicate, lanes int, warn func(number int, message string)) (*peek, error) {
+func (db *DB) peek(ctx context.Context, s *source, columns types.Schema, predicates []connectors.Predicate, lanes int, warn warnFunc) (*peek, error) {
 	if s.hub != nil {
 		return nil, sqlerror.Userf(sqlerror.CodeUnsupported, "source %s is fed by the program, and cannot be peeked at", s.name).WithHint("SELECT from the table of a stream")
 	}
@@ -300,7 +300,7 @@ type peekTable struct {
 	db     *DB
 	source *source
 	schema types.Schema // hidden columns too
-	warn   func(number int, message string)
+	warn   warnFunc
 }
 
 // Name implements adhoc.Rows.
@@ -325,23 +325,27 @@ func (t *peekTable) ScanArrow(ctx context.Context, columns []int) (array.RecordR
 	return r, nil
 }
 
-// withPeeks is a plan whose scans of sources can be read.
-func (db *DB) withPeeks(root logical.Node, warn func(number int, message string)) logical.Node {
+// withRows is a plan whose scans of sources and system tables can be read.
+func (db *DB) withRows(root logical.Node, warn warnFunc) logical.Node {
 	return logical.TransformPlan(root, func(n logical.Node) logical.Node {
 		scan, ok := n.(*logical.Scan)
-		if !ok || scan.Kind != logical.RelationSource {
+		if !ok || scan.Kind == logical.RelationTable {
 			return n
+		}
+		schema := make(types.Schema, len(scan.Columns))
+		for i, c := range scan.Columns {
+			schema[i] = types.Column{Name: c.Name, Type: c.Type, NotNull: c.NotNull}
+		}
+		readable := *scan
+		if scan.Kind == logical.RelationSystem {
+			readable.Handle = &systemRows{db: db, name: scan.Name, schema: schema, warn: warn}
+			return &readable
 		}
 		s, ok := scan.Handle.(*source)
 		if !ok {
 			return n
 		}
-		t := &peekTable{db: db, source: s, warn: warn}
-		for _, c := range scan.Columns {
-			t.schema = append(t.schema, types.Column{Name: c.Name, Type: c.Type, NotNull: c.NotNull})
-		}
-		readable := *scan
-		readable.Handle = t
+		readable.Handle = &peekTable{db: db, source: s, schema: schema, warn: warn}
 		return &readable
 	})
 }

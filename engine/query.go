@@ -128,7 +128,7 @@ func (s *Session) queryBound(ctx context.Context, text string, at sqlerror.Posit
 	return newRowReader(gctx, schema, iter)
 }
 
-// queryColumns executes a SELECT over lake tables and sources, or over nothing,
+// queryColumns executes a SELECT over tables and sources, or over nothing,
 // without turning its batches into rows. It returns nil for every other
 // statement, and for those that cannot be bound: the MySQL engine says why.
 func (db *DB) queryColumns(ctx *gms.Context, text string, bindings map[string]sqlparser.Expr) (array.RecordReader, error) {
@@ -203,8 +203,8 @@ const (
 	likeRule
 )
 
-// lowerAdhoc replaces a SELECT that reads lake tables or sources, or computes
-// something of nothing, by a node that kernels or DuckDB execute. What has no
+// lowerAdhoc replaces a SELECT that reads lake tables, system tables or sources, or
+// computes something of nothing, by a node that kernels or DuckDB execute. What has no
 // form there stays as it is, and the MySQL engine evaluates it row by row.
 func (db *DB) lowerAdhoc(ctx *gms.Context, _ *analyzer.Analyzer, n gms.Node, scope *plan.Scope, _ analyzer.RuleSelector, _ *gms.QueryFlags) (gms.Node, transform.TreeIdentity, error) {
 	if ctx.Value(rowByRowKey{}) != nil || !scope.IsEmpty() || !isSelect(n) {
@@ -216,15 +216,15 @@ func (db *DB) lowerAdhoc(ctx *gms.Context, _ *analyzer.Analyzer, n gms.Node, sco
 	}
 	n = limited(ctx, n)
 	lowered, err := planner.Lower(ctx, n)
-	if err == nil && !reads.lake && !reads.source && !computes(lowered) {
+	if err == nil && reads == (relationKinds{}) && !computes(lowered) {
 		return n, transform.SameTree, nil
 	}
 	if err == nil && !db.isDirect(lowered, reads) {
-		if reads.source {
+		if reads.source || reads.system {
 			lowered = planner.Prune(lowered)
 		}
 		session := adhocSession(ctx, nil)
-		_, err = adhoc.Spell(db.withFlattened(db.withPeeks(lowered, nil), session), session)
+		_, err = adhoc.Spell(db.withFlattened(db.withRows(lowered, nil), session), session)
 		if err != nil && reads.lake && flattens(lowered) { // the MySQL engine's JSON_TABLE is another one
 			err = sqlerror.Userf(sqlerror.CodeUnsupported, "JSON_TABLE is not supported in this query: %v", err)
 		}
@@ -286,8 +286,8 @@ func isSelect(n gms.Node) bool {
 
 // relationKinds says what a query reads.
 type relationKinds struct {
-	lake, source bool
-	other        bool // a table of the MySQL engine
+	lake, source, system bool
+	other                bool // a table of the MySQL engine
 }
 
 func readsOf(ctx *gms.Context, n gms.Node) relationKinds {
@@ -302,6 +302,8 @@ func readsOf(ctx *gms.Context, n gms.Node) relationKinds {
 			reads.lake = true
 		case *sourceTable:
 			reads.source = true
+		case *systemTable:
+			reads.system = true
 		default:
 			reads.other = reads.other || !plan.IsDualTable(table)
 		}
@@ -337,7 +339,7 @@ func (n *adhocNode) open(ctx *gms.Context) (array.RecordReader, error) {
 	}
 	w := &warnings{}
 	session := adhocSession(ctx, w.add)
-	r, err := n.db.queries.Query(ctx, n.db.withFlattened(n.db.withPeeks(n.plan, w.addNumber), session), session)
+	r, err := n.db.queries.Query(ctx, n.db.withFlattened(n.db.withRows(n.plan, w.addNumber), session), session)
 	if err != nil {
 		return nil, err
 	}

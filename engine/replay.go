@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
 	gms "github.com/dolthub/go-mysql-server/sql"
 	"github.com/dolthub/go-mysql-server/sql/planbuilder"
 
@@ -185,8 +186,11 @@ func letterOf(batch arrow.RecordBatch, row int) connectors.DeadLetter {
 
 // deadLetters reads the _dead_letters tables of all sinks, one after the other;
 // those of the stream alone whose letters are being chosen.
-func (db *DB) deadLetters(ctx *gms.Context, columns types.Schema) (gms.RowIter, error) {
-	it := &deadLetterIter{db: db, columns: columns}
+func (db *DB) deadLetters(ctx context.Context, columns types.Schema, warn warnFunc) (*deadLetterReader, error) {
+	r := &deadLetterReader{db: db, ctx: ctx, columns: columns}
+	if len(columns) == 0 { // rows have to be counted by something
+		r.columns, r.counts = deadColumns[:1], true
+	}
 	scope, _ := ctx.Value(scopeKey{}).(*stream)
 	home := ""
 	if scope != nil {
@@ -206,19 +210,19 @@ func (db *DB) deadLetters(ctx *gms.Context, columns types.Schema) (gms.RowIter, 
 		if err == nil {
 			var t catalog.Table
 			if t, err = lake.Table(ctx, catalog.DeadLetterTable); err == nil {
-				it.queries = append(it.queries, letterQuery(s.name, t.Schema(), columns, scope))
+				r.queries = append(r.queries, letterQuery(s.name, t.Schema(), r.columns, scope))
 				continue
 			}
 		}
 		switch {
 		case sqlerror.HasCode(err, sqlerror.CodeUnknownObject), errors.Is(err, errNoTables):
-		case scope != nil:
-			return nil, edgeError(ctx, err)
+		case scope != nil || ctx.Err() != nil:
+			return nil, err
 		default:
-			ctx.Warn(1105, "sink %s is left out: %v", s.name, err)
+			warn.leftOut("sink "+s.name, err)
 		}
 	}
-	return it, nil
+	return r, nil
 }
 
 // letterQuery reads the letters of a sink, with the marks of those that a replay
@@ -254,52 +258,85 @@ func letterQuery(sink string, have, columns types.Schema, scope *stream) string 
 	return query
 }
 
-type deadLetterIter struct {
+// deadLetterReader is the systemReader of dead letters.
+type deadLetterReader struct {
 	db      *DB
+	ctx     context.Context
 	columns types.Schema
+	counts  bool // the rows are only counted
 	queries []string
-	rows    *readerIter
+	rows    array.RecordReader // of the query under way
+	arrays  []arrow.Array
 }
 
-// Next implements gms.RowIter.
-func (it *deadLetterIter) Next(ctx *gms.Context) (gms.Row, error) {
+func (r *deadLetterReader) next() ([]arrow.Array, int, error) {
+	r.release()
 	for {
-		if it.rows == nil {
-			if len(it.queries) == 0 {
-				return nil, io.EOF
+		if r.rows == nil {
+			if len(r.queries) == 0 {
+				return nil, 0, io.EOF
 			}
-			query := it.queries[0]
-			it.queries = it.queries[1:]
+			query := r.queries[0]
+			r.queries = r.queries[1:]
 			// Within another query only DuckDB may execute one.
-			gctx := it.db.NewSession().context(ctx, query, sqlerror.Position{})
-			reader, err := it.db.queryColumns(gctx, query, nil)
-			if err == nil && reader == nil {
+			var err error
+			r.rows, err = r.db.queryColumns(r.db.NewSession().context(r.ctx, query, sqlerror.Position{}), query, nil)
+			if err == nil && r.rows == nil {
 				err = &sqlerror.Error{Code: sqlerror.CodeInternal, Message: "the query for dead letters cannot be executed: " + query}
 			}
 			if err != nil {
-				return nil, edgeError(ctx, fmt.Errorf("read dead letters: %w", err))
+				return nil, 0, fmt.Errorf("read dead letters: %w", err)
 			}
-			if it.rows, err = newReaderIter(ctx, reader); err != nil {
-				return nil, err
+		}
+		for r.rows.Next() {
+			if batch := r.rows.RecordBatch(); batch.NumRows() > 0 {
+				return r.take(batch)
 			}
-			it.rows.columns = it.columns
 		}
-		row, err := it.rows.Next(ctx)
-		if !errors.Is(err, io.EOF) {
-			return row, err
-		}
-		err = it.rows.Close(ctx)
-		it.rows = nil
+		err := r.rows.Err()
+		r.rows.Release()
+		r.rows = nil
 		if err != nil {
-			return nil, err
+			return nil, 0, fmt.Errorf("read dead letters: %w", err)
 		}
 	}
 }
 
-// Close implements gms.RowIter.
-func (it *deadLetterIter) Close(ctx *gms.Context) error {
-	if it.rows == nil {
-		return nil
+// take gives a batch's columns as what they are declared: tables of others, and
+// of before there were marks, have other types.
+func (r *deadLetterReader) take(batch arrow.RecordBatch) ([]arrow.Array, int, error) {
+	n := int(batch.NumRows())
+	if r.counts {
+		return nil, n, nil
 	}
-	return it.rows.Close(ctx)
+	schema := r.columns.Arrow()
+	for i, c := range r.columns {
+		column := batch.Column(i)
+		if arrow.TypeEqual(column.DataType(), schema.Field(i).Type) {
+			column.Retain()
+		} else {
+			var err error
+			if column, err = arrayOf(c, n, func(row int) any { return kernel.Value(batch.Column(i), row) }); err != nil {
+				return nil, 0, fmt.Errorf("read dead letters: %w", err)
+			}
+		}
+		r.arrays = append(r.arrays, column)
+	}
+	return r.arrays, n, nil
+}
+
+func (r *deadLetterReader) release() {
+	for _, a := range r.arrays {
+		a.Release()
+	}
+	r.arrays = r.arrays[:0]
+}
+
+func (r *deadLetterReader) close() error {
+	r.release()
+	if r.rows != nil {
+		r.rows.Release()
+		r.rows = nil
+	}
+	return nil
 }

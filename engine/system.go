@@ -3,17 +3,25 @@
 package engine
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
 
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
 	gms "github.com/dolthub/go-mysql-server/sql"
 
 	"github.com/leatdb/leat/catalog"
 	"github.com/leatdb/leat/connectors"
+	"github.com/leatdb/leat/engine/kernel"
+	"github.com/leatdb/leat/planner"
+	"github.com/leatdb/leat/planner/logical"
 	"github.com/leatdb/leat/sql/sqlerror"
 	"github.com/leatdb/leat/sql/types"
 )
@@ -29,39 +37,39 @@ func newSystemDB(db *DB) systemDB { return systemDB{noRoutines{systemDatabase}, 
 // systemTables are the tables of database leat.
 var systemTables = map[string]struct {
 	columns types.Schema
-	rows    func(ctx *gms.Context, db *DB, r *result) error
+	rows    func(ctx context.Context, db *DB, r *result, warn warnFunc) error
 }{
-	"sources": {sourcesColumns, func(_ *gms.Context, db *DB, r *result) error {
+	"sources": {sourcesColumns, func(_ context.Context, db *DB, r *result, _ warnFunc) error {
 		for _, name := range db.names("source") {
 			r.rows = append(r.rows, db.sourceRow(db.source(name)))
 		}
 		return nil
 	}},
-	"sinks": {sinksColumns, func(_ *gms.Context, db *DB, r *result) error {
+	"sinks": {sinksColumns, func(_ context.Context, db *DB, r *result, _ warnFunc) error {
 		for _, s := range db.allSinks() {
 			r.rows = append(r.rows, db.sinkRow(s))
 		}
 		return nil
 	}},
-	"streams": {streamsColumns, func(_ *gms.Context, db *DB, r *result) error {
+	"streams": {streamsColumns, func(_ context.Context, db *DB, r *result, _ warnFunc) error {
 		for _, s := range db.allStreams() {
 			r.rows = append(r.rows, streamRow(s))
 		}
 		return nil
 	}},
-	"stream_metrics": {metricsColumns, func(_ *gms.Context, db *DB, r *result) error {
+	"stream_metrics": {metricsColumns, func(_ context.Context, db *DB, r *result, _ warnFunc) error {
 		for _, s := range db.allStreams() {
 			r.rows = append(r.rows, db.metricsRow(s))
 		}
 		return nil
 	}},
-	"splits": {splitsColumns, func(_ *gms.Context, db *DB, r *result) error {
+	"splits": {splitsColumns, func(_ context.Context, db *DB, r *result, _ warnFunc) error {
 		for _, s := range db.allStreams() {
 			splitRows(s, r)
 		}
 		return nil
 	}},
-	"watermarks": {watermarksColumns, func(_ *gms.Context, db *DB, r *result) error {
+	"watermarks": {watermarksColumns, func(_ context.Context, db *DB, r *result, _ warnFunc) error {
 		for _, s := range db.allStreams() {
 			st := s.status()
 			r.add(s.name, s.sourceLabel(), moment(st.Progress.Behind))
@@ -123,14 +131,13 @@ func (d systemDB) GetTableInsensitive(_ *gms.Context, name string) (gms.Table, b
 		}
 		columns = t.columns
 	}
-	schema, err := gmsSchema(columns, name)
+	r, err := newRelationTable(d.db, planner.Relation{
+		Kind: logical.RelationSystem, Database: systemDatabase, Name: name, Schema: columns,
+	})
 	if err != nil {
-		return nil, false, fmt.Errorf("show table %s: %w", name, err)
+		return nil, false, err
 	}
-	for _, c := range schema {
-		c.DatabaseSource = systemDatabase
-	}
-	return &systemTable{db: d.db, name: name, columns: columns, schema: schema}, true, nil
+	return &systemTable{*r}, true, nil
 }
 
 // GetViewDefinition implements gms.ViewDatabase: there are no views.
@@ -153,41 +160,145 @@ func (systemDB) DropView(_ *gms.Context, name string) error {
 
 var _ gms.ViewDatabase = systemDB{}
 
-// systemTable is a table of database leat.
-type systemTable struct {
-	db      *DB
-	name    string
-	columns types.Schema
-	schema  gms.Schema
-}
+// systemTable is a table of database leat; the MySQL engine reads its rows only
+// for what kernels and DuckDB cannot evaluate.
+type systemTable struct{ relationTable }
 
-// Name implements gms.Table.
-func (t *systemTable) Name() string { return t.name }
-
-// String implements gms.Table.
-func (t *systemTable) String() string { return t.name }
-
-// Schema implements gms.Table.
-func (t *systemTable) Schema(*gms.Context) gms.Schema { return t.schema }
-
-// Collation implements gms.Table.
-func (t *systemTable) Collation() gms.CollationID { return gms.Collation_utf8mb4_0900_bin }
-
-// Partitions implements gms.Table.
-func (t *systemTable) Partitions(*gms.Context) (gms.PartitionIter, error) {
-	return gms.PartitionsToPartitionIter(single{}), nil
+// WithProjections implements gms.ProjectedTable.
+func (t *systemTable) WithProjections(_ *gms.Context, names []string) (gms.Table, error) {
+	p, err := t.project(names)
+	return &systemTable{p}, err
 }
 
 // PartitionRows implements gms.Table.
 func (t *systemTable) PartitionRows(ctx *gms.Context, _ gms.Partition) (gms.RowIter, error) {
+	rows := &systemRows{db: t.db, name: t.relation.Name, schema: t.columns, warn: func(number int, message string) { ctx.Warn(number, "%s", message) }}
+	r, err := rows.ScanArrow(ctx, t.selected())
+	if err != nil {
+		return nil, edgeError(ctx, err)
+	}
+	return newReaderIter(ctx, r)
+}
+
+var (
+	_ gms.ProjectedTable    = (*systemTable)(nil)
+	_ planner.RelationTable = (*systemTable)(nil)
+)
+
+// warnFunc tells a query what it has to know, with MySQL's number.
+type warnFunc func(number int, message string)
+
+// leftOut warns of something that a query does not show.
+func (warn warnFunc) leftOut(what string, err error) {
+	warn(1105, what+" is left out: "+err.Error())
+}
+
+// systemRows is a system table as a relation of a query. What it holds is read
+// when the query begins to.
+type systemRows struct {
+	db     *DB
+	name   string
+	schema types.Schema
+	warn   warnFunc
+}
+
+// Name implements adhoc.Rows.
+func (t *systemRows) Name() string { return t.name }
+
+// Schema implements adhoc.Rows.
+func (t *systemRows) Schema() types.Schema { return t.schema }
+
+// ScanArrow implements adhoc.Rows.
+func (t *systemRows) ScanArrow(ctx context.Context, columns []int) (array.RecordReader, error) {
+	schema := make(types.Schema, len(columns))
+	for i, c := range columns {
+		schema[i] = t.schema[c]
+	}
+	rows, err := t.read(ctx, schema)
+	if err != nil {
+		return nil, err
+	}
+	r := &batchReader{schema: schema.Arrow(), next: rows.next, end: rows.close}
+	r.refs.Store(1)
+	return r, nil
+}
+
+// systemReader reads a system table. What next gives, at least one row or
+// io.EOF, is valid until the next call.
+type systemReader interface {
+	next() ([]arrow.Array, int, error)
+	close() error
+}
+
+// read begins to read some columns.
+func (t *systemRows) read(ctx context.Context, columns types.Schema) (systemReader, error) {
 	if t.name == deadLettersTable || t.name == chosenLettersTable {
-		return t.db.deadLetters(ctx, t.columns)
+		return t.db.deadLetters(ctx, columns, t.warn)
 	}
-	r := &result{columns: t.columns}
-	if err := systemTables[t.name].rows(ctx, t.db, r); err != nil {
-		return nil, edgeError(ctx, fmt.Errorf("read leat.%s: %w", t.name, err))
+	table := systemTables[t.name]
+	r := &result{columns: table.columns}
+	if err := table.rows(ctx, t.db, r, t.warn); err != nil {
+		return nil, fmt.Errorf("read leat.%s: %w", t.name, err)
 	}
-	return r.iter(ctx)
+	b := &resultBatches{ctx: ctx, rows: r.rows, columns: columns}
+	for _, c := range columns {
+		b.indices = append(b.indices, table.columns.Index(c.Name))
+	}
+	return b, nil
+}
+
+// resultBatches gives columns of a result's rows as Arrow arrays, some rows at a
+// time.
+type resultBatches struct {
+	ctx     context.Context
+	rows    [][]any // that are left
+	columns types.Schema
+	indices []int // of columns in a row
+	arrays  []arrow.Array
+}
+
+func (b *resultBatches) next() ([]arrow.Array, int, error) {
+	b.release()
+	if err := b.ctx.Err(); err != nil {
+		return nil, 0, err
+	}
+	n := min(len(b.rows), rowBatch)
+	if n == 0 {
+		return nil, 0, io.EOF
+	}
+	for i, c := range b.columns {
+		column, err := arrayOf(c, n, func(row int) any { return b.rows[row][b.indices[i]] })
+		if err != nil {
+			return nil, 0, err
+		}
+		b.arrays = append(b.arrays, column)
+	}
+	b.rows = b.rows[n:]
+	return b.arrays, n, nil
+}
+
+func (b *resultBatches) release() {
+	for _, a := range b.arrays {
+		a.Release()
+	}
+	b.arrays = b.arrays[:0]
+}
+
+func (b *resultBatches) close() error {
+	b.release()
+	return nil
+}
+
+// arrayOf is a column of n values, which are as in logical.Literal.
+func arrayOf(c types.Column, n int, value func(row int) any) (arrow.Array, error) {
+	builder := array.NewBuilder(memory.DefaultAllocator, types.Schema{c}.Arrow().Field(0).Type)
+	defer builder.Release()
+	for row := range n {
+		if err := kernel.AppendValue(builder, value(row)); err != nil {
+			return nil, fmt.Errorf("column %s: %w", c.Name, err)
+		}
+	}
+	return builder.NewArray(), nil
 }
 
 func (db *DB) metricsRow(s *stream) []any {
@@ -265,7 +376,7 @@ func (s *stream) sourceNow() string {
 // eachTable visits the tables of all sinks. A sink that cannot be reached, or a
 // table that cannot be read, is left out with a warning, so that the others can be
 // seen.
-func (db *DB) eachTable(ctx *gms.Context, f func(database string, t catalog.Table) error) error {
+func (db *DB) eachTable(ctx context.Context, warn warnFunc, f func(database string, t catalog.Table) error) error {
 	for _, s := range db.allSinks() {
 		lake, err := s.lake(ctx)
 		var names []string
@@ -276,7 +387,7 @@ func (db *DB) eachTable(ctx *gms.Context, f func(database string, t catalog.Tabl
 			continue
 		}
 		if err != nil {
-			ctx.Warn(1105, "sink %s is left out: %v", s.name, err)
+			warn.leftOut("sink "+s.name, err)
 			continue
 		}
 		for _, name := range names {
@@ -291,21 +402,21 @@ func (db *DB) eachTable(ctx *gms.Context, f func(database string, t catalog.Tabl
 				return ctx.Err()
 			}
 			if err != nil {
-				ctx.Warn(1105, "table %s.%s is left out: %v", s.name, name, err)
+				warn.leftOut("table "+s.name+"."+name, err)
 			}
 		}
 	}
 	return nil
 }
 
-func commitRows(ctx *gms.Context, db *DB, r *result) error {
+func commitRows(ctx context.Context, db *DB, r *result, warn warnFunc) error {
 	add := func(database, table string, commits []catalog.Commit) {
 		for _, c := range commits {
 			r.add(c.Stream, database, table, c.Generation, c.Epoch, moment(c.CommittedAt), moment(c.CompletedAt),
 				c.RowsLanded, c.RowsDead, c.Files, c.Bytes, orNull(c.Positions), orNull(c.DataLoss), c.SnapshotID)
 		}
 	}
-	err := db.eachTable(ctx, func(database string, t catalog.Table) error {
+	err := db.eachTable(ctx, warn, func(database string, t catalog.Table) error {
 		commits, err := t.Commits(ctx)
 		if err == nil {
 			add(database, t.Name(), commits)
@@ -326,7 +437,7 @@ func commitRows(ctx *gms.Context, db *DB, r *result) error {
 		}
 		commits, err := sink.commits(ctx, s.name)
 		if err != nil {
-			ctx.Warn(1105, "commits of stream %s are left out: %v", s.name, err)
+			warn(1105, "commits of stream "+s.name+" are left out: "+err.Error())
 			continue
 		}
 		add(s.sink, s.table, commits)
@@ -341,8 +452,8 @@ func orNull(s string) any {
 	return s
 }
 
-func fileRows(ctx *gms.Context, db *DB, r *result) error {
-	return db.eachTable(ctx, func(database string, t catalog.Table) error {
+func fileRows(ctx context.Context, db *DB, r *result, warn warnFunc) error {
+	return db.eachTable(ctx, warn, func(database string, t catalog.Table) error {
 		files, err := t.Plan(ctx, nil)
 		if err != nil {
 			return err
@@ -354,8 +465,8 @@ func fileRows(ctx *gms.Context, db *DB, r *result) error {
 	})
 }
 
-func partitionRows(ctx *gms.Context, db *DB, r *result) error {
-	return db.eachTable(ctx, func(database string, t catalog.Table) error {
+func partitionRows(ctx context.Context, db *DB, r *result, warn warnFunc) error {
+	return db.eachTable(ctx, warn, func(database string, t catalog.Table) error {
 		partitions, err := t.Partitions(ctx)
 		if err != nil {
 			return err

@@ -10,10 +10,11 @@ import (
 	"github.com/leatdb/leat/sql/types"
 )
 
-// Relation is what a name in FROM stands for: a source or a lake table.
+// Relation is what a name in FROM stands for: a source, a lake table or a system
+// table.
 type Relation struct {
 	Kind     logical.RelationKind
-	Database string // of a table: the sink's name
+	Database string // of a table: the sink's name, or the system database
 	Name     string
 	Schema   types.Schema
 	// Hidden are the source's metadata columns (_offset, _timestamp, …): they can

@@ -197,9 +197,10 @@ type streamSample struct {
 	text   string
 }
 
-// streamSamples reads leat.stream_metrics: the samples by column.
+// streamSamples reads leat.stream_metrics, which is ordered by stream: the samples
+// by column.
 func streamSamples(ctx context.Context, db *engine.DB) (map[string][]streamSample, error) {
-	reader, err := db.Query(ctx, "SELECT * FROM leat.stream_metrics ORDER BY stream")
+	reader, err := db.Query(ctx, "SELECT * FROM leat.stream_metrics")
 	if err != nil {
 		return nil, fmt.Errorf("read stream metrics: %w", err)
 	}
@@ -213,13 +214,13 @@ func streamSamples(ctx context.Context, db *engine.DB) (map[string][]streamSampl
 		}
 		for i, field := range batch.Schema().Fields() {
 			for row := range int(batch.NumRows()) {
-				s := streamSample{stream: names.Value(row)}
+				s := streamSample{stream: strings.Clone(names.Value(row))} // it lies in the batch
 				if batch.Column(i).IsNull(row) {
 					continue
 				}
 				switch c := batch.Column(i).(type) {
 				case *array.String:
-					s.text = c.Value(row)
+					s.text = strings.Clone(c.Value(row))
 				case *array.Int64:
 					s.value = float64(c.Value(row))
 				case *array.Float64:

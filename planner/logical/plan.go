@@ -42,12 +42,13 @@ type RelationKind uint8
 const (
 	RelationSource RelationKind = iota // live records of a source
 	RelationTable                      // a lake table
+	RelationSystem                     // a system table
 )
 
-// Scan reads a source or a lake table.
+// Scan reads a source, a lake table or a system table.
 type Scan struct {
 	Kind     RelationKind
-	Database string // of a table: the sink's name
+	Database string // of a table: the sink's name, or the system database
 	Name     string
 	Columns  []OutputColumn
 	// Handle is what the caller of the binder attached to the relation, for
@@ -311,7 +312,7 @@ func (n *Values) WithInputs([]Node) Node      { return n }
 
 func (n *Scan) String() string {
 	name := n.Name
-	if n.Kind == RelationTable {
+	if n.Kind != RelationSource {
 		name = n.Database + "." + n.Name
 	}
 	cols := make([]string, len(n.Columns))
