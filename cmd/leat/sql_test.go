@@ -49,7 +49,7 @@ func TestSQL_Errors(t *testing.T) {
 	// The place is that in the input, and nothing is executed after it.
 	f("SELECT 1;\nSELECT 2;\n  CREATE SOUCE s (a INT);\nSELECT 3;", "1\n1\n2\n2\n", "error 1064 (42000): line 3, column 10: ", "did you mean SOURCE?")
 	f("SELECT 1;\nSELECT\n FROM WHERE;", "1\n1\n", "line 3, column 7: ")
-	f("SELECT nosuch", "", "error 1054 (42S22): line 1, column 1: ", "nosuch")
+	f("SELECT nosuch", "", "error 1054 (42S22): line 1, column 8: ", "nosuch")
 	f("SELECT 'open", "", "line 1, column 8: ")
 	code, _, stderr := leat(t, "", "sql", "--mysql", "127.0.0.1:1", "-e", "SELECT 1")
 	wantCode(t, code, exitFailed, stderr)
