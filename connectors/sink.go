@@ -180,9 +180,31 @@ type RowChecker interface {
 // RowCheck finds rows that a sink cannot land, so that their values become dead
 // letters. It belongs to one lane.
 type RowCheck interface {
-	// Check calls reject for each of the rows, all n of them if sel is nil, that
-	// cannot be landed. The columns are those of StreamSpec.Schema.
-	Check(columns []arrow.Array, n int, sel []int32, reject func(row int32, err error))
+	// Check calls reject for each of the rows that cannot be landed.
+	Check(rows CheckedRows, reject func(row int32, err error))
+}
+
+// CheckedRows are the rows that a RowCheck looks at.
+type CheckedRows struct {
+	Columns []arrow.Array // those of StreamSpec.Schema
+	N       int           // how many rows the columns have
+	Sel     []int32       // the rows to look at, in order; nil for all
+	// Values and Position are those of the Delta that the rows will be.
+	Values   []int32
+	Position func(dst []byte, value int32) []byte
+}
+
+// Selected calls f for each row to look at, in order.
+func (r *CheckedRows) Selected(f func(row int32)) {
+	if r.Sel == nil {
+		for row := range int32(r.N) {
+			f(row)
+		}
+		return
+	}
+	for _, row := range r.Sel {
+		f(row)
+	}
 }
 
 // RejectError is what RowCheck.Check rejects a row with where the dead letter's

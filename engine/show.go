@@ -215,6 +215,8 @@ func sourceProgress(st dataflow.Status) any {
 		return fmt.Sprintf("%.1f %% (%s of %s)", 100*float64(min(p.BytesRead, p.BytesTotal))/float64(p.BytesTotal), bytesText(p.BytesRead), bytesText(p.BytesTotal))
 	case p.Lag >= 0:
 		return fmt.Sprintf("%d behind", p.Lag)
+	case p.Splits == 1:
+		return "1 split"
 	case p.Splits > 0:
 		return fmt.Sprintf("%d splits", p.Splits)
 	}

@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -464,34 +463,25 @@ type rowCheck struct {
 }
 
 // Check implements connectors.RowCheck. Most rows are told by an upper bound.
-func (c *rowCheck) Check(columns []arrow.Array, n int, sel []int32, reject func(row int32, err error)) {
-	if err := c.rows.bind(columns); err != nil {
+func (c *rowCheck) Check(rows connectors.CheckedRows, reject func(row int32, err error)) {
+	if err := c.rows.bind(rows.Columns); err != nil {
 		return // Write fails with it
 	}
-	if cap(c.sizes) < n {
-		c.sizes = make([]int, n)
+	if cap(c.sizes) < rows.N {
+		c.sizes = make([]int, rows.N)
 	}
-	c.sizes = c.sizes[:n]
+	c.sizes = c.sizes[:rows.N]
 	clear(c.sizes)
 	c.rows.addText(c.sizes)
 	fixed := c.rows.fixed()
-	look := func(row int32) {
+	rows.Selected(func(row int32) {
 		if fixed+c.sizes[row] <= c.limit {
 			return
 		}
 		if size := c.size(int(row)); size > c.limit {
 			reject(row, &connectors.RejectError{Class: connectors.ClassTooLarge, Err: fmt.Errorf("the record has %d bytes, and the topic takes %d", size, c.limit)})
 		}
-	}
-	if sel == nil {
-		for row := range int32(n) {
-			look(row)
-		}
-		return
-	}
-	for _, row := range sel {
-		look(row)
-	}
+	})
 }
 
 func (c *rowCheck) size(row int) int {

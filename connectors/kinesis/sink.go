@@ -9,7 +9,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
@@ -247,27 +246,43 @@ type rowCheck struct {
 	limit   int
 	sizes   []int
 	scratch []byte
+	id      []byte
 }
 
-// maxID is about how long the member with the id becomes.
-const maxID = 1200
+// ample is more than an id and a partition key add to nearly any record: what is
+// farther than that from the limit needs no closer look.
+const ample = 16 << 10
+
+// lifeName stands for the start of a life's name, which a check does not know.
+const lifeName = "00000000"
 
 // Check implements connectors.RowCheck.
-func (c *rowCheck) Check(columns []arrow.Array, n int, sel []int32, reject func(row int32, err error)) {
-	if err := c.encoder.Bind(columns); err != nil {
+func (c *rowCheck) Check(rows connectors.CheckedRows, reject func(row int32, err error)) {
+	if err := c.encoder.Bind(rows.Columns); err != nil {
 		return // Write fails with it
 	}
-	if cap(c.sizes) < n {
-		c.sizes = make([]int, n)
+	if cap(c.sizes) < rows.N {
+		c.sizes = make([]int, rows.N)
 	}
-	c.sizes = c.sizes[:n]
+	c.sizes = c.sizes[:rows.N]
 	clear(c.sizes)
 	c.encoder.AddText(c.sizes)
-	fixed := c.encoder.Fixed() + maxID + maxKey
-	look := func(row int32) {
+	fixed := c.encoder.Fixed() + ample
+	last, nth := int32(-1), 0
+	rows.Selected(func(row int32) {
+		value := row
+		if rows.Values != nil {
+			value = rows.Values[row]
+		}
+		if value == last {
+			nth++
+		} else {
+			last, nth = value, 0
+		}
+		key := 0
 		if c.layout.key >= 0 {
 			c.scratch, _ = c.encoder.AppendText(c.scratch[:0], c.layout.key, int(row))
-			if len(c.scratch) > maxKey {
+			if key = len(c.scratch); key > maxKey {
 				if n := utf8.RuneCount(c.scratch); n > maxKey {
 					reject(row, fmt.Errorf("the partition key has %d characters, and may have %d", n, maxKey))
 					return
@@ -277,22 +292,17 @@ func (c *rowCheck) Check(columns []arrow.Array, n int, sel []int32, reject func(
 		if fixed+c.sizes[row] <= c.limit {
 			return
 		}
-		size := maxID + maxKey
-		c.scratch = append(c.scratch[:0], '{')
-		for column := range c.layout.spec.Selected {
-			c.scratch = c.encoder.AppendMember(c.scratch, column, int(row))
+		c.id = fmt.Appendf(c.id[:0], "%s-%s/", c.layout.spec.Stream, lifeName)
+		c.id = appendRowID(c.id, rows.Position, value, nth)
+		if key == 0 {
+			key = maxHash
 		}
-		if size += len(c.scratch); size > c.limit {
-			reject(row, &connectors.RejectError{Class: connectors.ClassTooLarge, Err: fmt.Errorf("the record has about %d bytes, and the stream takes %d", size, c.limit)})
+		c.scratch = c.layout.appendData(c.scratch[:0], c.encoder, c.id, int(row))
+		if size := key + len(c.scratch); size > c.limit {
+			reject(row, &connectors.RejectError{Class: connectors.ClassTooLarge, Err: fmt.Errorf("the record has %d bytes with its key, and the stream takes %d", size, c.limit)})
 		}
-	}
-	if sel == nil {
-		for row := range int32(n) {
-			look(row)
-		}
-		return
-	}
-	for _, row := range sel {
-		look(row)
-	}
+	})
 }
+
+// maxHash is how long a key of a row that has none becomes, a hash in hexadecimal.
+const maxHash = 16

@@ -212,6 +212,45 @@ func TestSink_Refuses(t *testing.T) {
 	}
 }
 
+// A record may have what the stream takes to the last byte, its id and key counted.
+func TestSink_LargestRecord(t *testing.T) {
+	f := func(name, options string) {
+		t.Helper()
+		s := server(t)
+		s.CreateStream("trips", 1)
+		db := openEngine(t, filepath.Join(t.TempDir(), "data"))
+		sinkSetUp(t, s, db, "")
+		s.SetMaxRecordSize("trips", 2<<20)
+		s.CreateStream(name, 1)
+		statement(t, db, "CREATE STREAM "+name+" INTO k."+name+" WITH ("+options+") AS SELECT id, who, tags FROM trips")
+		put := func(id, length int) []kinesistest.Record {
+			s.Put("trips", "x", fmt.Appendf(nil, `{"id":%d,"who":"me","tags":["%s"]}`, id, strings.Repeat("x", length)))
+			statement(t, db, "FLUSH STREAM "+name)
+			return s.Records(name)
+		}
+		const large = 1 << 20
+		size := 0
+		for _, r := range put(1, 900_000) {
+			size = len(r.Data) + len(r.PartitionKey)
+		}
+		room := large - size
+		// The hash that is a key may have a digit less.
+		if got := len(put(2, 900_000+room-2)); got != 2 {
+			t.Errorf("%s: %d records, want that of %d bytes too", name, got, large-2)
+		}
+		if got := len(put(3, 900_000+room+3)); got != 2 {
+			t.Errorf("%s: %d records, want none of %d bytes", name, got, large+3)
+		}
+		letters := rows(t, db, "SELECT error_class, error_message FROM leat.dead_letters WHERE stream = '"+name+"'")
+		if len(letters) != 1 || !strings.HasPrefix(letters[0], "too_large|the record has 10485") {
+			t.Errorf("%s: letters %q", name, letters)
+		}
+	}
+	f("keyed", "partition_key = 'who'")
+	f("hashed", "id_field = ''")
+	f("free", "id_field = 'the \"id\"'")
+}
+
 // The state can lie elsewhere than in the data directory, which may then be lost.
 func TestSink_StatePath(t *testing.T) {
 	s := server(t)

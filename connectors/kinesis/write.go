@@ -180,10 +180,7 @@ func (w *laneWriter) Write(ctx context.Context, d connectors.Delta) error {
 			last, nth = value, 0
 		}
 		// What the row was made from, and which of the rows that were made from it.
-		w.id = d.Position(append(w.id[:0], w.stream.prefix...), value)
-		if nth > 0 {
-			w.id = strconv.AppendInt(append(w.id, '#'), int64(nth), 10)
-		}
+		w.id = appendRowID(append(w.id[:0], w.stream.prefix...), d.Position, value, nth)
 		w.append(b, row)
 		if len(b.buffer) >= batchBytes {
 			if err := w.push(ctx, b); err != nil {
@@ -198,14 +195,7 @@ func (w *laneWriter) Write(ctx context.Context, d connectors.Delta) error {
 // append adds a row's data to the batch, and its key to the writer's.
 func (w *laneWriter) append(b *batch, row int) {
 	l := w.stream.layout
-	data := append(b.buffer, '{')
-	if l.idField != nil {
-		data = json.AppendString(append(data, l.idField...), w.id)
-	}
-	for column := range l.spec.Selected {
-		data = w.encoder.AppendMember(data, column, row)
-	}
-	b.buffer = append(data, '}')
+	b.buffer = l.appendData(b.buffer, w.encoder, w.id, row)
 	from, free := len(w.keys), l.key < 0
 	if l.key >= 0 {
 		if w.keys, free = w.encoder.AppendText(w.keys, l.key, row); len(w.keys) == from {
@@ -216,6 +206,27 @@ func (w *laneWriter) append(b *batch, row int) {
 		w.keys = strconv.AppendUint(w.keys[:from], fnv1a(w.id), 16)
 	}
 	w.ends = append(w.ends, rowEnd{len(b.buffer), len(w.keys), free || !l.ordered})
+}
+
+// appendRowID completes the id of the nth row that was made from a value.
+func appendRowID(dst []byte, position func(dst []byte, value int32) []byte, value int32, nth int) []byte {
+	dst = position(dst, value)
+	if nth > 0 {
+		dst = strconv.AppendInt(append(dst, '#'), int64(nth), 10)
+	}
+	return dst
+}
+
+// appendData appends the data of the record of a row.
+func (l *layout) appendData(dst []byte, encoder *json.Encoder, id []byte, row int) []byte {
+	dst = append(dst, '{')
+	if l.idField != nil {
+		dst = json.AppendString(append(dst, l.idField...), id)
+	}
+	for column := range l.spec.Selected {
+		dst = encoder.AppendMember(dst, column, row)
+	}
+	return append(dst, '}')
 }
 
 // fnv1a is the 64-bit FNV-1a hash: the key of a row that has none, the same

@@ -141,5 +141,12 @@ func (s *Sink) RowCheck(spec connectors.StreamSpec) (connectors.RowCheck, error)
 	if err != nil {
 		return nil, err
 	}
-	return hive.NewPathCheck(spec.Schema, columns, len(root.Path), template), nil
+	return pathCheck{hive.NewPathCheck(spec.Schema, columns, len(root.Path), template)}, nil
+}
+
+type pathCheck struct{ paths *hive.PathCheck }
+
+// Check implements connectors.RowCheck.
+func (c pathCheck) Check(rows connectors.CheckedRows, reject func(row int32, err error)) {
+	c.paths.Check(rows.Columns, rows.N, rows.Sel, reject)
 }

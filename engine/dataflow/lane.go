@@ -64,6 +64,7 @@ func newLane(s *Stream, index int) (*lane, error) {
 		l.decoder.Close()
 		return nil, err
 	}
+	l.pipeline.Position = l.positions
 	l.hidden = NewHiddenColumns(l.pipeline.Context().Alloc, s.cfg.Hidden)
 	return l, nil
 }
@@ -310,6 +311,7 @@ func (l *lane) step(ctx context.Context, d *connectors.Decoded) (c connectors.Co
 			return c, "", err
 		}
 		l.columns = append(l.columns, hidden...)
+		l.decoded = d
 		out, err := l.pipeline.Run(l.columns, rows)
 		if err != nil {
 			return c, "", fmt.Errorf("compute: %w", err)
@@ -326,7 +328,6 @@ func (l *lane) step(ctx context.Context, d *connectors.Decoded) (c connectors.Co
 			if err := l.awaitTurn(ctx); err != nil {
 				return c, "", err
 			}
-			l.decoded = d
 			out.Delta.Position = l.positions
 			if err := l.writer.Write(ctx, out.Delta); err != nil {
 				return c, "", fmt.Errorf("write rows: %w", err)

@@ -13,7 +13,8 @@ type Check struct{ Rows connectors.RowCheck }
 
 // Apply implements Operator.
 func (c *Check) Apply(_ *kernel.Context, r *rows) error {
-	c.Rows.Check(r.Columns, r.Rows, r.Sel, func(row int32, err error) {
+	checked := connectors.CheckedRows{Columns: r.Columns, N: r.Rows, Sel: r.Sel, Values: r.values, Position: r.position}
+	c.Rows.Check(checked, func(row int32, err error) {
 		class := connectors.ClassPartition
 		if e, ok := errors.AsType[*connectors.RejectError](err); ok {
 			class = e.Class

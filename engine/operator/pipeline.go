@@ -26,6 +26,7 @@ type rows struct {
 	kernel.Batch
 	// values maps rows to decoded values; nil means row i is value i.
 	values   []int32
+	position func(dst []byte, value int32) []byte
 	failures []Failure
 	filtered int
 	owned    []arrow.Array // to be released when the batch is done
@@ -79,6 +80,8 @@ type Pipeline struct {
 	operators []Operator
 	schema    *connectors.BatchSchema
 	flattens  bool
+	// Position appends the place of a decoded value in the source; it may be nil.
+	Position func(dst []byte, value int32) []byte
 
 	rows rows
 	live []int32
@@ -116,7 +119,7 @@ func (p *Pipeline) Run(columns []arrow.Array, n int) (Output, error) {
 	var failures []Failure
 	sel := []int32(nil)
 	for {
-		p.rows = rows{Batch: kernel.Batch{Columns: columns, Rows: n, Sel: sel}, owned: p.rows.owned[:0], failures: p.rows.failures[:0]}
+		p.rows = rows{Batch: kernel.Batch{Columns: columns, Rows: n, Sel: sel}, owned: p.rows.owned[:0], failures: p.rows.failures[:0], position: p.Position}
 		for _, o := range p.operators {
 			if err := o.Apply(p.ctx, &p.rows); err != nil {
 				p.Release()
