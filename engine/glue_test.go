@@ -3,6 +3,7 @@ package engine_test
 import (
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -112,6 +113,12 @@ func TestGlue_Tables(t *testing.T) {
 	equal(t, "tables of information_schema", query(t, db, `SELECT table_name FROM information_schema.tables WHERE table_schema = 'Folders' AND table_name LIKE '%o%' ORDER BY table_name`),
 		"docs", "theirs_json", "theirs_orc")
 	equal(t, "columns of information_schema", query(t, db, `SELECT column_name FROM information_schema.columns WHERE table_schema = 'Folders' AND table_name = 'docs' ORDER BY ordinal_position`), "id", "d", "k")
+	var status []string
+	for _, row := range query(t, db, `SHOW TABLE STATUS FROM Folders`) {
+		status = append(status, strings.Split(row, "|")[0])
+	}
+	slices.Sort(status)
+	equal(t, "SHOW TABLE STATUS", status, query(t, db, `SHOW TABLES FROM Folders`)...)
 	if err := db.Exec(t.Context(), `DROP TABLE Folders.theirs_csv`); err == nil || !strings.Contains(err.Error(), "not made by leat") {
 		t.Errorf("DROP TABLE of theirs: %v", err)
 	}

@@ -48,6 +48,7 @@ func (db *DB) openMySQL(ctx context.Context) error {
 		AddPreAnalyzeRule(adhocRule, db.lowerAdhoc).
 		AddPreAnalyzeRule(warningsRule, orderWarnings).
 		AddPreAnalyzeRule(likeRule, keepLikes).
+		AddPreAnalyzeRule(tableStatusRule, db.showUnreadable).
 		Build()
 	db.mysql = sqle.New(a, &sqle.Config{})
 	a.Catalog.RegisterFunction(gms.NewContext(ctx), planner.Functions()...)

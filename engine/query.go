@@ -201,6 +201,7 @@ const (
 	noShortCutRule
 	warningsRule
 	likeRule
+	tableStatusRule
 )
 
 // lowerAdhoc replaces a SELECT that reads lake tables, system tables or sources, or

@@ -10,6 +10,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	gms "github.com/dolthub/go-mysql-server/sql"
 	"github.com/dolthub/go-mysql-server/sql/expression"
+	"github.com/dolthub/go-mysql-server/sql/expression/function/aggregation"
 	gmstypes "github.com/dolthub/go-mysql-server/sql/types"
 
 	"github.com/leatdb/leat/engine/kernel"
@@ -64,13 +65,15 @@ func Functions() []gms.Function {
 	)
 }
 
-// windowMark is the function that window functions which the engine has not are
-// called by; their name is its first argument. It is a name that the engine takes
+// windowMark is the function that window functions are called by which the engine
+// has not, or has with another type; their name is its first argument. It is a name that the engine takes
 // for one of a window function, and has no function of.
 const windowMark = "count_distinct"
 
 // addedWindows are these functions, with the number of their arguments.
-var addedWindows = map[string]int{"cume_dist": 0, "nth_value": 2}
+var addedWindows = map[string]int{"cume_dist": 0, "nth_value": 2, ntile: 1}
+
+const ntile = "ntile"
 
 func newWindowCall(_ *gms.Context, args ...gms.Expression) (gms.Expression, error) {
 	if len(args) > 0 {
@@ -263,7 +266,8 @@ func (m *quantifierMark) Eval(*gms.Context, gms.Row) (any, error) {
 	return nil, errors.New("comparisons with ANY or ALL of a sub-select, but for = ANY and <> ALL, are not supported in this query")
 }
 
-// windowCall is a call of a window function that only DuckDB evaluates.
+// windowCall is a call of a window function that only DuckDB evaluates, or of
+// NTILE.
 type windowCall struct {
 	operands
 	name   string
@@ -292,14 +296,17 @@ func (c *windowCall) String() string {
 
 // Type implements gms.Expression.
 func (c *windowCall) Type(ctx *gms.Context) gms.Type {
-	if len(c.operands) == 0 {
+	switch {
+	case c.name == ntile:
+		return gmstypes.Uint64
+	case len(c.operands) == 0:
 		return gmstypes.Float64
 	}
 	return c.operands[0].Type(ctx)
 }
 
 // IsNullable implements gms.Expression.
-func (c *windowCall) IsNullable(*gms.Context) bool { return len(c.operands) > 0 }
+func (c *windowCall) IsNullable(*gms.Context) bool { return len(c.operands) > 0 && c.name != ntile }
 
 // Resolved implements gms.Expression.
 func (c *windowCall) Resolved() bool {
@@ -348,8 +355,12 @@ func (c *windowCall) WithId(id gms.ColumnId) gms.IdExpression { //nolint:staticc
 	return &n
 }
 
-// NewWindowFunction implements gms.WindowAdaptableExpression: the engine has none.
+// NewWindowFunction implements gms.WindowAdaptableExpression: the engine has but
+// NTILE.
 func (c *windowCall) NewWindowFunction(*gms.Context) (gms.WindowFunction, error) {
+	if c.name == ntile {
+		return aggregation.NewNTile(c.operands[0]), nil
+	}
 	return nil, fmt.Errorf("%s is not supported in this query", strings.ToUpper(c.name))
 }
 

@@ -405,7 +405,10 @@ func (l *lowerer) windowFunction(e gms.WindowAdaptableExpression, in *scope) (lo
 	switch e := e.(type) {
 	case *windowCall:
 		t = types.TypeFloat64
-		if len(e.operands) > 0 {
+		if e.name == ntile {
+			t = types.TypeUint64
+			x.Args, err = l.exprs(e.operands, in)
+		} else if len(e.operands) > 0 {
 			notNull = false
 			if x.Args, err = l.exprs(e.operands, in); err == nil {
 				t = x.Args[0].Type()
@@ -415,8 +418,6 @@ func (l *lowerer) windowFunction(e gms.WindowAdaptableExpression, in *scope) (lo
 		t = types.TypeUint64
 	case *window.PercentRank:
 		t = types.TypeFloat64
-	case *window.NTile: // the engine shows nobody the number of buckets
-		err = unsupported("NTILE")
 	case *window.FirstValue, *window.LastValue:
 		notNull = false
 		if x.Args, err = l.exprs(operandsOf(e), in); err == nil {

@@ -7,7 +7,7 @@ import (
 	"github.com/dolthub/vitess/go/vt/sqlparser"
 )
 
-// markWindows has window functions that the engine has not called by windowMark.
+// markWindows has the functions of addedWindows called by windowMark.
 func markWindows(q *sqlparser.Select) {
 	eachWindow(q, func(f *sqlparser.FuncExpr) {
 		name := f.Name.Lowered()
