@@ -68,7 +68,7 @@ func (c *Committer) Update(ctx context.Context, fresh bool, decide func(Version)
 		c.state.newest = nil
 		if errors.Is(err, fs.ErrNotExist) && c.movedOn(ctx, t) {
 			// What the version was made of has been tidied up since.
-			err = fmt.Errorf("commit to %s: %w: others have committed since: %v", c.name, table.ErrCommitFailed, err)
+			err = fmt.Errorf("commit to %s: %w: others have committed since: %v", c.name, table.ErrCommitFailed, err) //nolint:errorlint // nothing is missing of what there is now
 		}
 		return versionOf(t), err
 	}
