@@ -50,8 +50,7 @@ demo: build ## build, and show the whole job working on made-up taxi trips
 
 # Tests talk to servers of their own. The user's bundle of authorities would be
 # parsed for each of their clients, and the user's AWS profile is none of theirs.
-test test-services: export AWS_CA_BUNDLE :=
-test test-services: export AWS_PROFILE :=
+unexport AWS_CA_BUNDLE AWS_PROFILE
 
 # The tests are not vetted again: vet has seen them, with those that use services.
 .PHONY: test
