@@ -263,6 +263,8 @@ func TestFilteredRowsFailNoQuery(t *testing.T) {
 	for _, query := range []string{
 		"SELECT COUNT(EXP(x)) > 0 FROM t WHERE x < 2",
 		"SELECT COUNT(POW(10, x)) > 0 FROM t WHERE x < 2",
+		"SELECT COUNT(PERIOD_ADD(x, 1)) > 0 FROM t WHERE x < 2",
+		"SELECT COUNT(PERIOD_DIFF(x, 1)) > 0 FROM t WHERE x < 2",
 		"SELECT COUNT(JSON_DEPTH(s)) > 0 FROM t WHERE s <> 'nope'",
 		"SELECT COUNT(JSON_CONTAINS_PATH('{}', 'one', p)) > 0 FROM t WHERE p <> '('",
 		"SELECT COUNT(JSON_EXTRACT('{}', p)) = 0 FROM t WHERE p <> '('",

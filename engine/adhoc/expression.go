@@ -258,7 +258,7 @@ var failing = map[string]bool{
 	"+": true, "-": true, "*": true, "/": true, "div": true, "%": true, "mod": true, "neg": true, "abs": true,
 	"round": true, "truncate": true, "ceil": true, "ceiling": true, "floor": true,
 	"exp": true, "pow": true, "cot": true, "tan": true, "degrees": true, "radians": true,
-	"json_object": true, "leat_zip": true,
+	"period_add": true, "period_diff": true, "json_object": true, "leat_zip": true,
 }
 
 // mayFail reports whether a call fails for some values. Patterns and paths that
