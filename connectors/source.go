@@ -174,9 +174,8 @@ type Record struct {
 const Padding = 64
 
 // Chunk is a bounded run of consecutive records of one split, or of several splits
-// as a whole (Parts). The lane that
-// polls owns it and hands it back to the next Poll, so a source reuses its
-// memory; what a source puts in is valid until then.
+// as a whole (Parts). The lane that polls owns it and hands it back to the next
+// Poll, so a source reuses its memory; what a source puts in is valid until then.
 type Chunk struct {
 	Split string
 	// Data holds the payloads. cap(Data) is at least len(Data)+Padding, and the

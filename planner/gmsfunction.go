@@ -66,8 +66,8 @@ func Functions() []gms.Function {
 }
 
 // windowMark is the function that window functions are called by which the engine
-// has not, or has with another type; their name is its first argument. It is a name that the engine takes
-// for one of a window function, and has no function of.
+// has not, or has with another type; their name is its first argument. It is a name
+// that the engine takes for one of a window function, and has no function of.
 const windowMark = "count_distinct"
 
 // addedWindows are these functions, with the number of their arguments.

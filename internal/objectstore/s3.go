@@ -126,7 +126,7 @@ func openS3(ctx context.Context, l Location, cfg Config) (Store, error) {
 		sdk.Region = "us-east-1"
 	}
 	client := s3.NewFromConfig(sdk, func(o *s3.Options) {
-		o.HTTPClient = watchedClient{HTTPClient: o.HTTPClient}
+		o.HTTPClient = Watch(o.HTTPClient)
 		if cfg.Endpoint != "" {
 			o.BaseEndpoint = aws.String(cfg.Endpoint)
 		}

@@ -39,7 +39,7 @@ func (s stalled) Error() string {
 // watchedClient carries the SDK's requests and watches over each.
 type watchedClient struct {
 	aws.HTTPClient
-	limit int // looks until a request is given up, 0 for stallLimit
+	limit int // looks until a request is given up
 }
 
 // Watch watches over the requests of a client to another service like over those
@@ -49,16 +49,13 @@ func Watch(c aws.HTTPClient) aws.HTTPClient {
 	if c == nil {
 		c = awshttp.NewBuildableClient()
 	}
-	if b, ok := c.(*awshttp.BuildableClient); ok {
-		c = b.Freeze()
-	}
-	return watchedClient{HTTPClient: c}
+	return watchedClient{c, stallLimit}
 }
 
 // WatchTransport is Watch for a transport whose requests are given up after
 // limit, in whole seconds.
 func WatchTransport(t http.RoundTripper, limit time.Duration) http.RoundTripper {
-	return watchedTransport{watchedClient{HTTPClient: carrier{t}, limit: int(limit / stallTick)}}
+	return watchedTransport{watchedClient{carrier{t}, int(limit / stallTick)}}
 }
 
 type watchedTransport struct{ watchedClient }
@@ -83,9 +80,6 @@ func (c carrier) CloseIdleConnections() {
 func (c watchedClient) Do(req *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(req.Context())
 	w := &watch{stalls: stallsOf(ctx), cancel: cancel, what: req.Method + " " + req.URL.Host + req.URL.Path, left: -1, limit: c.limit}
-	if w.limit == 0 {
-		w.limit = stallLimit
-	}
 	w.await()
 	inner := ctx
 	if req.Body != nil && req.Body != http.NoBody {

@@ -74,7 +74,7 @@ func pipedStore(t *testing.T, answer func(w http.ResponseWriter, r *http.Request
 	})}
 	var served sync.WaitGroup
 	served.Go(func() { _ = server.Serve(network) })
-	watched := watchedClient{HTTPClient: &http.Client{Transport: &http.Transport{DialContext: network.dial}}}
+	watched := Watch(&http.Client{Transport: &http.Transport{DialContext: network.dial}}).(watchedClient)
 	t.Cleanup(func() {
 		watched.CloseIdleConnections()
 		stop()
