@@ -85,7 +85,7 @@ func (s *Stream) coordinate(ctx context.Context, src connectors.Source) error {
 			if !dirty {
 				due = time.Time{}
 			}
-			s.waitFor(due, discovery, s.calmAt)
+			s.waitFor(due, discovery, s.calmAt())
 		}
 	}
 }

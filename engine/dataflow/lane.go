@@ -32,6 +32,7 @@ type lane struct {
 	eofEpoch    int64 // when eof was found
 	retryAt     time.Time
 	attempt     int
+	troubled    bool // its last poll failed, and it has not been calm since
 
 	// The lane's own.
 	chunk   connectors.Chunk
@@ -193,7 +194,7 @@ func (l *lane) retry(err error) error {
 	defer s.m.Unlock()
 	l.retryAt = s.cfg.Scheduler.Now().Add(s.delay(l.attempt))
 	l.attempt++
-	s.calmAt = l.retryAt.Add(calmAfter)
+	l.troubled = true
 	s.m.Broadcast()
 	return nil
 }
@@ -202,6 +203,9 @@ func (l *lane) retry(err error) error {
 func (l *lane) recovered() {
 	if l.attempt > 0 {
 		l.attempt = 0
+		l.s.m.Lock()
+		l.troubled = false
+		l.s.m.Unlock()
 		l.s.life.trouble("lane", nil)
 	}
 }
@@ -210,12 +214,26 @@ func (l *lane) recovered() {
 // the stream to be RUNNING: where no records come, no poll succeeds either.
 const calmAfter = 30 * time.Second
 
-// calmDown ends the trouble of lanes when calmAt has come. The caller holds the lock.
-func (s *Stream) calmDown(now time.Time) {
-	if !s.calmAt.IsZero() && !now.Before(s.calmAt) {
-		s.calmAt = time.Time{}
-		s.life.trouble("lane", nil)
+// calmAt is when all lanes that poll again after an error will have been calm for
+// long enough; zero when there are none. The caller holds the lock.
+func (s *Stream) calmAt() (at time.Time) {
+	for _, l := range s.lanes {
+		if calm := l.retryAt.Add(calmAfter); l.troubled && calm.After(at) {
+			at = calm
+		}
 	}
+	return at
+}
+
+// calmDown ends the trouble of lanes that have been calm. The caller holds the lock.
+func (s *Stream) calmDown(now time.Time) {
+	if at := s.calmAt(); at.IsZero() || now.Before(at) {
+		return
+	}
+	for _, l := range s.lanes {
+		l.troubled = false
+	}
+	s.life.trouble("lane", nil)
 }
 
 // process carries a chunk's values through the operators to the writer, and says

@@ -120,7 +120,6 @@ type Stream struct {
 	epochReplays   []connectors.Replay
 
 	epochStart time.Time
-	calmAt     time.Time // when what lanes failed with is over, if none fails again; zero if none did
 	lastCommit time.Time
 	commits    int64
 	files      int64
@@ -533,7 +532,7 @@ func (s *Stream) endLanes(cancel context.CancelFunc) {
 		s.m.Wait()
 	}
 	lanes := s.lanes
-	s.lanes, s.calmAt = nil, time.Time{}
+	s.lanes = nil
 	s.m.Unlock()
 	s.life.trouble("lane", nil)
 	s.life.trouble("discovery", nil)
