@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"sync/atomic"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -171,16 +170,7 @@ func (d *directRun) next() ([]arrow.Array, int, error) {
 // evaluationError is what a SELECT fails with where even without strict mode
 // there is no result.
 func evaluationError(err error) error {
-	code := sqlerror.CodeType
-	switch {
-	case strings.HasSuffix(err.Error(), "value is out of range"):
-		code = sqlerror.CodeOutOfRange
-	case strings.HasPrefix(err.Error(), "Invalid JSON text"):
-		code = sqlerror.CodeJSON
-	case strings.HasPrefix(err.Error(), "Incorrect arguments to "):
-		code = sqlerror.CodeArgument
-	}
-	return sqlerror.Userf(code, "%w", err)
+	return sqlerror.Userf(adhoc.FailureCode(err.Error()), "%w", err)
 }
 
 // batchReader gives rows as batches of plain columns of their own.

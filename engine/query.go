@@ -181,7 +181,7 @@ func libraryError(err error, text string, at sqlerror.Position) error {
 	switch {
 	case gms.ErrSyntaxError.Is(err):
 		code = sqlerror.CodeSyntax
-	case gms.ErrTableNotFound.Is(err), gms.ErrColumnNotFound.Is(err), gms.ErrDatabaseNotFound.Is(err), gms.ErrTableColumnNotFound.Is(err), gms.ErrUnknownColumn.Is(err):
+	case gms.ErrTableNotFound.Is(err), gms.ErrColumnNotFound.Is(err), gms.ErrDatabaseNotFound.Is(err), gms.ErrTableColumnNotFound.Is(err), gms.ErrUnknownColumn.Is(err), gms.ErrFunctionNotFound.Is(err):
 		code = sqlerror.CodeUnknownObject
 	case gms.ErrTableAlreadyExists.Is(err), gms.ErrExistingView.Is(err):
 		code = sqlerror.CodeExists
@@ -189,7 +189,10 @@ func libraryError(err error, text string, at sqlerror.Position) error {
 		return err
 	}
 	e := &sqlerror.Error{Code: code, Kind: sqlerror.User, Err: err}
-	if place, ok := planner.ColumnPosition(err, text); ok {
+	if place, hint, ok := planner.NamePosition(err, text); ok {
+		if hint != "" {
+			e = e.WithHint("%s", hint)
+		}
 		return e.At(place.Within(at))
 	}
 	return e
@@ -381,7 +384,14 @@ func (n *adhocNode) RowIter(ctx *gms.Context, _ gms.Row) (gms.RowIter, error) {
 	if err != nil {
 		return nil, edgeError(ctx, err)
 	}
-	return newReaderIter(ctx, reader)
+	it, err := newReaderIter(ctx, reader)
+	if err != nil {
+		return nil, err
+	}
+	for i, c := range n.plan.Output() {
+		it.columns[i].Type.Printed = c.Type.Printed
+	}
+	return it, nil
 }
 
 // rowByRow lets the MySQL engine evaluate the query.

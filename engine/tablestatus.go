@@ -3,12 +3,12 @@
 package engine
 
 import (
+	"strings"
+
 	gms "github.com/dolthub/go-mysql-server/sql"
 	"github.com/dolthub/go-mysql-server/sql/analyzer"
 	"github.com/dolthub/go-mysql-server/sql/plan"
 	"github.com/dolthub/go-mysql-server/sql/transform"
-
-	"github.com/leatdb/leat/planner"
 )
 
 // showUnreadable is the rule that has SHOW TABLE STATUS list a table that cannot be
@@ -20,23 +20,27 @@ func (db *DB) showUnreadable(ctx *gms.Context, _ *analyzer.Analyzer, n gms.Node,
 			return n, transform.SameTree, nil
 		}
 		shown := *status
-		shown.Catalog = lenientCatalog{status.Catalog, db}
+		shown.Catalog = listingCatalog{status.Catalog, &provider{db: db}}
 		return &shown, transform.NewTree, nil
 	})
 }
 
-// lenientCatalog has a table also for the name of one that cannot be read.
-type lenientCatalog struct {
+// listingCatalog finds a table in the databases as information_schema lists them,
+// which have one also for the name of a table that cannot be read. Which names a
+// user may see, their list has decided.
+type listingCatalog struct {
 	gms.Catalog
-	db *DB
+	provider *provider
 }
 
 // Table implements gms.Catalog.
-func (c lenientCatalog) Table(ctx *gms.Context, database, name string) (gms.Table, gms.Database, error) {
-	t, d, err := c.Catalog.Table(ctx, database, name)
-	if err == nil || ctx.Err() != nil || gms.ErrDatabaseAccessDeniedForUser.Is(err) || gms.ErrTableAccessDeniedForUser.Is(err) {
-		return t, d, err
+func (c listingCatalog) Table(ctx *gms.Context, database, name string) (gms.Table, gms.Database, error) {
+	for _, d := range c.provider.AllDatabases(ctx) {
+		if strings.EqualFold(d.Name(), database) {
+			if t, ok, err := d.GetTableInsensitive(ctx, name); ok || err != nil {
+				return t, d, err
+			}
+		}
 	}
-	ctx.Warn(1105, "table %s.%s cannot be read: %v", database, name, err)
-	return &unreadableTable{relationTable{db: c.db, relation: planner.Relation{Database: database, Name: name}}, err}, d, nil
+	return c.Catalog.Table(ctx, database, name)
 }

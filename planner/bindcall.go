@@ -3,6 +3,7 @@ package planner
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/leatdb/leat/planner/function"
 	"github.com/leatdb/leat/planner/logical"
@@ -29,6 +30,10 @@ func bindCall(args []logical.Expr, names ...string) (logical.Expr, error) {
 		return nil, errNoFunction
 	}
 	bound, err := f.Bind(describeArgs(args))
+	if numbered, ok := hexNumbers(args, bound.Args); ok && err == nil {
+		args = numbered
+		bound, err = f.Bind(describeArgs(args))
+	}
 	if err != nil {
 		if sqlerror.As(err) != nil {
 			return nil, err
@@ -40,6 +45,38 @@ func bindCall(args []logical.Expr, names ...string) (logical.Expr, error) {
 		cast[i] = coerce(a, bound.Args[i])
 	}
 	return &logical.Call{Func: f, Args: cast, T: bound.Result, Null: bound.Nullable}, nil
+}
+
+// hexNumbers makes numbers of the literals of bytes, 0xFF or X'FF', for which a
+// function wants numbers: MySQL takes them as BIGINT UNSIGNED there, of their last
+// eight bytes.
+func hexNumbers(args []logical.Expr, wanted []types.Type) (numbered []logical.Expr, ok bool) {
+	for i, a := range args {
+		if i < len(wanted) && wanted[i].Kind.IsNumeric() && isHex(a) {
+			if !ok {
+				numbered, ok = slices.Clone(args), true
+			}
+			numbered[i] = hexNumber(a)
+		}
+	}
+	return numbered, ok
+}
+
+func isHex(e logical.Expr) bool {
+	l, ok := e.(*logical.Literal)
+	if !ok {
+		return false
+	}
+	_, ok = l.Value.([]byte)
+	return ok
+}
+
+func hexNumber(e logical.Expr) logical.Expr {
+	n := uint64(0)
+	for _, b := range e.(*logical.Literal).Value.([]byte) {
+		n = n<<8 | uint64(b)
+	}
+	return &logical.Literal{Value: n, T: types.TypeUint64}
 }
 
 func describeArgs(args []logical.Expr) []function.Arg {

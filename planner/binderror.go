@@ -111,7 +111,24 @@ func SyntaxError(err error, rewritten string, positions sql.PositionMap, at sqle
 		end = start
 	}
 	message = strings.Replace(message, " at position "+m[1], "", 1)
-	return sqlerror.Userf(sqlerror.CodeSyntax, "%s", message).At(positions.Position(end).Within(at))
+	e := sqlerror.Userf(sqlerror.CodeSyntax, "%s", message).At(positions.Position(end).Within(at))
+	for _, missing := range notParsed {
+		if missing.words.MatchString(rewritten[:min(end+len(m[2]), len(rewritten))]) {
+			return e.WithHint("%s", missing.instead)
+		}
+	}
+	return e
+}
+
+// notParsed are MySQL's forms that the parser does not know, by what ends with the
+// word that it did not expect, and what to write instead.
+var notParsed = []struct {
+	words   *regexp.Regexp
+	instead string
+}{
+	{regexp.MustCompile(`:=$`), "a SELECT assigns no variables: write SET @x = (SELECT …), or a window function for what runs from row to row"},
+	{regexp.MustCompile(`(?i)\bSOUNDS\s+LIKE$`), "write SOUNDEX(a) = SOUNDEX(b)"},
+	{regexp.MustCompile(`(?i)\bMEMBER\s+OF$`), "write JSON_CONTAINS(array, CAST(value AS JSON))"},
 }
 
 // unknownColumn is the column that an error of the MySQL engine's binder does not
@@ -130,18 +147,25 @@ func unknownColumn(err error) string {
 	return ""
 }
 
-// ColumnPosition is where a query names the column that an error of the MySQL
-// engine's binder is about; false if the error is about none, or it is not found.
-func ColumnPosition(err error, query string) (at sqlerror.Position, found bool) {
+// NamePosition is where a query names the column or the function that an error of
+// the MySQL engine's binder is about, with a hint which other function may be meant;
+// false if the error is about none, or it is not found.
+func NamePosition(err error, query string) (at sqlerror.Position, hint string, found bool) {
 	name := unknownColumn(err)
+	if all := quoted.FindStringSubmatch(err.Error()); gms.ErrFunctionNotFound.Is(err) && all != nil {
+		name = all[1]
+		if near := sqlerror.Nearest(name, functionNames()); near != "" {
+			hint = "did you mean " + strings.ToUpper(near) + "?"
+		}
+	}
 	if name == "" {
-		return at, false
+		return at, "", false
 	}
 	offset, found := sql.FindIdentifier(query, name)
 	if !found {
-		return at, false
+		return at, "", false
 	}
-	return sql.PositionAt(query, offset), true
+	return sql.PositionAt(query, offset), hint, true
 }
 
 // bindError makes a rich error of what the MySQL engine's binder says: where the
@@ -195,6 +219,11 @@ func functionNames() []string {
 	var names []string
 	for _, f := range gmsfunction.BuiltIns {
 		names = append(names, f.FunctionName())
+	}
+	for _, f := range Functions() {
+		if name := f.FunctionName(); name != bitNot && !strings.HasPrefix(name, ownMark) {
+			names = append(names, name)
+		}
 	}
 	return names
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	gms "github.com/dolthub/go-mysql-server/sql"
 	"github.com/dolthub/go-mysql-server/sql/expression"
+	gmsfunction "github.com/dolthub/go-mysql-server/sql/expression/function"
 	"github.com/dolthub/go-mysql-server/sql/expression/function/aggregation"
 	gmstypes "github.com/dolthub/go-mysql-server/sql/types"
 
@@ -29,7 +30,7 @@ func Functions() []gms.Function {
 	}
 	for _, name := range []string{
 		"addtime", "subtime", "period_add", "period_diff", "makedate", "maketime", "sec_to_time", "to_seconds", "utc_date", "utc_time",
-		"split", sql.ZipFunction, bitNot,
+		"split", sql.ZipFunction, bitNot, "aes_encrypt", "aes_decrypt",
 	} {
 		added[name] = name
 	}
@@ -44,6 +45,9 @@ func Functions() []gms.Function {
 			}
 			return &registryCall{operands: args, f: f}, nil
 		}})
+	}
+	for _, name := range []string{"session_user", "system_user"} {
+		list = append(list, gms.Function0{Name: name, Fn: gmsfunction.NewUser})
 	}
 	return append(list,
 		gms.FunctionN{Name: sql.RollupMark, Fn: func(_ *gms.Context, args ...gms.Expression) (gms.Expression, error) {

@@ -79,8 +79,12 @@ func GMSValue(v any, t types.Type, loc *time.Location) (any, error) {
 		}
 	case types.JSON:
 		if s, ok := v.(string); ok {
-			text, err := mysqljson.AppendNormal(nil, []byte(s))
-			if err != nil {
+			var text []byte
+			var err error
+			if !t.Printed {
+				text, err = mysqljson.AppendNormal(nil, []byte(s))
+			}
+			if t.Printed || err != nil {
 				text = []byte(s) // a number that no double holds is shown as it came
 			}
 			return gmstypes.NewLazyJSONDocument(text), nil

@@ -11,6 +11,7 @@ import (
 	"github.com/dolthub/go-mysql-server/sql/expression/function/aggregation/window"
 	"github.com/dolthub/go-mysql-server/sql/plan"
 
+	"github.com/leatdb/leat/engine/kernel"
 	"github.com/leatdb/leat/planner/logical"
 	"github.com/leatdb/leat/sql"
 	"github.com/leatdb/leat/sql/sqlerror"
@@ -228,7 +229,46 @@ func (l *lowerer) aggregate(e gms.WindowAdaptableExpression, in *scope) (logical
 		return a, err
 	}
 	a.Column = l.newColumn(a.String(), t, a.Name == "count")
+	if a.Name == "sum" || a.Name == "avg" {
+		a.Args[0] = allDigits(a.Args[0])
+	}
 	return a, nil
+}
+
+// allDigits is a DECIMAL with those digits that MySQL sums of it: of a quotient more
+// than its type tells (see kernel.Rounded).
+func allDigits(e logical.Expr) logical.Expr {
+	if !logical.HasQuotient(e) {
+		return e
+	}
+	return &logical.Cast{Arg: e, T: kernel.WithScale(e.Type(), fullScale(e)), Null: e.Nullable(), Implicit: true}
+}
+
+// fullScale is how many digits behind the point a DECIMAL is computed with.
+func fullScale(e logical.Expr) int {
+	most := e.Type().Scale
+	scales := func(of []logical.Expr) (scales []int) {
+		for _, child := range of {
+			if child.Type().Kind == types.Decimal {
+				scales = append(scales, fullScale(child))
+			}
+		}
+		return scales
+	}
+	if c, ok := e.(*logical.Call); ok && len(c.Args) == 2 && c.Func.Infix {
+		if s := scales(c.Args); len(s) == 2 {
+			switch c.Func.Name {
+			case "/":
+				return kernel.DivisionScale(s[0], s[1])
+			case "*":
+				return s[0] + s[1]
+			}
+		}
+	}
+	for _, s := range scales(e.Children()) {
+		most = max(most, s)
+	}
+	return most
 }
 
 func single(list []gms.Expression) gms.Expression {

@@ -373,7 +373,26 @@ func (l *lowerer) castTo(e gms.Expression, t types.Type, s *scope) (logical.Expr
 	if err != nil {
 		return nil, err
 	}
+	if t.Kind.IsNumeric() && isHex(arg) {
+		arg = hexNumber(arg)
+	}
+	if t.Kind == types.JSON {
+		return castToJSON(arg), nil
+	}
 	return &logical.Cast{Arg: arg, T: t, Null: castNullable(arg, t)}, nil
+}
+
+// castToJSON parses text, and prints other values.
+func castToJSON(arg logical.Expr) logical.Expr {
+	from, t := arg.Type(), types.TypeJSON
+	switch from.Kind {
+	case types.JSON:
+		t.Printed = from.Printed
+	case types.String, types.Binary:
+	default:
+		t.Printed = true
+	}
+	return &logical.Cast{Arg: arg, T: t, Null: castNullable(arg, t)}
 }
 
 func (l *lowerer) caseExpr(e *expression.Case, s *scope) (logical.Expr, error) {

@@ -1,8 +1,11 @@
 package planner
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -12,6 +15,7 @@ import (
 	"github.com/dolthub/go-mysql-server/sql/transform"
 	gmstypes "github.com/dolthub/go-mysql-server/sql/types"
 
+	"github.com/leatdb/leat/internal/mysqljson"
 	"github.com/leatdb/leat/planner/logical"
 	"github.com/leatdb/leat/sql/types"
 )
@@ -66,6 +70,15 @@ func (l *lowerer) rowFunc(e gms.Expression, s *scope) (logical.Expr, error) {
 		}
 		return e.WithChildren(l.ctx, replaced...)
 	}
+	field := func(a logical.Expr) (gms.Expression, error) {
+		t, err := GMSType(a.Type())
+		if err != nil {
+			return nil, unsupported("%s of %s", strings.ToUpper(name), a.Type())
+		}
+		args = append(args, a)
+		i := len(args) - 1
+		return expression.NewGetField(i, t, logical.OperandMark(i), a.Nullable()), nil
+	}
 	operand = func(c gms.Expression) (gms.Expression, error) {
 		switch c.(type) {
 		case *expression.Literal, *exactLiteral:
@@ -79,15 +92,16 @@ func (l *lowerer) rowFunc(e gms.Expression, s *scope) (logical.Expr, error) {
 		if err != nil {
 			return nil, err
 		}
-		t, err := GMSType(a.Type())
-		if err != nil {
-			return nil, unsupported("%s of %s", strings.ToUpper(name), a.Type())
-		}
-		args = append(args, a)
-		i := len(args) - 1
-		return expression.NewGetField(i, t, logical.OperandMark(i), a.Nullable()), nil
+		return field(a)
 	}
-	template, err := inside(e)
+	var template gms.Expression
+	var err error
+	if roles, ok := jsonEdits[name]; ok {
+		f.exact = true
+		template, err = l.jsonEdit(e, roles, s, operand, field)
+	} else {
+		template, err = inside(e)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -98,6 +112,7 @@ func (l *lowerer) rowFunc(e gms.Expression, s *scope) (logical.Expr, error) {
 	if t.Kind == types.String && t.Name == "LONGTEXT" {
 		t = types.TypeText
 	}
+	t.Printed = f.exact
 	f.template, f.out = template, t
 	if clockFunctions[name] {
 		now, err := bindCall([]logical.Expr{intLiteral(6)}, "now")
@@ -133,6 +148,7 @@ type rowFunc struct {
 	out      types.Type
 	strict   bool
 	clock    bool // the last operand is the time
+	exact    bool // numbers in JSON keep their digits
 	loc      *time.Location
 }
 
@@ -156,7 +172,12 @@ func (f *rowFunc) newEval() func(row []any) (any, error) {
 			}
 		}()
 		for i, v := range row {
-			if values[i], failed = GMSValue(v, f.args[i], f.loc); failed != nil {
+			if text, ok := v.(string); ok && f.exact && f.args[i].Kind == types.JSON {
+				values[i], failed = exactDocument(text, f.args[i])
+			} else {
+				values[i], failed = GMSValue(v, f.args[i], f.loc)
+			}
+			if failed != nil {
 				return nil, failed
 			}
 		}
@@ -175,6 +196,9 @@ func (f *rowFunc) newEval() func(row []any) (any, error) {
 				return nil, fmt.Errorf("%s", warnings[0].Message)
 			}
 		}
+		if f.exact && v != nil {
+			return exactText(ctx, v)
+		}
 		return FromGMSValue(ctx, v, f.out, f.loc)
 	}
 }
@@ -185,4 +209,149 @@ func zoneName(loc *time.Location) string {
 		return "+00:00"
 	}
 	return loc.String()
+}
+
+// jsonEdits are the functions that make one JSON document of others, with what
+// their arguments are in turn; the last two repeat. The engine edits documents as
+// maps and slices, and would read numbers as doubles.
+var jsonEdits = map[string][]jsonRole{
+	"json_set": {jsonDocument, jsonPath, jsonValue}, "json_insert": {jsonDocument, jsonPath, jsonValue}, "json_replace": {jsonDocument, jsonPath, jsonValue},
+	"json_array_append": {jsonDocument, jsonPath, jsonValue}, "json_array_insert": {jsonDocument, jsonPath, jsonValue},
+	"json_remove":      {jsonDocument, jsonPath, jsonPath},
+	"json_merge_patch": {jsonDocument, jsonDocument, jsonDocument}, "json_merge_preserve": {jsonDocument, jsonDocument, jsonDocument},
+	"json_merge": {jsonDocument, jsonDocument, jsonDocument},
+}
+
+type jsonRole uint8
+
+const (
+	jsonDocument jsonRole = iota
+	jsonPath
+	jsonValue
+)
+
+// jsonEdit gives the call of an edit its documents and values as JSON.
+func (l *lowerer) jsonEdit(e gms.Expression, roles []jsonRole, s *scope, operand func(gms.Expression) (gms.Expression, error), field func(logical.Expr) (gms.Expression, error)) (gms.Expression, error) {
+	children := e.Children()
+	replaced := make([]gms.Expression, len(children))
+	for i, c := range children {
+		role := roles[min(i, len(roles)-1)]
+		if i >= len(roles) {
+			role = roles[1+(i-1)%2]
+		}
+		a, err := l.expr(c, s)
+		if err != nil {
+			return nil, err
+		}
+		k := a.Type().Kind
+		switch {
+		case k == types.Null || role == jsonPath || role == jsonValue && (k == types.String || k == types.Binary):
+			replaced[i], err = operand(c)
+		case k == types.JSON:
+			replaced[i], err = field(a)
+		default:
+			replaced[i], err = field(castToJSON(a))
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return e.WithChildren(l.ctx, replaced...)
+}
+
+// numberMark begins a string that stands for a number, in the digits that it is
+// printed with: the engine copies no numbers but Go's. It is in no UTF-8 text.
+const numberMark = "\xff"
+
+// exactDocument is a JSON value for the engine, whose numbers keep their digits.
+func exactDocument(text string, t types.Type) (any, error) {
+	printed := []byte(text)
+	if !t.Printed {
+		if normal, err := mysqljson.AppendNormal(nil, printed); err == nil {
+			printed = normal
+		}
+	}
+	decoder := json.NewDecoder(bytes.NewReader(printed))
+	decoder.UseNumber()
+	var doc any
+	if err := decoder.Decode(&doc); err != nil {
+		return nil, fmt.Errorf("read JSON: %w", err)
+	}
+	return gmstypes.JSONDocument{Val: withNumbers(doc)}, nil
+}
+
+func withNumbers(v any) any {
+	switch v := v.(type) {
+	case json.Number:
+		return numberMark + string(v)
+	case []any:
+		for i := range v {
+			v[i] = withNumbers(v[i])
+		}
+	case map[string]any:
+		for name := range v {
+			v[name] = withNumbers(v[name])
+		}
+	}
+	return v
+}
+
+// exactText prints what the engine made of exactDocuments.
+func exactText(ctx *gms.Context, v any) (any, error) {
+	converted, _, err := gmstypes.JSON.Convert(ctx, v)
+	if err != nil {
+		return nil, err
+	}
+	wrapper, ok := converted.(gms.JSONWrapper)
+	if !ok {
+		return nil, fmt.Errorf("value %v (%T) is not JSON", v, v)
+	}
+	doc, err := wrapper.ToInterface(ctx)
+	if err != nil {
+		return nil, err
+	}
+	text, err := appendExact(nil, doc)
+	if err != nil {
+		return nil, err
+	}
+	text, err = mysqljson.AppendOrdered(nil, text)
+	return string(text), err
+}
+
+func appendExact(dst []byte, v any) (_ []byte, err error) {
+	switch v := v.(type) {
+	case nil:
+		return append(dst, "null"...), nil
+	case bool:
+		return strconv.AppendBool(dst, v), nil
+	case string:
+		if number, ok := strings.CutPrefix(v, numberMark); ok {
+			return append(dst, number...), nil
+		}
+		return mysqljson.AppendQuoted(dst, []byte(v)), nil
+	case []any:
+		dst = append(dst, '[')
+		for i, e := range v {
+			if i > 0 {
+				dst = append(dst, ", "...)
+			}
+			if dst, err = appendExact(dst, e); err != nil {
+				return dst, err
+			}
+		}
+		return append(dst, ']'), nil
+	case map[string]any:
+		dst = append(dst, '{')
+		for name, e := range v {
+			if dst[len(dst)-1] != '{' {
+				dst = append(dst, ", "...)
+			}
+			dst = append(mysqljson.AppendQuoted(dst, []byte(name)), ": "...)
+			if dst, err = appendExact(dst, e); err != nil {
+				return dst, err
+			}
+		}
+		return append(dst, '}'), nil
+	}
+	return dst, fmt.Errorf("print a %T as JSON", v)
 }

@@ -199,18 +199,24 @@ func (s *speller) sum(a *aggregateCall, arg logical.Expr) (string, error) {
 	if a.name == "sum" {
 		return a.as(total), nil
 	}
-	if a.out.Kind != types.Decimal || a.out.Scale < t.Scale {
+	if a.out.Kind != types.Decimal {
 		return "", unsupported("AVG of a %s is a %s", t, a.out)
 	}
 	// The mean is found in units of the result's last digit.
-	digits := total
+	digits, n := total, a.of("count", sql)
 	if t.Scale > 0 {
 		digits = "replace(CAST(" + total + " AS VARCHAR), '.', '')"
 	}
 	digits = "CAST(" + digits + " AS HUGEINT)"
-	return a.as(fmt.Sprintf("leat_mean(%s * %s, %s) * %s", digits, "1"+strings.Repeat("0", a.out.Scale-t.Scale)+"::HUGEINT", a.of("count", sql),
-		decimalUnit(a.out.Scale))), nil
+	if missing := a.out.Scale - t.Scale; missing >= 0 {
+		digits += " * " + unitsOf(missing)
+	} else {
+		n += " * " + unitsOf(-missing)
+	}
+	return a.as(fmt.Sprintf("leat_mean(%s, %s) * %s", digits, n, decimalUnit(a.out.Scale))), nil
 }
+
+func unitsOf(n int) string { return "1" + strings.Repeat("0", n) + "::HUGEINT" }
 
 // meanMacro divides exactly and rounds half away from zero.
 const meanMacro = `CREATE MACRO leat_mean(total, n) AS CASE WHEN n > 0 THEN CAST(CASE WHEN total < 0 ` +

@@ -94,14 +94,22 @@ func explain(ctx context.Context, err error) error {
 		return &sqlerror.Error{Code: sqlerror.CodeExternal, Kind: sqlerror.External, Message: "read data files", Err: e, Retryable: true}
 	case e.kind == "Invalid Input" && strings.HasPrefix(e.message, internalMark):
 		return &sqlerror.Error{Code: sqlerror.CodeInternal, Message: "evaluate the query: " + strings.TrimPrefix(e.message, internalMark)}
-	case e.kind == "Invalid Input" && strings.HasSuffix(e.message, "value is out of range"):
-		return sqlerror.Userf(sqlerror.CodeOutOfRange, "%s", e.message)
-	case e.kind == "Invalid Input" && strings.HasPrefix(e.message, "Invalid JSON text"):
-		return sqlerror.Userf(sqlerror.CodeJSON, "%s", e.message)
-	case e.kind == "Invalid Input" && strings.HasPrefix(e.message, "Incorrect arguments to "):
-		return sqlerror.Userf(sqlerror.CodeArgument, "%s", e.message)
 	case e.kind == "Invalid Input":
-		return sqlerror.Userf(sqlerror.CodeType, "%s", e.message)
+		return sqlerror.Userf(FailureCode(e.message), "%s", e.message)
 	}
 	return &sqlerror.Error{Code: sqlerror.CodeInternal, Message: "evaluate the query", Err: e}
+}
+
+// FailureCode classifies by its words what a kernel failed with: DuckDB hands on
+// nothing else of an error.
+func FailureCode(message string) sqlerror.Code {
+	switch {
+	case strings.HasSuffix(message, "value is out of range"):
+		return sqlerror.CodeOutOfRange
+	case strings.HasPrefix(message, "Invalid JSON text"):
+		return sqlerror.CodeJSON
+	case strings.HasPrefix(message, "Incorrect arguments to "):
+		return sqlerror.CodeArgument
+	}
+	return sqlerror.CodeType
 }

@@ -1,6 +1,7 @@
 package adhoc
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/leatdb/leat/planner/function"
@@ -252,29 +253,13 @@ func volatile(e logical.Expr) bool {
 	return found
 }
 
-// failing are the functions that fail for some values also where sql_mode is not
-// strict.
-var failing = map[string]bool{
-	"+": true, "-": true, "*": true, "/": true, "div": true, "%": true, "mod": true, "neg": true, "abs": true,
-	"round": true, "truncate": true, "ceil": true, "ceiling": true, "floor": true,
-	"exp": true, "pow": true, "cot": true, "tan": true, "degrees": true, "radians": true,
-	"period_add": true, "period_diff": true, "json_object": true, "leat_zip": true,
-}
-
-// mayFail reports whether a call fails for some values. Patterns and paths that
-// are constants were looked at when the plan was made.
+// mayFail reports whether a call fails for some values also where sql_mode is not
+// strict. Patterns and paths that are constants were looked at when the plan was
+// made.
 func mayFail(e *logical.Call) bool {
-	name := e.Func.Name
-	if failing[name] {
-		return true
-	}
-	if !strings.HasPrefix(name, "json_") && !strings.HasPrefix(name, "regexp") && name != "->" && name != "->>" && name != "like" {
-		return false
-	}
-	for _, a := range e.Args[min(1, len(e.Args)):] {
-		if _, ok := a.(*logical.Literal); !ok {
-			return true
-		}
-	}
-	return false
+	return e.Func.Fails == function.FailsForValues || e.Func.Fails == function.FailsForPatterns &&
+		slices.ContainsFunc(e.Args[min(1, len(e.Args)):], func(a logical.Expr) bool {
+			_, constant := a.(*logical.Literal)
+			return !constant
+		})
 }

@@ -124,6 +124,9 @@ func printer(from types.Type) func(ctx *Context, v Vector) func(dst []byte, i in
 	case types.JSON:
 		return func(_ *Context, v Vector) func([]byte, int) ([]byte, error) {
 			x := textsOf(v)
+			if from.Printed {
+				return func(dst []byte, i int) ([]byte, error) { return append(dst, x.at(i)...), nil }
+			}
 			return func(dst []byte, i int) ([]byte, error) { return appendJSON(dst, x.at(i)) }
 		}
 	}

@@ -442,10 +442,11 @@ func FuncJSONObject(ts []types.Type) Func {
 				f.fail(i, errNullMember)
 				continue
 			}
-			var err error
-			if to.buf, err = appendJSON(to.buf, append(document, '}')); err != nil {
-				f.fail(i, err)
+			out, err := mysqljson.AppendOrdered(to.buf, append(document, '}'))
+			if err != nil {
+				f.fail(i, errInvalidJSON(err))
 			}
+			to.buf = out
 		}
 		return f.finish(to.finish())
 	}

@@ -56,10 +56,10 @@ func NewTotal(function string, arg, out types.Type) (t *Total, ok bool) {
 		t.function, ok = totalCount, out.Kind == types.Int64
 	case "sum":
 		t.function = totalSum
-		ok = arg.Kind.IsFloat() && out.Kind == types.Float64 || exact && out.Kind == types.Decimal && out.Scale == arg.Scale
+		ok = arg.Kind.IsFloat() && out.Kind == types.Float64 || exact && out.Kind == types.Decimal
 	case "avg":
 		t.function = totalAvg
-		ok = arg.Kind.IsFloat() && out.Kind == types.Float64 || exact && out.Kind == types.Decimal && out.Scale >= arg.Scale
+		ok = arg.Kind.IsFloat() && out.Kind == types.Float64 || exact && out.Kind == types.Decimal
 	case "min", "max":
 		t.function = totalMin
 		if function == "max" {
@@ -350,14 +350,19 @@ func (t *Total) value() (any, error) {
 // exact is a sum or an average of exact numbers, rounded half away from zero.
 func (t *Total) exact() (any, error) {
 	total := t.sum.num().BigInt()
+	power := func(scale int) *big.Int {
+		return new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(max(scale, 0))), nil)
+	}
+	divisor := power(t.arg.Scale - t.out.Scale)
 	if t.function == totalAvg {
-		total.Mul(total, new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(t.out.Scale-t.arg.Scale)), nil))
-		negative := total.Sign() < 0
-		total.Abs(total).Lsh(total, 1).Add(total, big.NewInt(t.rows))
-		total.Quo(total, big.NewInt(2*t.rows))
-		if negative {
-			total.Neg(total)
-		}
+		divisor.Mul(divisor, big.NewInt(t.rows))
+	}
+	total.Mul(total, power(t.out.Scale-t.arg.Scale))
+	negative := total.Sign() < 0
+	total.Abs(total).Lsh(total, 1).Add(total, divisor)
+	total.Quo(total, divisor.Lsh(divisor, 1))
+	if negative {
+		total.Neg(total)
 	}
 	if limit := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(t.out.Precision)), nil); total.CmpAbs(limit) >= 0 {
 		return nil, errDecimal

@@ -30,6 +30,21 @@ func AppendNormal(dst, value []byte) ([]byte, error) {
 	return out, nil
 }
 
+// AppendOrdered is AppendNormal with numbers as they are written.
+func AppendOrdered(dst, value []byte) ([]byte, error) {
+	t := tapes.Get().(*tape)
+	defer t.free()
+	t.asWritten = true
+	if err := t.parse(value); err != nil {
+		return dst, err
+	}
+	out, err := t.appendNormal(dst, 0)
+	if err != nil {
+		return dst, err
+	}
+	return out, nil
+}
+
 // AppendUnquoted appends a JSON value as MySQL's JSON_UNQUOTE(JSON_EXTRACT(…))
 // gives it: a string's text, anything else in normal form. JSON null becomes
 // the text null.
@@ -82,6 +97,8 @@ type tape struct {
 	parents []int    // open containers while parsing
 	members []member // of the objects being printed, innermost last
 	keys    []byte   // unescaped names
+
+	asWritten bool // numbers are printed as they are written
 }
 
 // member is one member of an object being printed.
@@ -144,6 +161,9 @@ func (t *tape) appendNormal(dst []byte, at int) ([]byte, error) {
 	var err error
 	switch n.kind {
 	case Number:
+		if t.asWritten {
+			return append(dst, raw...), nil
+		}
 		if dst, err = appendNumber(dst, raw); err != nil {
 			if syntax := (*SyntaxError)(nil); errors.As(err, &syntax) {
 				syntax.Offset = n.start

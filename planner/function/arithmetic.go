@@ -155,32 +155,39 @@ func init() {
 	register(
 		orDateAdd(&Function{
 			Name: "+", Doc: "Sum.", MinArgs: 2, MaxArgs: 2, Infix: true,
-			Bind: bindArithmetic(sumType), Kernel: kernel.FuncAdd, Build: buildDecimal(kernel.FuncAdd, sumScale), DuckDB: duckArithmetic("+"),
+			Fails: FailsForValues,
+			Bind:  bindArithmetic(sumType), Kernel: kernel.FuncAdd, Build: buildDecimal(kernel.FuncAdd, sumScale), DuckDB: duckArithmetic("+"),
 		}, false),
 		orDateAdd(&Function{
 			Name: "-", Doc: "Difference.", MinArgs: 2, MaxArgs: 2, Infix: true,
-			Bind: bindArithmetic(sumType), Kernel: kernel.FuncSubtract, Build: buildDecimal(kernel.FuncSubtract, sumScale), DuckDB: duckArithmetic("-"),
+			Fails: FailsForValues,
+			Bind:  bindArithmetic(sumType), Kernel: kernel.FuncSubtract, Build: buildDecimal(kernel.FuncSubtract, sumScale), DuckDB: duckArithmetic("-"),
 		}, true),
 		&Function{
 			Name: "*", Doc: "Product.", MinArgs: 2, MaxArgs: 2, Infix: true,
-			Bind: bindArithmetic(productType), Kernel: kernel.FuncMultiply, Build: buildDecimal(kernel.FuncMultiply, productScale), DuckDB: duckArithmetic("*"),
+			Fails: FailsForValues,
+			Bind:  bindArithmetic(productType), Kernel: kernel.FuncMultiply, Build: buildDecimal(kernel.FuncMultiply, productScale), DuckDB: duckArithmetic("*"),
 		},
 		&Function{
 			Name: "/", Doc: "Quotient: a DECIMAL with four digits more than the dividend, a DOUBLE if an operand is one.",
+			Fails:   FailsForValues,
 			MinArgs: 2, MaxArgs: 2, Infix: true,
 			Bind: bindDivide, Kernel: kernel.FuncDivide, Build: buildDecimal(kernel.FuncDivide, kernel.DivisionScale), DuckDB: duckDivide,
 		},
 		&Function{
 			Name: "div", Doc: "Whole part of the quotient.", MinArgs: 2, MaxArgs: 2, Infix: true,
-			Bind: bindIntegerDivide, Kernel: kernel.FuncIntegerDivide, Build: buildUnrounded(kernel.FuncIntegerDivide), DuckDB: duckIntegerDivide,
+			Fails: FailsForValues,
+			Bind:  bindIntegerDivide, Kernel: kernel.FuncIntegerDivide, Build: buildUnrounded(kernel.FuncIntegerDivide), DuckDB: duckIntegerDivide,
 		},
 		&Function{
 			Name: "%", Doc: "Remainder, with the sign of the dividend.", MinArgs: 2, MaxArgs: 2, Infix: true,
-			Bind: bindModulo, Kernel: kernel.FuncModulo, Build: buildDecimal(kernel.FuncModulo, sumScale), DuckDB: duckModulo,
+			Fails: FailsForValues,
+			Bind:  bindModulo, Kernel: kernel.FuncModulo, Build: buildDecimal(kernel.FuncModulo, sumScale), DuckDB: duckModulo,
 		},
 		&Function{
 			Name: "neg", Doc: "Unary minus.", MinArgs: 1, MaxArgs: 1,
-			Bind: bindNegate, Kernel: kernel.FuncNegate, Build: buildDecimal(kernel.FuncNegate, sumScale), DuckDB: duckNegate,
+			Fails: FailsForValues,
+			Bind:  bindNegate, Kernel: kernel.FuncNegate, Build: buildDecimal(kernel.FuncNegate, sumScale), DuckDB: duckNegate,
 		},
 		&Function{
 			Name: "&", Doc: "Bitwise AND of BIGINT UNSIGNED.", MinArgs: 2, MaxArgs: 2, Infix: true,
@@ -218,7 +225,8 @@ func init() {
 		},
 		&Function{
 			Name: "abs", Doc: "Absolute value.", MinArgs: 1, MaxArgs: 1,
-			Bind: bindSame, Kernel: kernel.FuncAbs, Build: buildDecimal(kernel.FuncAbs, sumScale), DuckDB: duckPlain("abs"),
+			Fails: FailsForValues,
+			Bind:  bindSame, Kernel: kernel.FuncAbs, Build: buildDecimal(kernel.FuncAbs, sumScale), DuckDB: duckPlain("abs"),
 		},
 		&Function{
 			Name: "sign", Doc: "−1, 0 or 1.", MinArgs: 1, MaxArgs: 1,
@@ -230,20 +238,24 @@ func init() {
 		},
 		&Function{
 			Name: "ceil", Doc: "Least whole number not below.", MinArgs: 1, MaxArgs: 1,
-			Bind: bindWhole, Kernel: kernel.FuncCeil, Build: buildWhole(kernel.FuncCeil), DuckDB: duckWhole("ceil"),
+			Fails: FailsForValues,
+			Bind:  bindWhole, Kernel: kernel.FuncCeil, Build: buildWhole(kernel.FuncCeil), DuckDB: duckWhole("ceil"),
 		},
 		&Function{
 			Name: "floor", Doc: "Greatest whole number not above.", MinArgs: 1, MaxArgs: 1,
-			Bind: bindWhole, Kernel: kernel.FuncFloor, Build: buildWhole(kernel.FuncFloor), DuckDB: duckWhole("floor"),
+			Fails: FailsForValues,
+			Bind:  bindWhole, Kernel: kernel.FuncFloor, Build: buildWhole(kernel.FuncFloor), DuckDB: duckWhole("floor"),
 		},
 		&Function{
 			Name: "round", Doc: "Rounded to so many digits after the point (0 if not given; before it if negative).",
+			Fails:   FailsForValues,
 			MinArgs: 1, MaxArgs: 2,
 			Bind: bindRound(1), Kernel: kernel.FuncRound, Build: buildRound(kernel.FuncRound), DuckDB: duckRound,
 		},
 		&Function{
 			Name: "truncate", Doc: "Cut to so many digits after the point.", MinArgs: 2, MaxArgs: 2,
-			Bind: bindRound(0), Kernel: kernel.FuncTruncate, Build: buildRound(kernel.FuncTruncate), DuckDB: duckTruncate,
+			Fails: FailsForValues,
+			Bind:  bindRound(0), Kernel: kernel.FuncTruncate, Build: buildRound(kernel.FuncTruncate), DuckDB: duckTruncate,
 		},
 	)
 }

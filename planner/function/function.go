@@ -41,9 +41,24 @@ type Function struct {
 	DuckDB func(args []string, bound Binding) string
 	// Volatile functions (RAND, UUID) are not folded.
 	Volatile bool
+	// Fails says for which values a call fails also where sql_mode is not strict.
+	Fails Failing
 	// Infix prints the call between its arguments; others print as name(args).
 	Infix bool
 }
+
+// Failing says when a function fails also where sql_mode is not strict.
+type Failing uint8
+
+const (
+	// FailsNever: what has no result is NULL, or 0, and a warning.
+	FailsNever Failing = iota
+	// FailsForValues: for some values, as those whose sum is out of range.
+	FailsForValues
+	// FailsForPatterns: if an argument behind the first, a pattern or a path, is
+	// none. Constants are looked at when the call is bound.
+	FailsForPatterns
+)
 
 // Arg is what is known of an argument at binding.
 type Arg struct {

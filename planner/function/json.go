@@ -23,6 +23,25 @@ func document(result types.Type, first int) func([]Arg) (Binding, error) {
 	}
 }
 
+// documents binds a condition on so many documents, then paths.
+func documents(n int) func([]Arg) (Binding, error) {
+	return func(args []Arg) (Binding, error) {
+		b, err := document(types.TypeBool, n)(args)
+		for i, a := range args[:min(n, len(args))] {
+			switch a.Type.Kind {
+			case types.Null, types.String, types.JSON, types.Binary:
+				b.Args[i] = types.TypeJSON
+			default:
+				return b, sqlerror.Userf(sqlerror.CodeType, "argument %d is a %s, and no JSON", i+1, a.Type).WithHint("write CAST(… AS JSON)")
+			}
+		}
+		return b, err
+	}
+}
+
+// printedJSON is the type of documents that are put together of values.
+var printedJSON = types.Type{Kind: types.JSON, Printed: true}
+
 // asGiven binds a function that takes values of any types.
 func asGiven(result types.Type) func([]Arg) (Binding, error) {
 	return func(args []Arg) (Binding, error) {
@@ -56,15 +75,18 @@ func init() {
 	register(
 		&Function{
 			Name: "json_extract", Doc: "The JSON value at a path; of several an array.", MinArgs: 2, MaxArgs: -1,
-			Bind: document(types.TypeJSON, 1), Kernel: kernel.FuncJSONExtract,
+			Fails: FailsForPatterns,
+			Bind:  document(types.TypeJSON, 1), Kernel: kernel.FuncJSONExtract,
 		},
 		&Function{
 			Name: "->", Doc: "The JSON value at a path.", MinArgs: 2, MaxArgs: 2, Infix: true,
-			Bind: document(types.TypeJSON, 1), Kernel: kernel.FuncJSONExtract,
+			Fails: FailsForPatterns,
+			Bind:  document(types.TypeJSON, 1), Kernel: kernel.FuncJSONExtract,
 		},
 		&Function{
 			Name: "->>", Doc: "The JSON value at a path as text.", MinArgs: 2, MaxArgs: 2, Infix: true,
-			Bind: document(types.TypeText, 1), Kernel: kernel.FuncJSONUnquoteExtract,
+			Fails: FailsForPatterns,
+			Bind:  document(types.TypeText, 1), Kernel: kernel.FuncJSONUnquoteExtract,
 		},
 		&Function{
 			Name: "json_unquote", Doc: "A JSON string's text, another value as it is printed.", MinArgs: 1, MaxArgs: 1,
@@ -109,7 +131,8 @@ func init() {
 		},
 		&Function{
 			Name: "json_length", Doc: "Number of elements or members of a JSON value, perhaps at a path; 1 of a scalar.", MinArgs: 1, MaxArgs: 2,
-			Bind: document(typeInt, 1), Kernel: kernel.FuncJSONLength,
+			Fails: FailsForPatterns,
+			Bind:  document(typeInt, 1), Kernel: kernel.FuncJSONLength,
 		},
 		&Function{
 			Name: "json_type", Doc: "OBJECT, ARRAY, STRING, INTEGER, UNSIGNED INTEGER, DOUBLE, BOOLEAN or NULL.", MinArgs: 1, MaxArgs: 1,
@@ -117,15 +140,27 @@ func init() {
 		},
 		&Function{
 			Name: "json_keys", Doc: "The names of an object's members, as an array.", MinArgs: 1, MaxArgs: 2,
-			Bind: document(types.TypeJSON, 1), Kernel: kernel.FuncJSONKeys,
+			Fails: FailsForPatterns,
+			Bind:  document(types.TypeJSON, 1), Kernel: kernel.FuncJSONKeys,
 		},
 		&Function{
 			Name: "json_contains_path", Doc: "Whether there is a value at one or all of the paths.", MinArgs: 3, MaxArgs: -1,
-			Bind: document(types.TypeBool, 2), Kernel: kernel.FuncJSONContainsPath,
+			Fails: FailsForPatterns,
+			Bind:  document(types.TypeBool, 2), Kernel: kernel.FuncJSONContainsPath,
+		},
+		&Function{
+			Name: "json_contains", Doc: "Whether a JSON value, perhaps at a path, contains another.", MinArgs: 2, MaxArgs: 3,
+			Fails: FailsForPatterns,
+			Bind:  documents(2), Kernel: kernel.FuncJSONContains,
+		},
+		&Function{
+			Name: "json_overlaps", Doc: "Whether two JSON values have an element or a member in common, or are equal.", MinArgs: 2, MaxArgs: 2,
+			Bind: documents(2), Kernel: kernel.FuncJSONOverlaps,
 		},
 		&Function{
 			Name: "json_value", Doc: "The scalar at a path as text.", MinArgs: 2, MaxArgs: 2,
-			Bind: document(types.TypeText, 1), Kernel: kernel.FuncJSONValue,
+			Fails: FailsForPatterns,
+			Bind:  document(types.TypeText, 1), Kernel: kernel.FuncJSONValue,
 		},
 		&Function{
 			Name: "split", Doc: "A JSON array of the texts between separators.", MinArgs: 2, MaxArgs: 2,
@@ -136,6 +171,7 @@ func init() {
 		},
 		&Function{
 			Name: "leat_zip", Doc: "A JSON array of arrays that have an element of each argument: what UNNEST of several arrays walks over.", MinArgs: 1, MaxArgs: 64,
+			Fails: FailsForValues,
 			Bind: func(args []Arg) (Binding, error) {
 				b := Binding{Result: types.TypeJSON}
 				for range args {
@@ -147,15 +183,16 @@ func init() {
 		},
 		&Function{
 			Name: "json_array", Doc: "A JSON array of the arguments.", MinArgs: 0, MaxArgs: -1,
-			Bind: asGiven(types.TypeJSON), Kernel: byArrayType(kernel.FuncJSONArray),
+			Bind: asGiven(printedJSON), Kernel: byArrayType(kernel.FuncJSONArray),
 			Build: func(args []kernel.Expr, out types.Type) (kernel.Expr, error) {
 				return kernel.Call(kernel.FuncJSONArray(typesOf(args)), out, args...), nil
 			},
 		},
 		&Function{
 			Name: "json_object", Doc: "A JSON object of names and values in turn.", MinArgs: 0, MaxArgs: -1,
+			Fails: FailsForValues,
 			Bind: func(args []Arg) (Binding, error) {
-				b, err := asGiven(types.TypeJSON)(args)
+				b, err := asGiven(printedJSON)(args)
 				if len(args)%2 != 0 {
 					return b, sqlerror.Userf(sqlerror.CodeType, "names and values must come in pairs")
 				}

@@ -19,6 +19,12 @@ func ofDouble(name, doc string, of func(float64) float64, partial bool, duck fun
 	}
 }
 
+// failing marks a function whose result may be out of range.
+func failing(f *Function) *Function {
+	f.Fails = FailsForValues
+	return f
+}
+
 func logarithm(name, doc string, of func(float64) float64, duck string) *Function {
 	return &Function{
 		Name: name, Doc: doc, MinArgs: 1, MaxArgs: 1,
@@ -32,15 +38,15 @@ func init() {
 	two := strict(types.TypeFloat64, types.TypeFloat64, types.TypeFloat64)
 	register(
 		ofDouble("sqrt", "Square root, NULL of a negative number.", math.Sqrt, true, duckFormat("CASE WHEN %[1]s >= 0 THEN sqrt(%[1]s) END")),
-		ofDouble("exp", "e to the power of.", math.Exp, false, duckFinite("exp")),
+		failing(ofDouble("exp", "e to the power of.", math.Exp, false, duckFinite("exp"))),
 		ofDouble("sin", "Sine of radians.", math.Sin, false, duckPlain("sin")),
 		ofDouble("cos", "Cosine of radians.", math.Cos, false, duckPlain("cos")),
-		ofDouble("tan", "Tangent of radians.", math.Tan, false, duckPlain("tan")),
+		failing(ofDouble("tan", "Tangent of radians.", math.Tan, false, duckPlain("tan"))),
 		ofDouble("asin", "Arc sine, NULL outside of −1 to 1.", math.Asin, true, duckFormat("CASE WHEN abs(%[1]s) <= 1 THEN asin(%[1]s) END")),
 		ofDouble("acos", "Arc cosine, NULL outside of −1 to 1.", math.Acos, true, duckFormat("CASE WHEN abs(%[1]s) <= 1 THEN acos(%[1]s) END")),
-		ofDouble("cot", "Cotangent of radians.", func(x float64) float64 { return 1 / math.Tan(x) }, false, nil),
-		ofDouble("degrees", "Radians in degrees.", func(x float64) float64 { return x * (180 / math.Pi) }, false, duckFinite("degrees")),
-		ofDouble("radians", "Degrees in radians.", func(x float64) float64 { return x * (math.Pi / 180) }, false, duckPlain("radians")),
+		failing(ofDouble("cot", "Cotangent of radians.", func(x float64) float64 { return 1 / math.Tan(x) }, false, nil)),
+		failing(ofDouble("degrees", "Radians in degrees.", func(x float64) float64 { return x * (180 / math.Pi) }, false, duckFinite("degrees"))),
+		failing(ofDouble("radians", "Degrees in radians.", func(x float64) float64 { return x * (math.Pi / 180) }, false, duckPlain("radians"))),
 		logarithm("ln", "Natural logarithm.", math.Log, "ln"),
 		logarithm("log2", "Logarithm to base 2.", math.Log2, "log2"),
 		logarithm("log10", "Logarithm to base 10.", math.Log10, "log10"),
@@ -64,7 +70,8 @@ func init() {
 		},
 		&Function{
 			Name: "pow", Doc: "The first argument to the power of the second.", MinArgs: 2, MaxArgs: 2,
-			Bind: orNull(two), Kernel: kernel.FuncOfDoubles(math.Pow), DuckDB: duckFinite("pow"),
+			Fails: FailsForValues,
+			Bind:  orNull(two), Kernel: kernel.FuncOfDoubles(math.Pow), DuckDB: duckFinite("pow"),
 		},
 		&Function{
 			Name: "atan", Doc: "Arc tangent, of two arguments as ATAN2.", MinArgs: 1, MaxArgs: 2,

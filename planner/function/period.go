@@ -81,11 +81,13 @@ func init() {
 		timestampFunction(),
 		&Function{
 			Name: "period_add", Doc: "Month YYYYMM so many months later.", MinArgs: 2, MaxArgs: 2,
-			Bind: strict(types.TypeInt64, types.TypeInt64, types.TypeInt64), Kernel: kernel.FuncPeriodAdd,
+			Fails: FailsForValues,
+			Bind:  strict(types.TypeInt64, types.TypeInt64, types.TypeInt64), Kernel: kernel.FuncPeriodAdd,
 		},
 		&Function{
 			Name: "period_diff", Doc: "Months from the second month YYYYMM to the first.", MinArgs: 2, MaxArgs: 2,
-			Bind: strict(types.TypeInt64, types.TypeInt64, types.TypeInt64), Kernel: kernel.FuncPeriodDiff,
+			Fails: FailsForValues,
+			Bind:  strict(types.TypeInt64, types.TypeInt64, types.TypeInt64), Kernel: kernel.FuncPeriodDiff,
 		},
 	)
 }

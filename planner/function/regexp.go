@@ -33,21 +33,25 @@ func init() {
 	register(
 		&Function{
 			Name: "regexp_like", Doc: "Whether a text has a match of a regular expression; the third argument is the match type.",
+			Fails:   FailsForPatterns,
 			MinArgs: 2, MaxArgs: 3, Infix: true,
 			Bind: matching("t", 2, types.TypeBool), Kernel: kernel.FuncRegexpLike, DuckDB: duckTexts(duckRegexpLike),
 		},
 		&Function{
 			Name: "regexp_substr", Doc: "The match of a regular expression: text, pattern, position, occurrence, match type.",
+			Fails:   FailsForPatterns,
 			MinArgs: 2, MaxArgs: 5,
 			Bind: orNull(matching("ttiit", 4, types.TypeText)), Kernel: kernel.FuncRegexpSubstr, DuckDB: duckTexts(duckRegexpSubstr),
 		},
 		&Function{
 			Name: "regexp_instr", Doc: "Position of a regular expression's match: text, pattern, position, occurrence, 1 for its end, match type.",
+			Fails:   FailsForPatterns,
 			MinArgs: 2, MaxArgs: 6,
 			Bind: matching("ttiiit", 5, typeInt), Kernel: kernel.FuncRegexpInstr,
 		},
 		&Function{
 			Name: "regexp_replace", Doc: "Text with matches of a regular expression replaced: text, pattern, replacement, position, occurrence (0 is all), match type.",
+			Fails:   FailsForPatterns,
 			MinArgs: 3, MaxArgs: 6,
 			Bind: matching("tttiit", 5, types.TypeText), Kernel: kernel.FuncRegexpReplace,
 		},

@@ -228,6 +228,18 @@ func init() {
 			Bind: withResult(bindBits(types.TypeText), types.TypeText), Kernel: kernel.FuncOct,
 		},
 		&Function{
+			Name: "aes_encrypt", Doc: "Bytes encrypted with AES-128 in ECB mode, by a key of any length.", MinArgs: 2, MaxArgs: 2,
+			Bind: withResult(textual("t"), types.TypeBlob), Kernel: kernel.FuncAESEncrypt,
+		},
+		&Function{
+			Name: "aes_decrypt", Doc: "What AES_ENCRYPT has encrypted, NULL with another key.", MinArgs: 2, MaxArgs: 2,
+			Bind: orNull(withResult(textual("t"), types.TypeBlob)), Kernel: kernel.FuncAESDecrypt,
+		},
+		&Function{
+			Name: "conv", Doc: "A number in one base written in another.", MinArgs: 3, MaxArgs: 3,
+			Bind: orNull(withResult(textual("tii"), types.TypeText)), Kernel: kernel.FuncConv,
+		},
+		&Function{
 			Name: "unhex", Doc: "The bytes that hexadecimal digits name, NULL if they are none.", MinArgs: 1, MaxArgs: 1,
 			Bind: orNull(withResult(textual("t"), types.TypeBlob)), Kernel: kernel.FuncUnhex,
 		},
@@ -263,6 +275,7 @@ func init() {
 		},
 		&Function{
 			Name: "like", Doc: "Whether a text matches a pattern with % and _; the third argument is the escape character.",
+			Fails:   FailsForPatterns,
 			MinArgs: 2, MaxArgs: 3, Infix: true,
 			Bind: func(args []Arg) (Binding, error) {
 				b, err := counting("t", types.TypeBool)(args)

@@ -137,6 +137,9 @@ func Common(args ...types.Type) types.Type {
 func common(t, u types.Type) types.Type {
 	a, b := t.Kind, u.Kind
 	switch {
+	case a == types.JSON && b == types.JSON:
+		t.Printed = t.Printed && u.Printed
+		return t
 	case a == types.Null || t.Equal(u):
 		return u
 	case b == types.Null:
@@ -145,8 +148,6 @@ func common(t, u types.Type) types.Type {
 		return commonNumber(t, u)
 	case a.IsTemporal() && b.IsTemporal():
 		return commonTime(t, u)
-	case a == types.JSON && b == types.JSON:
-		return t
 	case a == types.Binary || b == types.Binary:
 		if a == b && t.Name == u.Name && t.Name == "VARBINARY" && t.Length > 0 && u.Length > 0 {
 			t.Length = max(t.Length, u.Length)

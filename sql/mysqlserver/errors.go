@@ -80,15 +80,19 @@ func clientError(err error) error {
 	return mysql.NewSQLError(number, state, "%s", message)
 }
 
-// placed says where the column stands that an error is about, if it is about one.
+// placed says where the column or function stands that an error is about, if it is
+// about one.
 func placed(err error, statement string) error {
-	at, ok := engine.ColumnPosition(err, statement)
+	at, hint, ok := engine.NamePosition(err, statement)
 	if !ok {
 		return err
 	}
 	e := clientError(err)
 	if m, ok := errors.AsType[*mysql.SQLError](e); ok {
-		return mysql.NewSQLError(m.Num, m.State, "%s: %s", at, m.Message)
+		if hint != "" {
+			hint = " (" + hint + ")"
+		}
+		return mysql.NewSQLError(m.Num, m.State, "%s: %s%s", at, m.Message, hint)
 	}
 	return e
 }

@@ -78,6 +78,10 @@ type Type struct {
 	Fsp int
 	// Members of an ENUM or SET, in declared order.
 	Members []string
+	// Printed marks JSON that a function has put together, as JSON_OBJECT does: it
+	// is printed as it is, DECIMALs with all their digits, where other JSON is read
+	// and printed as MySQL does. It is no part of the declared type.
+	Printed bool
 }
 
 // Shorthands for the types that code most often asks for.
