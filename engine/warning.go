@@ -116,13 +116,22 @@ func (r *warningReader) Next() bool {
 // adhocSession is what of a session decides what a query gives.
 func adhocSession(ctx *gms.Context, warn func(error)) adhoc.Session {
 	s := adhoc.Session{Location: sessionLocation(ctx), Now: ctx.QueryTime(), Warn: warn}
-	if v, err := ctx.GetSessionVariable(ctx, "group_concat_max_len"); err == nil {
-		switch n := v.(type) {
-		case uint64:
-			s.GroupConcatMaxLen = int(min(n, 1<<30))
-		case int64:
-			s.GroupConcatMaxLen = int(min(n, 1<<30))
-		}
-	}
+	s.GroupConcatMaxLen = bound(ctx, "group_concat_max_len")
+	s.MaxRecursion = bound(ctx, "cte_max_recursion_depth")
 	return s
+}
+
+// bound is a variable of the session that bounds something, 0 if it is not set.
+func bound(ctx *gms.Context, name string) int {
+	v, err := ctx.GetSessionVariable(ctx, name)
+	if err != nil {
+		return 0
+	}
+	switch n := v.(type) {
+	case uint64:
+		return int(min(n, 1<<30))
+	case int64:
+		return int(min(n, 1<<30))
+	}
+	return 0
 }

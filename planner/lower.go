@@ -54,6 +54,8 @@ type lowerer struct {
 	last logical.ColumnID
 	// relations are those of the scans, in order.
 	relations []Relation
+	// recursions are the recursive UNIONs around, innermost last.
+	recursions []recursion
 	// row is what the sub-select rowName stands for, see partitionBinder.
 	row *scope
 }
@@ -178,6 +180,9 @@ func (l *lowerer) node(n gms.Node, outer *scope) (logical.Node, *scope, error) {
 		if err != nil {
 			return nil, nil, err
 		}
+		if err := distinctBytes("DISTINCT", s); err != nil {
+			return nil, nil, err
+		}
 		child, s = l.inOrder(child, s)
 		return &logical.Distinct{Input: child}, s, nil
 	case *plan.SetOp:
@@ -186,8 +191,10 @@ func (l *lowerer) node(n gms.Node, outer *scope) (logical.Node, *scope, error) {
 		return l.values(n, outer)
 	case *plan.EmptyTable:
 		return l.empty(n)
-	case *plan.RecursiveCte, *plan.RecursiveTable:
-		return nil, nil, unsupported("a recursive common table expression")
+	case *plan.RecursiveCte:
+		return l.recursive(n, outer)
+	case *plan.RecursiveTable:
+		return l.workTable(n)
 	case *plan.Into:
 		return nil, nil, unsupported("SELECT … INTO")
 	}
@@ -264,7 +271,7 @@ func (l *lowerer) derived(n *plan.SubqueryAlias, outer *scope) (logical.Node, *s
 		if i >= len(schema) {
 			return nil, nil, fmt.Errorf("lower %s: %d columns for a schema of %d", n.Name(), len(inner.cols), len(schema))
 		}
-		b := boundColumn{table: n.Name(), name: schema[i].Name, col: c.col}
+		b := boundColumn{table: n.Name(), name: schema[i].Name, col: c.col, collation: c.collation}
 		switch {
 		case len(ids) == 0:
 			b.id = c.id
@@ -309,6 +316,7 @@ func (l *lowerer) project(n *plan.Project, outer *scope) (logical.Node, *scope, 
 		if id, ok := e.(gms.IdExpression); ok {
 			b.id = id.Id()
 		}
+		b.collation, _ = l.collationOf(e, in)
 		var lowered logical.Expr
 		if f, ok := e.(*expression.GetField); ok {
 			c, ok := in.resolve(f)
@@ -447,7 +455,7 @@ func (l *lowerer) sort(n *plan.Sort, outer *scope) (logical.Node, *scope, error)
 func (l *lowerer) sortKeys(fields gms.SortFields, s *scope) ([]logical.SortKey, error) {
 	var keys []logical.SortKey
 	for _, f := range fields {
-		e, err := l.expr(f.Column, s)
+		e, err := l.sortable(f.Column, s)
 		if err != nil {
 			return nil, err
 		}

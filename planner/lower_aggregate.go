@@ -35,6 +35,9 @@ func (l *lowerer) groupBy(n *plan.GroupBy, outer *scope) (logical.Node, *scope, 
 			agg.Rollup = true
 			continue
 		}
+		if err := l.bytesOnly("GROUP BY", in, e); err != nil {
+			return nil, nil, err
+		}
 		lowered, err := l.expr(e, in)
 		if err != nil {
 			return nil, nil, err
@@ -217,6 +220,11 @@ func (l *lowerer) aggregate(e gms.WindowAdaptableExpression, in *scope) (logical
 	if lit, ok := single(operands).(*expression.Literal); a.Name == "count" && !a.Distinct && ok && lit.Value() != nil {
 		operands = nil
 	}
+	if a.Distinct || a.Name == "min" || a.Name == "max" {
+		if err := l.bytesOnly(strings.ToUpper(a.Name), in, operands...); err != nil {
+			return a, err
+		}
+	}
 	for _, o := range operands {
 		arg, err := l.expr(o, in)
 		if err != nil {
@@ -352,7 +360,7 @@ func (l *lowerer) groupConcat(e *aggregation.GroupConcat, in *scope) (logical.Ag
 			return a, err
 		}
 		for i := range a.OrderBy {
-			if a.OrderBy[i].Expr, err = l.expr(children[i], in); err != nil {
+			if a.OrderBy[i].Expr, err = l.sortable(children[i], in); err != nil {
 				return a, err
 			}
 		}
@@ -485,6 +493,9 @@ func (l *lowerer) windowFunction(e gms.WindowAdaptableExpression, in *scope) (lo
 		x.Name = strings.ToLower(e.(gms.FunctionExpression).FunctionName())
 	}
 	def := e.Window()
+	if err := l.bytesOnly("PARTITION BY", in, def.PartitionBy...); err != nil {
+		return x, err
+	}
 	if x.PartitionBy, err = l.exprs(def.PartitionBy, in); err != nil {
 		return x, err
 	}

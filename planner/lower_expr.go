@@ -278,6 +278,9 @@ func (l *lowerer) evaluated(e gms.Expression, s *scope) (logical.Expr, error) {
 		case gms.CharacterSet_binary:
 			return l.castTo(e.Child, types.TypeBlob, s)
 		}
+		return nil, sqlerror.Userf(sqlerror.CodeUnsupported, "CONVERT … USING %s is not supported: text is utf8mb4", e.TargetCharSet.Name())
+	case *gmsfunction.Charset, *gmsfunction.Collation:
+		return l.charsetOf(e, s)
 	case *expression.Binary:
 		return l.castTo(e.UnaryChild(), types.TypeBlob, s)
 	case *expression.CollatedExpression:

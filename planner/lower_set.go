@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"errors"
 	"fmt"
 
 	gms "github.com/dolthub/go-mysql-server/sql"
@@ -23,6 +24,11 @@ func (l *lowerer) setOp(n *plan.SetOp, outer *scope) (logical.Node, *scope, erro
 	}
 	if len(ls.cols) != len(rs.cols) {
 		return nil, nil, fmt.Errorf("lower %s: arms of %d and %d columns", ops[n.SetOpType], len(ls.cols), len(rs.cols))
+	}
+	if n.Distinct {
+		if err := errors.Join(distinctBytes(ops[n.SetOpType], ls), distinctBytes(ops[n.SetOpType], rs)); err != nil {
+			return nil, nil, err
+		}
 	}
 	set := &logical.SetOp{Op: ops[n.SetOpType], All: !n.Distinct}
 	s := &scope{outer: outer}

@@ -34,6 +34,9 @@ type boundColumn struct {
 	// ungrouped is set for a column of an aggregation that is neither grouped by
 	// nor aggregated: MySQL's ONLY_FULL_GROUP_BY refuses it where it is used.
 	ungrouped bool
+	// collation is the one that the column was given, other than by bytes; 0 for
+	// none.
+	collation gms.CollationID
 }
 
 // resolve finds the column that a reference means: by id, or by name where the

@@ -23,6 +23,9 @@ type Session struct {
 	// GroupConcatMaxLen bounds a GROUP_CONCAT in bytes, as group_concat_max_len
 	// does; 0 is MySQL's default, 1024.
 	GroupConcatMaxLen int
+	// MaxRecursion bounds the steps of a recursive common table expression, as
+	// cte_max_recursion_depth does; 0 is MySQL's default, 1000.
+	MaxRecursion int
 	// Now is the time of the query; zero is that of the call.
 	Now time.Time
 	// Warn, if it is not nil, is told of values that kernels cut, clamped or made
@@ -82,6 +85,7 @@ type speller struct {
 	relations []Relation
 	kernels   []bridged
 	derived   int // names of derived tables given out
+	works     map[*logical.WorkTable]workTable
 }
 
 func columnName(id logical.ColumnID) string { return "c" + strconv.Itoa(int(id)) }
@@ -119,6 +123,9 @@ func (s *speller) node(n logical.Node, where []logical.Expr) (*selection, error)
 }
 
 func (s *speller) scan(n *logical.Scan, where []logical.Expr) (*selection, error) {
+	if work, ok := n.Handle.(*logical.WorkTable); ok {
+		return s.workTable(n, work)
+	}
 	if _, ok := n.Handle.(Rows); n.Kind != logical.RelationTable && !ok {
 		return nil, unsupported("%s is a source", n.Name)
 	}
@@ -325,6 +332,9 @@ func groupable(columns []logical.OutputColumn, what string) error {
 }
 
 func (s *speller) setOp(n *logical.SetOp) (*selection, error) {
+	if n.Work != nil {
+		return s.recursive(n)
+	}
 	if !n.All {
 		if err := groupable(n.Columns, n.Op); err != nil {
 			return nil, err

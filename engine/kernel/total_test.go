@@ -92,6 +92,8 @@ func TestTotal(t *testing.T) {
 	f("sum", "BIGINT UNSIGNED", "DECIMAL(38,0)", "36893488147419103230", []any{uint64(1<<64 - 1)}, []any{uint64(1<<64 - 1)})
 	f("sum", "TINYINT", "DECIMAL(25,0)", "-256", []any{int64(-128)}, []any{int64(-128)})
 	f("avg", "INT", "DECIMAL(14,4)", "1.5000", []any{int64(1)}, []any{int64(2)})
+	f("sum", "DECIMAL(19,9)", "DECIMAL(32,4)", "1.0000", []any{"0.333333333", "0.333333333"}, []any{"0.333333333"})
+	f("avg", "DECIMAL(19,9)", "DECIMAL(18,8)", "-0.33333333", []any{"-0.333333333"}, []any{"-0.333333333"})
 	f("sum", "DOUBLE", "DOUBLE", 1.5, []any{1.0, nil}, []any{0.5})
 	f("avg", "DOUBLE", "DOUBLE", 0.75, []any{1.0, nil}, []any{0.5})
 	f("sum", "DOUBLE", "DOUBLE", "DOUBLE value is out of range", []any{1e308, 1e308})

@@ -43,6 +43,7 @@ const (
 	RelationSource RelationKind = iota // live records of a source
 	RelationTable                      // a lake table
 	RelationSystem                     // a system table
+	RelationWork                       // what a recursive UNION has added last; Handle is its *WorkTable
 )
 
 // Scan reads a source, a lake table or a system table.
@@ -208,6 +209,16 @@ type SetOp struct {
 	All         bool
 	Left, Right Node
 	Columns     []OutputColumn
+	// Work makes the UNION recursive: the right side, which reads the work table,
+	// is computed again over what it has added last, until it adds nothing.
+	Work *WorkTable
+}
+
+// WorkTable stands for the rows that a recursive UNION has added last, in the scans
+// of its right side.
+type WorkTable struct {
+	Name    string
+	Columns []string // names, in the order of the UNION's columns
 }
 
 // Window computes window functions beside the input's columns.
@@ -312,7 +323,7 @@ func (n *Values) WithInputs([]Node) Node      { return n }
 
 func (n *Scan) String() string {
 	name := n.Name
-	if n.Kind != RelationSource {
+	if n.Kind == RelationTable || n.Kind == RelationSystem {
 		name = n.Database + "." + n.Name
 	}
 	cols := make([]string, len(n.Columns))
@@ -380,10 +391,14 @@ func (n *Limit) String() string {
 }
 func (n *Distinct) String() string { return "Distinct" }
 func (n *SetOp) String() string {
+	s := n.Op
 	if n.All {
-		return n.Op + " ALL"
+		s += " ALL"
 	}
-	return n.Op
+	if n.Work != nil {
+		s = "Recursive " + n.Work.Name + " " + s
+	}
+	return s
 }
 func (n *Window) String() string {
 	parts := make([]string, len(n.Exprs))
