@@ -301,6 +301,9 @@ func (p *pathParser) index() (x Index, problem string) {
 // equalName reports whether the content of a member's name, still escaped, is
 // name.
 func equalName(content []byte, name string) bool {
+	if len(content) <= len(name) && string(content) != name { // escapes only make it longer
+		return false
+	}
 	if bytes.IndexByte(content, '\\') < 0 {
 		return string(content) == name
 	}

@@ -210,12 +210,31 @@ func FuzzValid(f *testing.F) {
 	f.Fuzz(func(t *testing.T, doc []byte) { checkAgainstStandardLibrary(t, doc) })
 }
 
+func TestIndexed_Depth(t *testing.T) {
+	for _, more := range []int{0, 1} {
+		n := mysqljson.MaxDepth + more
+		doc := []byte(strings.Repeat(`{"a":`, n) + "1" + strings.Repeat("}", n))
+		var indexed mysqljson.Indexed
+		if got, want := indexed.Read(doc), mysqljson.Valid(doc); (got == nil) != (more == 0) || (want == nil) != (more == 0) {
+			t.Errorf("%d levels: Read %v, Valid %v", n, got, want)
+		}
+	}
+}
+
 func FuzzParsePath(f *testing.F) {
 	f.Add("$.a[0].*[last-1 to last]**.\"x y\"", `{"a":[{"x y":[1,2]}]}`)
+	f.Add("$.b", ` {"a" : 1, "\u0062":"x\n" ,"b":{"c":[ ]} } `)
+	f.Add("$[0].b.c", `{"b":{"c":{}},"b":{"c":-0.5},"bb":[true]}`)
+	f.Add("$.a", `{"a":[1}`)
 	f.Fuzz(func(t *testing.T, path, doc string) {
 		p, err := mysqljson.ParsePath(path)
 		if err != nil {
 			return
+		}
+		var indexed mysqljson.Indexed
+		valid, read := mysqljson.Valid([]byte(doc)), indexed.Read([]byte(doc))
+		if (valid == nil) != (read == nil) || valid != nil && valid.Error() != read.Error() {
+			t.Fatalf("Read(%q) = %v, Valid %v", doc, read, valid)
 		}
 		if again, err := mysqljson.ParsePath(p.String()); err != nil || again.String() != p.String() {
 			t.Fatalf("ParsePath(%q) = %q; parsed again %q, %v", path, p, again, err)
@@ -227,6 +246,10 @@ func FuzzParsePath(f *testing.F) {
 		value, found, err := mysqljson.Lookup([]byte(doc), p)
 		if err != nil || found != (len(all) == 1) || found && !bytes.Equal(value, all[0]) {
 			t.Fatalf("Lookup(%q, %q) = %q, %v, %v; LookupAll %q", doc, p, value, found, err, all)
+		}
+		again, foundAgain, err := indexed.Lookup(p)
+		if err != nil || foundAgain != found || !bytes.Equal(again, value) {
+			t.Fatalf("Indexed.Lookup(%q, %q) = %q, %v, %v; Lookup %q, %v", doc, p, again, foundAgain, err, value, found)
 		}
 	})
 }

@@ -13,7 +13,6 @@ import (
 	"github.com/leatdb/leat/connectors"
 	"github.com/leatdb/leat/connectors/format/internal/columns"
 	"github.com/leatdb/leat/connectors/format/schemaregistry"
-	"github.com/leatdb/leat/sql/types"
 )
 
 // Decoder implements connectors.Decoder for Avro.
@@ -66,11 +65,6 @@ func NewDecoder(config connectors.DecoderConfig) (*Decoder, error) {
 		return nil, fmt.Errorf("build an Avro decoder: %w", err)
 	}
 	d.config = config
-	for _, c := range d.batch.Columns {
-		if c.Type.Kind == types.String {
-			c.AllowDictionary()
-		}
-	}
 	d.walk.batch = d.batch
 	d.decompressor.limit = max(64<<20, config.MaxRecordBytes)
 	if schema != nil {

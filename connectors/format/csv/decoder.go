@@ -240,6 +240,7 @@ func (d *Decoder) decodeRow() {
 		d.batch.Reject(value, connectors.ClassDecode, "the row is not valid UTF-8")
 		return
 	}
+	last, text := -1, []byte(nil)
 	for i, p := range d.places {
 		var class connectors.ErrorClass
 		var message string
@@ -248,8 +249,11 @@ func (d *Decoder) decodeRow() {
 			class, message = d.batch.SetNull(i, false)
 		case d.dialect.isNull(d.fields[p], data, d.isText[i]):
 			class, message = d.batch.SetNull(i, true)
+		case p == last:
+			class, message = d.batch.SetSame(i, text)
 		default:
-			class, message = d.batch.Set(i, d.fields[p].text(data, d.dialect.quote, &d.scratch))
+			last, text = p, d.fields[p].text(data, d.dialect.quote, &d.scratch)
+			class, message = d.batch.Set(i, text)
 		}
 		if class != "" {
 			d.batch.Reject(value, class, message)

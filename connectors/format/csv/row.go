@@ -17,21 +17,35 @@ type field struct {
 
 // text is the field's content. scratch is used where quotes are doubled.
 func (f field) text(data []byte, quote byte, scratch *[]byte) []byte {
-	raw := data[f.start:f.end]
 	if !f.doubled {
-		return raw
+		return data[f.start:f.end]
 	}
-	out := (*scratch)[:0]
-	for {
-		i := bytes.IndexByte(raw, quote)
-		if i < 0 {
-			break
+	raw := data[f.start : int(f.end)+connectors.Padding]
+	if cap(*scratch) < len(raw) {
+		*scratch = make([]byte, 2*len(raw))
+	}
+	// Words are copied up to the first quote in each, and what comes behind it, if
+	// there is one, is overwritten.
+	out, quotes := (*scratch)[:cap(*scratch)], uint64(quote)*ones
+	n := int(f.end - f.start)
+	from, to := 0, 0
+	for from < n {
+		x := binary.LittleEndian.Uint64(raw[from:])
+		binary.LittleEndian.PutUint64(out[to:], x)
+		found := zeroBytes(x ^ quotes)
+		k := 8
+		if found != 0 {
+			k = bits.TrailingZeros64(found)>>3 + 1
 		}
-		out = append(out, raw[:i+1]...)
-		raw = raw[i+2:]
+		if from+k > n {
+			return out[:to+n-from]
+		}
+		from, to = from+k, to+k
+		if found != 0 {
+			from++
+		}
 	}
-	*scratch = append(out, raw...)
-	return *scratch
+	return out[:to]
 }
 
 // isNull reports whether the field spells NULL.
@@ -118,13 +132,22 @@ func (d *dialect) row(data []byte, i, limit int, fields []field, most int) (_ []
 // behind the closing quote.
 func (d *dialect) quoted(data []byte, i, limit int) (f field, next int, ok bool) {
 	f = field{start: int32(i), quoted: true}
+	quotes := uint64(d.quote) * ones
 	for {
-		n := bytes.IndexByte(data[i:limit], d.quote)
-		if n < 0 {
+		for i+8 <= limit {
+			if found := zeroBytes(binary.LittleEndian.Uint64(data[i:]) ^ quotes); found != 0 {
+				i += bits.TrailingZeros64(found) >> 3
+				break
+			}
+			i += 8
+		}
+		for i < limit && data[i] != d.quote {
+			i++
+		}
+		if i == limit {
 			return f, limit, false
 		}
-		i += n + 1
-		if i == limit || data[i] != d.quote {
+		if i++; i == limit || data[i] != d.quote {
 			f.end = int32(i - 1)
 			return f, i, true
 		}

@@ -42,15 +42,7 @@ type Decoder struct {
 // column builds one output column.
 type column struct {
 	columns.Builder
-	at     *node     // whose value it is built from
-	months [16]month // the last of each name that was read
-}
-
-// month is a month of a year.
-type month struct {
-	name   uint64 // "YYYY-MM-"
-	before int32  // days from 1970 to the day before its first
-	length uint32 // days
+	at *node // whose value it is built from
 }
 
 // NewDecoder makes a decoder of JSON objects. It fails for fields that have no

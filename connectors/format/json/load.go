@@ -3,6 +3,8 @@ package json
 import (
 	"encoding/binary"
 	"unsafe"
+
+	"github.com/leatdb/leat/connectors/format/internal/columns"
 )
 
 // bytesAt is the address of the bytes being decoded. The fast path loads from
@@ -34,10 +36,7 @@ const (
 func nonDigits(x uint64) uint64 { return ((x + 0x46*ones) | (x - zeros)) & highs }
 
 // exactNonDigits is nonDigits with every bit exact.
-func exactNonDigits(x uint64) uint64 {
-	x ^= zeros
-	return ((x&^highs + 0x76*ones) | x) & highs
-}
+func exactNonDigits(x uint64) uint64 { return columns.NonDigits(x) }
 
 // leadingZero reports whether the digits of x begin with a zero that is not
 // alone, given x's nonDigits.
@@ -64,11 +63,7 @@ func controlBytes(x uint64) uint64 {
 
 // parse8 is the number that eight bytes of digits spell, the first in the
 // lowest byte; zero bytes in front count as 0.
-func parse8(x uint64) uint64 {
-	x = x & (0x0f * ones) * 2561 >> 8
-	x = x & 0x00ff00ff00ff00ff * 6553601 >> 16
-	return x & 0x0000ffff0000ffff * 42949672960001 >> 32
-}
+func parse8(x uint64) uint64 { return columns.ParseDigits(x) }
 
 // powersOfTen are 10^0 to 10^19.
 var powersOfTen = [20]uint64{

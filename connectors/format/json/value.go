@@ -525,48 +525,11 @@ func (p *predictor) unquote(c *column, i, row int) int {
 
 // The words of "YYYY-MM-DDThh:mm:ss": where separators stand and what they are.
 const (
-	dateMask  = 0xff<<32 | 0xff<<56
-	dateMarks = '-'<<32 | '-'<<56
-
 	timeMask   = 0xff<<16 | 0xff<<40
 	timeMarks  = 'T'<<16 | ':'<<40
 	spaceMarks = ' '<<16 | ':'<<40
 	timeZeros  = '0'<<16 | '0'<<40
 )
-
-// days reads a date's ten characters; x are the first eight of them, y begins
-// with the others.
-func (c *column) days(x, y uint64) (days int32, ok bool) {
-	m := &c.months[(x>>40&1*10+x>>48)&0xf]
-	if m.name != x && !m.set(x) {
-		return 0, false
-	}
-	tens, units := uint32(y)&0xff-'0', uint32(y)>>8&0xff-'0'
-	day := tens*10 + units
-	if tens > 3 || units > 9 || day-1 >= m.length {
-		return 0, false
-	}
-	return m.before + int32(day), true
-}
-
-// set makes m the month that x names, false if it names none.
-func (m *month) set(x uint64) bool {
-	if x&dateMask != dateMarks || nonDigits(x&^uint64(dateMask)|'0'<<32|'0'<<56) != 0 {
-		return false
-	}
-	d := x & (0x0f * ones)
-	year := int(d&0xf)*1000 + int(d>>8&0xf)*100 + int(d>>16&0xf)*10 + int(d>>24&0xf)
-	number := int(d>>40&0xf)*10 + int(d>>48&0xf)
-	if !mysqljson.ValidDate(year, number, 1) {
-		return false
-	}
-	length := uint32(31)
-	for !mysqljson.ValidDate(year, number, int(length)) {
-		length--
-	}
-	*m = month{x, int32(mysqljson.DaysFromCivil(year, number, 1)) - 1, length}
-	return true
-}
 
 // date decodes "YYYY-MM-DD".
 func (p *predictor) date(c *column, i, row int) int {
@@ -574,7 +537,7 @@ func (p *predictor) date(c *column, i, row int) int {
 	if b.at(i) != '"' || b.at(i+11) != '"' {
 		return 0
 	}
-	days, ok := c.days(b.word(i+1), b.word(i+9))
+	days, ok := c.Days(b.word(i+1), b.word(i+9))
 	if !ok {
 		return 0
 	}
@@ -599,7 +562,7 @@ func (p *predictor) timestamp(c *column, i, row int) int {
 	if exactNonDigits(clock)|exactNonDigits(seconds) != 0 {
 		return 0
 	}
-	days, ok := c.days(x, y)
+	days, ok := c.Days(x, y)
 	hour := int64(clock>>24&0xf)*10 + int64(clock>>32&0xf)
 	minute := int64(clock>>48&0xf)*10 + int64(clock>>56&0xf)
 	second := int64(seconds&0xf)*10 + int64(seconds>>8&0xf)

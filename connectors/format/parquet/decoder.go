@@ -20,7 +20,6 @@ import (
 	"github.com/leatdb/leat/connectors"
 	"github.com/leatdb/leat/connectors/format/internal/columns"
 	"github.com/leatdb/leat/internal/mysqljson"
-	"github.com/leatdb/leat/sql/types"
 )
 
 // Decoder implements connectors.Decoder for Parquet.
@@ -56,11 +55,8 @@ func NewDecoder(config connectors.DecoderConfig) (*Decoder, error) {
 		return nil, fmt.Errorf("build a Parquet decoder: %w", err)
 	}
 	d := &Decoder{config: config, batch: batch, cells: make([]cell, len(config.Fields))}
-	for i, f := range config.Fields {
+	for _, f := range config.Fields {
 		d.wanted = append(d.wanted, wanted{f.Path})
-		if batch.Columns[i].Type.Kind == types.String {
-			batch.Columns[i].AllowDictionary()
-		}
 	}
 	return d, nil
 }

@@ -12,7 +12,6 @@ import (
 	"github.com/leatdb/leat/connectors"
 	"github.com/leatdb/leat/connectors/format/internal/columns"
 	"github.com/leatdb/leat/connectors/format/schemaregistry"
-	"github.com/leatdb/leat/sql/types"
 )
 
 // Decoder implements connectors.Decoder for Protobuf.
@@ -61,11 +60,6 @@ func NewDecoder(config connectors.DecoderConfig) (*Decoder, error) {
 		return nil, fmt.Errorf("build a Protobuf decoder: %w", err)
 	}
 	d.config, d.walk.batch = config, d.batch
-	for _, c := range d.batch.Columns {
-		if c.Type.Kind == types.String {
-			c.AllowDictionary()
-		}
-	}
 	if message != nil {
 		root, err := compile(message, config.Fields)
 		if err != nil {

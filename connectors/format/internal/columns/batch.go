@@ -46,6 +46,9 @@ func NewBatch(config *connectors.DecoderConfig) (*Batch, error) {
 	for i, f := range config.Fields {
 		c, err := New(f, config.Alloc)
 		if err == nil {
+			if c.Type.Kind == types.String {
+				c.AllowDictionary()
+			}
 			b.Columns = append(b.Columns, c)
 			err = c.parsePath()
 		}
@@ -99,6 +102,13 @@ func (b *Batch) Full(maxRows int) bool {
 // Set writes the value of column i in the row that is being built. A class says
 // why it rejects the record.
 func (b *Batch) Set(i int, text []byte) (class connectors.ErrorClass, message string) {
+	b.scratch.read = false
+	return b.SetSame(i, text)
+}
+
+// SetSame is Set with the very text that it was called with last, for another
+// column: what was found in JSON need not be looked for again.
+func (b *Batch) SetSame(i int, text []byte) (class connectors.ErrorClass, message string) {
 	c := b.Columns[i]
 	null, err := c.ConvertText(text, len(b.out.Values), &b.scratch)
 	if err != nil {

@@ -53,9 +53,7 @@ type Builder struct {
 	f32  []float32
 	bits []byte
 
-	// The last date that usualTime read, as its ten characters, and its midnight.
-	lastDate   [10]byte
-	lastMicros int64
+	months [16]month // the last of each name that was read
 
 	below     mysqljson.Path // from the column's JSON text to the value, where that is below it
 	arrowType arrow.DataType

@@ -73,6 +73,9 @@ func (c *Builder) ConvertJSON(raw []byte, row int, s *Scratch) (null bool, err e
 type Scratch struct {
 	text []byte
 	set  []byte
+	// document is the text that extract was given last, if read.
+	document mysqljson.Indexed
+	read     bool
 }
 
 // scalar is the text that a value stands for: a string's content, else its own.

@@ -98,13 +98,25 @@ func (d *dictionary) add(e internedString, s *Interned) int32 {
 
 // setCode interns the row's text, if it is short.
 func (c *Builder) setCode(row int, text []byte) bool {
-	var words [MostInterned]byte
-	if copy(words[:], text) < len(text) {
+	n := len(text)
+	if n > MostInterned {
 		return false
 	}
-	code := c.Intern(binary.LittleEndian.Uint64(words[:]), binary.LittleEndian.Uint64(words[8:]), len(text))
-	if code < 0 {
-		return false
+	var words [MostInterned]byte
+	if cap(text) >= MostInterned {
+		words = [MostInterned]byte(text[:MostInterned])
+	} else {
+		copy(words[:], text)
+	}
+	x, y := binary.LittleEndian.Uint64(words[:]), binary.LittleEndian.Uint64(words[8:])
+	x &= ^uint64(0) >> max(64-8*n, 0)
+	y &= ^uint64(0) >> (128 - 8*max(n, 8))
+	known := c.InternedNear(x, y)
+	code := known.Code
+	if known.X != x || known.Y != y || known.Length != int32(n+1) {
+		if code = c.Intern(x, y, n); code < 0 {
+			return false
+		}
 	}
 	c.Codes[row] = code
 	return true

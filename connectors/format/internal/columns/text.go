@@ -2,7 +2,9 @@ package columns
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
+	"math/bits"
 	"unicode/utf8"
 
 	"github.com/apache/arrow-go/v18/arrow/decimal128"
@@ -97,24 +99,22 @@ var exactPowers = [...]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1
 // usualTime reads "YYYY-MM-DD hh:mm:ss", or with a T, with no more digits of a
 // fraction than the column keeps and perhaps a Z; ok is false for other forms.
 func (c *Builder) usualTime(text []byte) (micros int64, ok bool) {
-	if len(text) < len("2006-01-02 15:04:05") || text[4] != '-' || text[7] != '-' ||
-		text[10] != ' ' && text[10] != 'T' || text[13] != ':' || text[16] != ':' {
+	if len(text) < len("2006-01-02 15:04:05") || text[10] != ' ' && text[10] != 'T' {
 		return 0, false
 	}
-	if string(text[:10]) != string(c.lastDate[:]) {
-		days, err := mysqljson.ParseDate(text[:10])
-		if err != nil {
-			return 0, false
-		}
-		copy(c.lastDate[:], text)
-		c.lastMicros = int64(days) * 86_400_000_000
-	}
-	h1, h2, m1, m2, s1, s2 := text[11]-'0', text[12]-'0', text[14]-'0', text[15]-'0', text[17]-'0', text[18]-'0'
-	hour, minute, second := int64(h1)*10+int64(h2), int64(m1)*10+int64(m2), int64(s1)*10+int64(s2)
-	if max(h1, h2, m1, m2, s1, s2) > 9 || hour > 23 || minute > 59 || second > 59 {
+	const marks, mask = ':'<<16 | ':'<<40, 0xff<<16 | 0xff<<40
+	clock := binary.LittleEndian.Uint64(text[11:])
+	if clock&mask != marks || NonDigits(clock&^mask|'0'<<16|'0'<<40) != 0 {
 		return 0, false
 	}
-	micros = (hour*3600 + minute*60 + second) * 1_000_000
+	days, ok := c.Days(binary.LittleEndian.Uint64(text), binary.LittleEndian.Uint64(text[8:]))
+	hour := int64(clock&0xf)*10 + int64(clock>>8&0xf)
+	minute := int64(clock>>24&0xf)*10 + int64(clock>>32&0xf)
+	second := int64(clock>>48&0xf)*10 + int64(clock>>56&0xf)
+	if !ok || hour > 23 || minute > 59 || second > 59 {
+		return 0, false
+	}
+	micros = (int64(days)*86400 + hour*3600 + minute*60 + second) * 1_000_000
 	text = text[19:]
 	if len(text) > 0 && text[0] == '.' {
 		unit, n := int64(100_000), 1
@@ -127,20 +127,20 @@ func (c *Builder) usualTime(text []byte) (micros int64, ok bool) {
 		}
 		text = text[n:]
 	}
-	return c.lastMicros + micros, len(text) == 0 || len(text) == 1 && text[0] == 'Z'
+	return micros, len(text) == 0 || len(text) == 1 && text[0] == 'Z'
 }
 
 // extract writes what the field's path leads to in JSON text.
 func (c *Builder) extract(text []byte, row int, s *Scratch) (null bool, err error) {
-	if err := mysqljson.Valid(text); err != nil {
-		return false, err
-	}
-	text = bytes.TrimSpace(text)
-	if len(c.Field.Path) > 1 {
-		found := false
-		if text, found, err = mysqljson.Lookup(text, c.below); err != nil || !found {
-			return true, err
+	if !s.read {
+		if err := s.document.Read(text); err != nil {
+			return false, err
 		}
+		s.read = true
+	}
+	found := false
+	if text, found, err = s.document.Lookup(c.below); err != nil || !found {
+		return true, err
 	}
 	return c.ConvertJSON(text, row, s)
 }
@@ -148,18 +148,58 @@ func (c *Builder) extract(text []byte, row int, s *Scratch) (null bool, err erro
 // fixedPoint reads a number of at most 18 digits without an exponent: its digits
 // and how many of them are behind the point. ok is false for all others.
 func fixedPoint(text []byte) (n int64, fraction int, ok bool) {
-	i, negative := 0, false
-	if len(text) > 0 && text[0] == '-' {
-		i, negative = 1, true
+	negative := len(text) > 0 && text[0] == '-'
+	if negative {
+		text = text[1:]
 	}
-	if len(text)-i > 18 || len(text) == i {
+	if uint(len(text)-1) >= 18 {
 		return 0, 0, false
 	}
+	if cap(text) >= 16 && len(text) <= 16 {
+		n, fraction, ok = fixedWords(text)
+	}
+	if !ok {
+		n, fraction, ok = fixedBytes(text)
+	}
+	if negative {
+		n = -n
+	}
+	return n, fraction, ok
+}
+
+// fixedWords is fixedPoint for 1 to 16 bytes without a sign that begin 16 readable
+// ones: digits, or up to eight with a point. ok is false for some others too.
+func fixedWords(text []byte) (n int64, fraction int, ok bool) {
+	words := text[:16]
+	x := binary.LittleEndian.Uint64(words)
+	if len(text) > 8 {
+		y := binary.LittleEndian.Uint64(words[len(text)-8:])
+		if NonDigits(y) != 0 || NonDigits(x)<<(128-8*len(text)) != 0 {
+			return 0, 0, false
+		}
+		return int64(ParseDigits(x<<(128-8*len(text)))*1e8 + ParseDigits(y)), 0, true
+	}
+	x <<= 64 - 8*len(text) // the last byte is the highest
+	m := NonDigits(x) >> (64 - 8*len(text))
+	if m == 0 {
+		return int64(ParseDigits(x)), 0, true
+	}
+	point := bits.TrailingZeros64(m) >> 3
+	fraction = len(text) - point - 1
+	if m&(m-1) != 0 || text[point] != '.' || point == 0 || fraction == 0 {
+		return 0, 0, false
+	}
+	// What is before the point moves up by one byte.
+	behind := ^uint64(0) << (64 - 8*fraction)
+	return int64(ParseDigits(x&behind | x<<8&^behind)), fraction, true
+}
+
+func fixedBytes(text []byte) (n int64, fraction int, ok bool) {
 	point := -1
-	for ; i < len(text); i++ {
-		digit := text[i] - '0'
+	for i, c := range text {
+		digit := c - '0'
 		if digit > 9 {
-			if text[i] != '.' || point >= 0 {
+			if c != '.' || point >= 0 {
 				return 0, 0, false
 			}
 			point = i
@@ -167,14 +207,11 @@ func fixedPoint(text []byte) (n int64, fraction int, ok bool) {
 		}
 		n = n*10 + int64(digit)
 	}
-	if negative {
-		n = -n
-	}
 	if point < 0 {
 		return n, 0, true
 	}
 	fraction = len(text) - point - 1
-	return n, fraction, fraction > 0 && point > 0 && text[point-1] != '-'
+	return n, fraction, fraction > 0 && point > 0
 }
 
 func abs(n int64) int64 {
