@@ -48,7 +48,7 @@ type stream struct {
 
 // streamOptions are the options of CREATE STREAM beside those of its sink.
 var streamOptions = connectors.Spec{
-	{Name: "lanes", Kind: connectors.OptionInt, Min: 1, Max: 1024, Doc: "How many lanes read, compute and write side by side; the default is the number of cores."},
+	{Name: "lanes", Kind: connectors.OptionInt, Min: 1, Max: 1024, Doc: "How many lanes may read, compute and write side by side; the default is the number of cores. Of a source whose records have an order no more of them read than keep up."},
 	{Name: "sql_mode", Default: "STRICT_TRANS_TABLES", Doc: "'' relaxes the evaluation: what does not fit becomes NULL or is cut, instead of a dead letter."},
 	{Name: "timezone", Default: "UTC", Doc: "The zone in which the stream turns instants into dates and text."},
 	{Name: "dead_letter_limit", Kind: connectors.OptionInt, Default: "0", Max: 1 << 40, Runtime: true, Doc: "The stream commits what it has read and fails when more values than this are rejected within a minute; 0 is never."},
@@ -230,7 +230,7 @@ func (s *stream) startWith(p *planned, first connectors.StreamSink, move func(co
 		hidden = append(hidden, p.source.connector.Hidden[i].Type)
 	}
 	cfg := dataflow.Config{
-		Stream: s.name, SourceName: p.source.name, Lanes: p.lanes(db), Hidden: hidden, HiddenNames: p.plan.Source.Hidden, MoveTo: move,
+		Stream: s.name, SourceName: p.source.name, Lanes: p.lanes(db), FewLanes: !p.source.connector.Unordered, Hidden: hidden, HiddenNames: p.plan.Source.Hidden, MoveTo: move,
 		SkipDataLoss: p.source.connector.Spec.Find("on_data_loss") == nil || p.source.options.String("on_data_loss") == "skip",
 		OpenSource: func(ctx context.Context, retrying func(error)) (connectors.Source, error) {
 			cfg := db.sourceConfig(p.source)

@@ -33,6 +33,10 @@ type lane struct {
 	retryAt     time.Time
 	attempt     int
 	troubled    bool // its last poll failed, and it has not been calm since
+	load        load
+	helps       bool  // it reads beside the lanes before it (Config.FewLanes)
+	helpedFrom  sight // its load since, or since the last epoch's end
+	watched     sight // load of the lane before, which it watches while it rests
 
 	// The lane's own.
 	chunk   connectors.Chunk
@@ -107,6 +111,7 @@ func (l *lane) ready(ctx context.Context) (context.Context, error) {
 				return nil, fmt.Errorf("seal epoch %d: %w", epoch, err)
 			}
 			l.sealed, l.sealedEpoch = sealed, epoch
+			l.restAgain()
 			s.parked++
 			s.m.Broadcast()
 		case s.sealEpoch != 0, s.stopping, s.ending != nil:
@@ -120,10 +125,15 @@ func (l *lane) ready(ctx context.Context) (context.Context, error) {
 		case s.turns != nil && s.polling && (l.index > 0 || !s.replaying()):
 			s.m.Wait()
 		default:
+			if rests, wake := l.rests(); rests {
+				s.m.WaitUntil(wake)
+				continue
+			}
 			l.eof = false
 			// Who reads letters again keeps nobody from polling.
 			if l.polls = l.index > 0 || !s.replaying(); l.polls {
 				s.polling = true
+				l.load.polling = s.cfg.Scheduler.Now()
 			}
 			return s.pollCtx, nil
 		}
@@ -139,10 +149,12 @@ func (l *lane) poll(ctx, pollCtx context.Context) error {
 	s.m.Unlock()
 	if replaying && l.index == 0 {
 		// One lane reads letters again, so that the others keep up with the source.
+		l.polled()
 		l.takeTicket(false)
 		return l.pollReplay(ctx, replay)
 	}
 	err := s.source.Poll(pollCtx, l.index, &l.chunk)
+	l.polled()
 	l.takeTicket(err == nil)
 	defer l.endTurn()
 	switch {

@@ -50,7 +50,11 @@ type Config struct {
 	// before anything is read.
 	MoveTo func(ctx context.Context, src connectors.Source) (connectors.Positions, error)
 
-	Lanes     int
+	Lanes int
+	// FewLanes lets no more lanes read than keep up with the source: each writes
+	// files of its own where rows of a split have an order. Where the sink keeps order
+	// all do.
+	FewLanes  bool
 	BatchRows int // rows that are decoded and computed at a time; default 16,384
 
 	// CommitInterval is asked for each epoch, so that it can be changed while
@@ -100,6 +104,7 @@ type Stream struct {
 	laneErr     error
 	polling     bool             // a lane polls, where turns are kept
 	turns       map[string]*turn // by split; nil unless the sink keeps order
+	fewLanes    bool             // lanes rest that are not needed
 	eofEpoch    int64            // counts discoveries, so that lanes at the end look again
 
 	committed   connectors.State
@@ -495,6 +500,13 @@ func (s *Stream) startLanes(ctx context.Context) error {
 	s.polling, s.turns = false, nil
 	if o, ok := s.sink.(connectors.Ordered); ok && o.Ordered() && len(lanes) > 1 {
 		s.turns = map[string]*turn{}
+	}
+	s.fewLanes = s.cfg.FewLanes && s.turns == nil && len(lanes) > 1
+	if s.fewLanes && s.source.Bounded() {
+		// There is something to read, and an end to it.
+		for _, l := range lanes {
+			l.help(s.cfg.Scheduler.Now())
+		}
 	}
 	s.inFlight, s.uncommitted, s.chunks = connectors.Counters{}, connectors.Counters{}, 0
 	s.replays = slices.Clone(s.committed.Replays)

@@ -43,7 +43,8 @@ type world struct {
 	commitErr []error
 	writeErr  []error
 	writeHook func(row string)
-	lost      int // records that were skipped, as commits say
+	lost      int   // records that were skipped, as commits say
+	used      []int // how many lanes had rows, by commit
 	// commitTime is how long a commit takes.
 	commitTime time.Duration
 }
@@ -246,11 +247,16 @@ func (s *sink) Commit(_ context.Context, state connectors.State, list []connecto
 	for _, loss := range info.DataLoss {
 		s.w.lost += int(loss.Records)
 	}
+	used := 0
 	for _, one := range list {
+		if len(one.(*sealed).rows) > 0 {
+			used++
+		}
 		s.w.table = append(s.w.table, one.(*sealed).rows...)
 		s.w.dead = append(s.w.dead, one.(*sealed).dead...)
 	}
 	s.w.state = state
+	s.w.used = append(s.w.used, used)
 	s.w.commits++
 	return connectors.CommitResult{CommittedAt: time.Now()}, nil
 }

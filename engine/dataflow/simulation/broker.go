@@ -68,10 +68,10 @@ type transaction struct {
 	resolved  bool // readers know
 }
 
-// placed is a row in a partition.
+// placed is a row in a partition of a topic, or in a file of a commit.
 type placed struct {
 	row
-	partition int
+	place int
 }
 
 func newCluster(w *world) *cluster { return &cluster{w: w, ids: map[string]*producerState{}} }

@@ -83,7 +83,9 @@ func (m *model) checkFolders() error {
 	var rows map[row]int
 	err := error(nil)
 	if m.w.cluster == nil {
-		rows, err = m.readRows(m.listed(tableName))
+		var all []placed
+		all, err = m.readRows(m.listed(tableName))
+		rows = counted(all)
 	} else {
 		rows, err = m.w.cluster.readCommitted()
 	}

@@ -145,7 +145,7 @@ func (i *instance) spec(retrying func(error)) connectors.StreamSpec {
 	return connectors.StreamSpec{
 		Stream: i.name, Table: tableName, Schema: landed, Options: o, Lanes: i.w.lanes, MemoryBytes: 16 << 20,
 		Partition: []connectors.PartitionField{{Name: "part", Column: 1, Transform: "identity"}},
-		Retrying:  retrying, Now: i.p.Now, Logger: logger{i.host},
+		Unordered: i.w.cfg.Mixed, Retrying: retrying, Now: i.p.Now, Logger: logger{i.host},
 	}
 }
 
@@ -155,7 +155,7 @@ func (i *instance) main(ctx context.Context) error {
 		return err
 	}
 	cfg := dataflow.Config{
-		Stream: i.name, SourceName: sourceName, Lanes: i.w.lanes, BatchRows: 3, Scheduler: i.p, Logger: logger{i.host},
+		Stream: i.name, SourceName: sourceName, Lanes: i.w.lanes, FewLanes: i.w.few, BatchRows: 3, Scheduler: i.p, Logger: logger{i.host},
 		Jitter: func() float64 { return sched.Float64(i.p) },
 		OpenSource: func(context.Context, func(error)) (connectors.Source, error) {
 			i.source = &source{w: i.w, p: i.p, skip: i.skip, m: i.p.NewMonitor(), route: route{starts: map[string]position{}}}
@@ -250,6 +250,13 @@ type impatient struct{ *named }
 // Commit implements connectors.StreamSink.
 func (s *impatient) Commit(ctx context.Context, state connectors.State, sealed []connectors.Sealed, info connectors.CommitInfo) (connectors.CommitResult, error) {
 	s.i.p.Go("commit in the background", func() {
+		// What the sink has for the epoch may be thrown away meanwhile, which no sink
+		// expects.
+		defer func() {
+			if r := recover(); r != nil {
+				s.i.w.s.Note("commit in the background: %v", r)
+			}
+		}()
 		_, err := s.named.Commit(ctx, state, sealed, info)
 		s.i.w.s.Note("commit in the background: %v", err)
 	})

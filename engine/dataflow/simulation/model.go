@@ -66,7 +66,7 @@ type change struct {
 	table         string
 	before, after map[string]string // properties
 	files         []fileRef         // added
-	placed        []placed          // rows that were added to a topic, in their order
+	placed        []placed          // rows that were added, in their order
 	summary       map[string]string
 	by            *sender // nil unless it is the commit of an epoch
 }
@@ -134,13 +134,12 @@ func (m *model) committed(c change) error {
 	if c.table == catalog.DeadLetterTable {
 		return m.letters(c.files)
 	}
-	rows, err := m.readRows(c.files)
+	inFiles, err := m.readRows(c.files)
 	if err != nil {
 		return err
 	}
-	for _, p := range c.placed {
-		rows[p.row]++
-	}
+	c.placed = append(c.placed, inFiles...)
+	rows := counted(c.placed)
 	changed := ""
 	for _, d := range m.w.streams {
 		key := protocol.Key(d.name)
@@ -313,8 +312,8 @@ func (m *model) epoch(stream string, last, next *protocol.Record, rows map[row]i
 	return nil
 }
 
-// ordering checks that rows of a split are in a partition in the split's order;
-// those of dead letters that were read again come when they come.
+// ordering checks that rows of a split are in each partition of a topic, and in each
+// file, in the split's order; those of dead letters that were read again come when they come.
 func ordering(rows []placed, values []value, again []written) error {
 	at := map[int64]int{} // of the values that were read, by id
 	for n, v := range values {
@@ -324,8 +323,8 @@ func ordering(rows []placed, values []value, again []written) error {
 		delete(at, l.id)
 	}
 	type of struct {
-		partition int
-		split     string
+		place int
+		split string
 	}
 	last := map[of]placed{}
 	for _, r := range rows {
@@ -333,9 +332,9 @@ func ordering(rows []placed, values []value, again []written) error {
 		if !ok {
 			continue
 		}
-		k := of{r.partition, values[n].split}
+		k := of{r.place, values[n].split}
 		if before, ok := last[k]; ok && (at[before.id] > n || before.id == r.id && before.n >= r.n) {
-			return fmt.Errorf("row %v comes after %v in partition %d", r.row, before.row, r.partition)
+			return fmt.Errorf("row %v comes after %v in partition or file %d", r.row, before.row, r.place)
 		}
 		last[k] = r
 	}
@@ -581,14 +580,14 @@ func (m *model) letterFiles() ([]fileRef, error) {
 	return files, nil
 }
 
-// readRows reads data files of the stream's table.
-func (m *model) readRows(files []fileRef) (map[row]int, error) {
-	rows := map[row]int{}
+// readRows reads data files of the stream's table, in the order of their rows.
+func (m *model) readRows(files []fileRef) ([]placed, error) {
+	var rows []placed
 	n := 2
 	if m.w.hive {
 		n = 1 // the partition's column is in the path alone
 	}
-	for _, name := range files {
+	for place, name := range files {
 		err := m.read(name, func(group *file.RowGroupReader) error {
 			ids, err := int64s(group, 0)
 			if err != nil {
@@ -599,7 +598,7 @@ func (m *model) readRows(files []fileRef) (map[row]int, error) {
 				return err
 			}
 			for i := range ids {
-				rows[row{ids[i], numbers[i]}]++
+				rows = append(rows, placed{row{ids[i], numbers[i]}, place})
 			}
 			return nil
 		})
@@ -608,6 +607,15 @@ func (m *model) readRows(files []fileRef) (map[row]int, error) {
 		}
 	}
 	return rows, nil
+}
+
+// counted says how often each row is there.
+func counted(rows []placed) map[row]int {
+	counts := map[row]int{}
+	for _, p := range rows {
+		counts[p.row]++
+	}
+	return counts
 }
 
 // readLetters reads files of dead letters and marks.

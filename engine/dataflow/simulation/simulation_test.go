@@ -161,4 +161,5 @@ func TestRules(t *testing.T) {
 	f("taking the transactional id", simulation.Config{Unfenced: true})
 	f("reading committed positions only", simulation.Config{Uncommitted: true})
 	f("the turns of lanes", simulation.Config{Unordered: true})
+	f("files of their own for lanes that read the same split", simulation.Config{Mixed: true})
 }

@@ -37,6 +37,8 @@ type Config struct {
 	// positions be read that are not committed, Unordered lets lanes write without
 	// taking turns.
 	Unfenced, Uncommitted, Unordered bool
+	// Mixed lets all lanes of a stream into a table share files.
+	Mixed bool
 	// Long makes the run several times longer, with worse weather and more streams.
 	Long bool
 }
@@ -73,6 +75,7 @@ type world struct {
 	streams   []*definition
 	hive      bool // the table format
 	lanes     int
+	few       bool // no more lanes read than are needed
 	latest    bool // the source's start option
 	bounded   bool // … and its stop option
 	interval  time.Duration
@@ -99,6 +102,7 @@ func Run(cfg Config) Report {
 	w.lanes = 1 + s.IntN(3)
 	w.latest = s.Chance(0.1)
 	w.bounded = s.Chance(0.15)
+	w.few = s.Chance(0.5)
 	w.interval = s.Between(500*time.Millisecond, 10*time.Second)
 	if cfg.Long {
 		w.interval = s.Between(100*time.Millisecond, 30*time.Second)
@@ -208,7 +212,7 @@ func (w *world) check() error {
 		if err != nil {
 			return err
 		}
-		if err := compare("rows of the table", rows, w.model.rows); err != nil {
+		if err := compare("rows of the table", counted(rows), w.model.rows); err != nil {
 			return err
 		}
 	}
