@@ -178,6 +178,7 @@ type batchReader struct {
 	refs    atomic.Int64
 	schema  *arrow.Schema
 	next    func() ([]arrow.Array, int, error) // io.EOF at the end; what it gives is valid until the next call
+	own     func() (arrow.RecordBatch, error)  // instead, where batches are the reader's already
 	end     func() error
 	release func() // may be nil
 
@@ -237,9 +238,15 @@ func (r *batchReader) Next() bool {
 	if r.ended {
 		return false
 	}
-	columns, rows, err := r.next()
-	if err == nil {
-		r.batch, err = ownBatch(r.schema, columns, rows)
+	var err error
+	if r.own != nil {
+		r.batch, err = r.own()
+	} else {
+		var columns []arrow.Array
+		var rows int
+		if columns, rows, err = r.next(); err == nil {
+			r.batch, err = ownBatch(r.schema, columns, rows)
+		}
 	}
 	if err != nil {
 		if !errors.Is(err, io.EOF) {

@@ -300,6 +300,7 @@ type peekTable struct {
 	db     *DB
 	source *source
 	schema types.Schema // hidden columns too
+	lanes  int          // that read: 1, unless the rows may come in any order
 	warn   warnFunc
 }
 
@@ -315,18 +316,24 @@ func (t *peekTable) ScanArrow(ctx context.Context, columns []int) (array.RecordR
 	for i, c := range columns {
 		schema[i] = t.schema[c]
 	}
-	p, err := t.db.peek(ctx, t.source, schema, nil, 1, t.warn)
+	p, err := t.db.peek(ctx, t.source, schema, nil, t.lanes, t.warn)
 	if err != nil {
 		return nil, err
 	}
 	r := &batchReader{schema: schema.Arrow(), end: p.close}
 	r.refs.Store(1)
+	if t.lanes > 1 {
+		l := newPeekLanes(ctx, p, t.lanes, r.schema)
+		r.own, r.end = l.next, l.close
+		return r, nil
+	}
 	r.next = func() ([]arrow.Array, int, error) { return p.next(ctx) }
 	return r, nil
 }
 
 // withRows is a plan whose scans of sources and system tables can be read.
 func (db *DB) withRows(root logical.Node, warn warnFunc) logical.Node {
+	unordered := logical.ScansInAnyOrder(root)
 	return logical.TransformPlan(root, func(n logical.Node) logical.Node {
 		scan, ok := n.(*logical.Scan)
 		if !ok || scan.Kind == logical.RelationTable {
@@ -345,7 +352,11 @@ func (db *DB) withRows(root logical.Node, warn warnFunc) logical.Node {
 		if !ok {
 			return n
 		}
-		readable.Handle = &peekTable{db: db, source: s, schema: schema, warn: warn}
+		lanes := 1
+		if unordered[scan] {
+			lanes = db.cfg.Threads
+		}
+		readable.Handle = &peekTable{db: db, source: s, schema: schema, lanes: lanes, warn: warn}
 		return &readable
 	})
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"runtime/debug"
 	"sync"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -96,22 +95,21 @@ func (t *totalsRun) ended(err error) {
 }
 
 // another is a lane beside the first.
-func (t *totalsRun) another(lane int) (_ []*kernel.Total, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("panic in lane %d of a query: %v\n%s", lane, r, debug.Stack())
+func (t *totalsRun) another(lane int) (totals []*kernel.Total, err error) {
+	err = inLane(lane, func() (err error) {
+		p, err := t.peek.fork(lane)
+		if err != nil {
+			return err
 		}
-	}()
-	p, err := t.peek.fork(lane)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, p.close()) }()
-	d, err := newDirectRun(t.session, t.query.Steps, func() ([]arrow.Array, int, error) { return p.next(t.ctx) })
-	if err != nil {
-		return nil, err
-	}
-	return t.lane(d)
+		defer func() { err = errors.Join(err, p.close()) }()
+		d, err := newDirectRun(t.session, t.query.Steps, func() ([]arrow.Array, int, error) { return p.next(t.ctx) })
+		if err != nil {
+			return err
+		}
+		totals, err = t.lane(d)
+		return err
+	})
+	return totals, err
 }
 
 // lane adds up what comes of a lane's input.
