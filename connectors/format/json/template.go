@@ -66,7 +66,8 @@ const (
 	opBoth              // … and the object itself
 	opInt64             // BIGINT
 	opInt32             // INT
-	opInteger           // other integers, BOOLEAN
+	opInteger           // other integers
+	opBool
 	opDecimal
 	opFloat64
 	opText // text that is a string's content
@@ -317,6 +318,15 @@ func (p *predictor) decode(i, limit, row int) (end int, ok bool) {
 			next = p.skip(s, i)
 		case opInteger:
 			next = p.integer(s.column, i, row)
+		case opBool:
+			// Which of the two comes is anybody's guess: no branch depends on it.
+			x := b.word(i)
+			if isTrue, isFalse := equal(x&(1<<32-1), wordTrue), equal(x&(1<<40-1), wordFalse); isTrue|isFalse != 0 {
+				s.column.SetBit(row, byte(isTrue))
+				next = i + 4 + int(isFalse)
+			} else {
+				next = p.integer(s.column, i, row)
+			}
 		case opDate:
 			next = p.date(s.column, i, row)
 		case opEnum:
@@ -364,7 +374,14 @@ func (p *predictor) decode(i, limit, row int) (end int, ok bool) {
 	}
 }
 
-const wordNull = 'n' | 'u'<<8 | 'l'<<16 | 'l'<<24
+const (
+	wordNull  = 'n' | 'u'<<8 | 'l'<<16 | 'l'<<24
+	wordTrue  = 't' | 'r'<<8 | 'u'<<16 | 'e'<<24
+	wordFalse = 'f' | 'a'<<8 | 'l'<<16 | 's'<<24 | 'e'<<32
+)
+
+// equal is 1 where x is y, else 0.
+func equal(x, y uint64) uint64 { return ((x ^ y) - 1) &^ (x ^ y) >> 63 }
 
 // complete reports whether all that is wanted was seen.
 func (p *predictor) complete() bool {

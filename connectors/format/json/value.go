@@ -34,7 +34,9 @@ func (c *column) op() op {
 			return opInt32
 		}
 		return opInteger
-	case types.Bool, types.Int8, types.Int16, types.Uint8, types.Uint16:
+	case types.Bool:
+		return opBool
+	case types.Int8, types.Int16, types.Uint8, types.Uint16:
 		return opInteger
 	case types.Decimal:
 		if c.Bound > 0 {
@@ -201,12 +203,12 @@ func (p *predictor) integer(c *column, i, row int) int {
 	}
 	v, n := b.digits(i)
 	if n == 0 {
-		switch {
+		switch x := b.word(i); {
 		case negative:
-		case b.half(i) == 't'|'r'<<8|'u'<<16|'e'<<24:
+		case x&(1<<32-1) == wordTrue:
 			c.SetInt(row, 1)
 			return i + 4
-		case b.half(i) == 'f'|'a'<<8|'l'<<16|'s'<<24 && b.at(i+4) == 'e':
+		case x&(1<<40-1) == wordFalse:
 			c.SetInt(row, 0)
 			return i + 5
 		}
@@ -397,17 +399,20 @@ func (p *predictor) intern(c *column, i, row int) int {
 	b := p.text
 	x, y := b.word(i), b.word(i+8)
 	// What is in the dictionary is plain text, so that finding a string there up
-	// to its quote is check enough.
-	if q := quoteBytes(x); q != 0 {
-		n := bits.TrailingZeros64(q) >> 3
-		short := x & lowBytes[n&7]
-		if known := c.InternedNear(short, 0); known.X == short && known.Y == 0 && known.Length == int32(n+1) {
-			c.Codes[row] = known.Code
-			return i + n + 1
-		}
+	// to its quote is check enough. No branch depends on whether that is in the
+	// first word or the second, which differs from row to row.
+	q := quoteBytes(x)
+	n, beyond := bits.TrailingZeros64(q)>>3, 8+bits.TrailingZeros64(quoteBytes(y))>>3
+	if q == 0 {
+		n = beyond
+	}
+	first, second := x&lowBytes[min(n, 8)], y&lowBytes[max(n-8, 0)]
+	if known := c.InternedNear(first, second); known.X == first && known.Y == second && known.Length == int32(n+1) && n < 16 {
+		c.Codes[row] = known.Code
+		return i + n + 1
 	}
 	m, more := specialBytes(x), specialBytes(y)
-	n, beyond := bits.TrailingZeros64(m)>>3, 8+bits.TrailingZeros64(more)>>3
+	n, beyond = bits.TrailingZeros64(m)>>3, 8+bits.TrailingZeros64(more)>>3
 	if m == 0 {
 		n = beyond
 	}
@@ -506,6 +511,20 @@ func (p *predictor) unquote(c *column, i, row int) int {
 	b := p.text
 	if b.at(i) == '"' {
 		return p.copyText(c, i, row)
+	}
+	// "digits.digits" within eight bytes that has no zero at its end to lose is in
+	// normal form.
+	if c.Codes == nil {
+		x := b.word(i)
+		m := exactNonDigits(x)
+		point, n := bits.TrailingZeros64(m)>>3, bits.TrailingZeros64(m&(m-1))>>3
+		start := int(c.Offsets[row])
+		if point > 0 && n > point+1 && n < 8 && start+8 <= len(c.Content) && byte(x>>(8*point&63)) == '.' && byte(x>>(8*n&63))|0x20 != 'e' &&
+			!leadingZero(x, m) && (byte(x>>((8*n-8)&63)) != '0' || n == point+2) {
+			binary.LittleEndian.PutUint64(c.Content[start:], x)
+			c.Offsets[row+1] = int32(start + n)
+			return i + n
+		}
 	}
 	// Up to 15 digits survive being a double, which is how MySQL holds numbers
 	// with a point; then all that may differ are zeros at the end, and −0.

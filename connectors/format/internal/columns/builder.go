@@ -203,12 +203,17 @@ func (c *Builder) SetInt(row int, v int64) {
 }
 
 func (c *Builder) setBool(row int, v bool) {
-	bit := byte(1) << (row & 7)
+	var bit byte
 	if v {
-		c.bits[row>>3] |= bit
-	} else {
-		c.bits[row>>3] &^= bit
+		bit = 1
 	}
+	c.SetBit(row, bit)
+}
+
+// SetBit writes a BOOLEAN, 1 or 0.
+func (c *Builder) SetBit(row int, v byte) {
+	b := &c.bits[row>>3]
+	*b = *b&^(1<<(row&7)) | v<<(row&7)
 }
 
 // Room gives the place of the row's text, with room for at least n bytes and
