@@ -12,6 +12,7 @@ import (
 	sqle "github.com/dolthub/go-mysql-server"
 	gms "github.com/dolthub/go-mysql-server/sql"
 	"github.com/dolthub/go-mysql-server/sql/analyzer"
+	"github.com/dolthub/go-mysql-server/sql/expression"
 	"github.com/dolthub/go-mysql-server/sql/mysql_db"
 	"github.com/dolthub/go-mysql-server/sql/plan"
 	"github.com/dolthub/go-mysql-server/sql/transform"
@@ -49,6 +50,7 @@ func (db *DB) openMySQL(ctx context.Context) error {
 		AddPreAnalyzeRule(warningsRule, orderWarnings).
 		AddPreAnalyzeRule(likeRule, keepLikes).
 		AddPreAnalyzeRule(tableStatusRule, db.showUnreadable).
+		AddPreAnalyzeRule(globalsRule, db.guardGlobals).
 		Build()
 	db.mysql = sqle.New(a, &sqle.Config{})
 	a.Catalog.RegisterFunction(gms.NewContext(ctx), planner.Functions()...)
@@ -317,11 +319,38 @@ func (db *DB) authorize(ctx *gms.Context, stmt sql.Statement) error {
 		need = gms.PrivilegeType_Super
 	}
 	users := db.mysql.Analyzer.Catalog.MySQLDb
-	if users.UserHasPrivileges(ctx, gms.NewPrivilegedOperation(gms.PrivilegeCheckSubject{}, need)) {
+	if have := users.UserActivePrivilegeSet(ctx); have.Has(need) || have.Has(gms.PrivilegeType_Super) {
+		return nil
+	}
+	// The definitions can be seen by whoever may read in the current database.
+	if need == gms.PrivilegeType_Select && users.UserHasPrivileges(ctx, gms.NewPrivilegedOperation(gms.PrivilegeCheckSubject{}, need)) {
 		return nil
 	}
 	return sqlerror.Userf(sqlerror.CodeAuth, "user %s may not do this", ctx.Client().User).
 		WithHint("it needs GRANT %s ON *.*", strings.ToUpper(need.String()))
+}
+
+// guardGlobals is the rule that refuses SET GLOBAL, by which others would compute
+// otherwise, to users without the privilege SUPER.
+func (db *DB) guardGlobals(ctx *gms.Context, _ *analyzer.Analyzer, n gms.Node, _ *plan.Scope, _ analyzer.RuleSelector, _ *gms.QueryFlags) (gms.Node, transform.TreeIdentity, error) {
+	set, ok := n.(*plan.Set)
+	if !ok {
+		return n, transform.SameTree, nil
+	}
+	if db.mysql.Analyzer.Catalog.MySQLDb.UserActivePrivilegeSet(ctx).Has(gms.PrivilegeType_Super) {
+		return n, transform.SameTree, nil
+	}
+	for _, e := range set.Exprs {
+		field, ok := e.(*expression.SetField)
+		if !ok {
+			continue
+		}
+		if v, ok := field.LeftChild.(*expression.SystemVar); ok && !v.Scope.IsSessionOnly() {
+			return nil, transform.SameTree, mysql.NewSQLError(mysql.ERSpecifiedAccessDenied, mysql.SSClientError,
+				"Access denied; you need (at least one of) the SUPER privilege(s) for this operation")
+		}
+	}
+	return n, transform.SameTree, nil
 }
 
 // AccountWithoutPassword finds an account that can log in without a password.

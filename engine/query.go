@@ -205,6 +205,7 @@ const (
 	warningsRule
 	likeRule
 	tableStatusRule
+	globalsRule
 )
 
 // lowerAdhoc replaces a SELECT that reads lake tables, system tables or sources, or

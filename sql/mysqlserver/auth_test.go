@@ -113,6 +113,41 @@ func TestServer_Accounts(t *testing.T) {
 	enters("root", "mine", true)
 }
 
+// A user of one database does not change what others see, and does not define
+// sources, which read whatever the process can: for that it takes global privileges.
+func TestServer_PrivilegesOfOneDatabase(t *testing.T) {
+	db := open(t)
+	s := serve(t, db, mysqlserver.Config{})
+	root := connect(t, s)
+	exec(t, root, "CREATE USER owner@'%' IDENTIFIED BY 'p'")
+	exec(t, root, "GRANT ALL ON lake.* TO owner@'%'")
+	owner := connect(t, s, as("owner", "p"))
+	f := func(number uint16, statement string) {
+		t.Helper()
+		if e := failure(t, owner, statement); e.Number != number {
+			t.Errorf("%s: error = %v, want %d", statement, e, number)
+		}
+	}
+	f(1045, "CREATE SOURCE s (id INT) WITH (connector = 'push', format = 'json')")
+	f(1045, "CREATE SINK k WITH (connector = 'blackhole')")
+	f(1045, "DROP SOURCE IF EXISTS s")
+	f(1227, "SET GLOBAL sql_mode = 'ANSI_QUOTES'")
+	f(1227, "SET @@global.time_zone = '+05:00'")
+	f(1227, "SET sql_mode = '', GLOBAL sql_mode = ''")
+	f(1227, "SET PERSIST max_connections = 3")
+	f(1227, "SET @@persist.max_connections = 3")
+	f(1227, "SET GLOBAL TRANSACTION ISOLATION LEVEL READ COMMITTED")
+	exec(t, owner, "SET sql_mode = 'ANSI_QUOTES', time_zone = '+05:00', @a = 1, SESSION wait_timeout = 100")
+	wantRows(t, query(t, root, `SELECT "x", @@time_zone`), "x|SYSTEM")
+	exec(t, root, "SET GLOBAL max_connections = 200")
+	exec(t, root, "CREATE USER admin@'%' IDENTIFIED BY 'p'")
+	exec(t, root, "GRANT CREATE, DROP, SUPER ON *.* TO admin@'%'")
+	admin := connect(t, s, as("admin", "p"))
+	exec(t, admin, "SET GLOBAL max_connections = 201")
+	exec(t, admin, "CREATE SOURCE s (id INT) WITH (connector = 'push', format = 'json')")
+	exec(t, admin, "DROP SOURCE s")
+}
+
 func TestServer_RequireTLS(t *testing.T) {
 	cert, roots := certificate(t)
 	s := serve(t, open(t), mysqlserver.Config{TLS: &tls.Config{Certificates: []tls.Certificate{cert}}, RequireTLS: true})
