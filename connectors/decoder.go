@@ -20,6 +20,11 @@ type Field struct {
 	Path []string
 	// Mode says how the value is taken.
 	Mode FieldMode
+	// Cast is, in mode FieldUnquote, what all readers of the column CAST it to; its
+	// Kind is Null where they do not. A decoder may then give a batch's column as
+	// values of that type, if these are what CAST makes of each row's text, in UTC
+	// and without a warning.
+	Cast types.Type
 }
 
 // FieldMode says how a value becomes a column.
@@ -112,7 +117,8 @@ type HeaderKeeper interface {
 // Decoded is one batch of decoded values.
 type Decoded struct {
 	// Batch has one row per good value, its columns as DecoderConfig.Fields. A
-	// string column may be a dictionary array of utf8 values with int32 indices.
+	// string column may be a dictionary array of utf8 values with int32 indices,
+	// one with a Cast an array of that type.
 	Batch arrow.RecordBatch
 	// Values has one entry per row of Batch.
 	Values []Value

@@ -8,6 +8,7 @@ import (
 	"github.com/dolthub/vitess/go/vt/sqlparser"
 
 	"github.com/leatdb/leat/connectors"
+	"github.com/leatdb/leat/engine/kernel"
 	"github.com/leatdb/leat/planner/logical"
 	"github.com/leatdb/leat/sql"
 	"github.com/leatdb/leat/sql/sqlerror"
@@ -101,7 +102,7 @@ func BindStream(ctx *gms.Context, cat gms.Catalog, in StreamInput) (*StreamPlan,
 		return nil, err
 	}
 	plan := &StreamPlan{Name: in.Stream.Name.Name, Output: output, Selected: selected, Partition: partition, Exprs: exprs}
-	plan.setSource(root, b.lowerer.relations[0])
+	plan.setSource(root, b.lowerer.relations[0], in.Location)
 	plan.RowFuncs = rowFuncs(plan.Logical)
 	for _, f := range plan.RowFuncs {
 		plan.Notes = append(plan.Notes, strings.ToUpper(f)+" is evaluated row by row, which is slow")
@@ -267,8 +268,9 @@ func (b *streamBinder) outputColumns(root logical.Node) (types.Schema, error) {
 
 // setSource derives what the decoder builds of the optimised plan's scan, whose
 // columns it puts in the order of a lane's input.
-func (p *StreamPlan) setSource(root logical.Node, rel Relation) {
+func (p *StreamPlan) setSource(root logical.Node, rel Relation, loc *time.Location) {
 	scan := sourceScan(root)
+	casts := onlyCasts(root, loc)
 	ordered := *scan
 	ordered.Columns = nil
 	var hidden []logical.OutputColumn
@@ -283,7 +285,7 @@ func (p *StreamPlan) setSource(root logical.Node, rel Relation) {
 		if path != nil {
 			f.Path, f.Mode = path.Path, connectors.FieldExtract
 			if path.Unquote {
-				f.Mode = connectors.FieldUnquote
+				f.Mode, f.Cast = connectors.FieldUnquote, casts[c.ID]
 			}
 		}
 		ordered.Columns = append(ordered.Columns, c)
@@ -302,6 +304,36 @@ func (p *StreamPlan) setSource(root logical.Node, rel Relation) {
 		}
 		return n
 	})
+}
+
+// onlyCasts are the types that columns are cast to of which nothing is read but
+// that cast of their text; loc is the zone in which the plan is evaluated.
+func onlyCasts(root logical.Node, loc *time.Location) map[logical.ColumnID]types.Type {
+	casts := map[logical.ColumnID]types.Type{}
+	read := func(id logical.ColumnID, as types.Type) {
+		if known, ok := casts[id]; ok && !known.Equal(as) {
+			as = types.Type{}
+		}
+		casts[id] = as
+	}
+	logical.TransformPlan(root, func(n logical.Node) logical.Node {
+		for _, e := range logical.Exprs(n) {
+			logical.Walk(e, func(e logical.Expr) bool {
+				switch e := e.(type) {
+				case *logical.Cast:
+					if ref, ok := e.Arg.(*logical.Column); ok && kernel.Precast(ref.T, e.T, loc) {
+						read(ref.ID, e.T)
+						return false
+					}
+				case *logical.Column:
+					read(e.ID, types.Type{})
+				}
+				return true
+			})
+		}
+		return n
+	})
+	return casts
 }
 
 // rowFuncs are the names of the functions of a plan that have no kernel.

@@ -165,6 +165,35 @@ func TestExplain(t *testing.T) {
 	})
 }
 
+func TestBindStream_Casts(t *testing.T) {
+	f := func(query string, loc *time.Location, want ...string) {
+		t.Helper()
+		plan, err := newWorld(t).bind(query, func(in *planner.StreamInput) { in.Location = loc })
+		if err != nil {
+			t.Fatalf("%s: %v", query, err)
+		}
+		var got []string
+		for _, f := range plan.Source.Fields {
+			if f.Mode == connectors.FieldUnquote {
+				got = append(got, fmt.Sprintf("%s %s", f.Path[len(f.Path)-1], f.Cast))
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", query, got, want)
+		}
+	}
+	const a = "CAST(rider->>'$.a' AS "
+	east := time.FixedZone("east", 3600)
+	f("SELECT "+a+"SIGNED) AS a FROM trips WHERE "+a+"SIGNED) > 1", nil, "a BIGINT")
+	f("SELECT "+a+"DATETIME(3)) AS a, CAST(rider->>'$.b' AS DATE) AS b, CAST(rider->>'$.c' AS DECIMAL(9,2)) AS c FROM trips", nil, "a DATETIME(3)", "b DATE", "c DECIMAL(9,2)")
+	f("SELECT "+a+"DATETIME) AS a, CAST(rider->>'$.b' AS DATE) AS b FROM trips", east, "a NULL", "b DATE")
+	// Of what is read otherwise too.
+	f("SELECT "+a+"SIGNED) AS a, "+a+"UNSIGNED) AS b FROM trips", nil, "a NULL")
+	f("SELECT "+a+"SIGNED) AS a, "+a+"SIGNED) AS b, rider->>'$.a' AS c FROM trips", nil, "a NULL")
+	f("SELECT "+a+"SIGNED) AS a FROM trips WHERE rider->>'$.a' LIKE '1%'", nil, "a NULL")
+	f("SELECT UPPER(rider->>'$.a') AS a, "+a+"CHAR) AS b FROM trips", nil, "a NULL")
+}
+
 func TestBindStream_Predicates(t *testing.T) {
 	f := func(query string, want ...string) {
 		t.Helper()

@@ -2,7 +2,9 @@ package kernel
 
 import (
 	"fmt"
+	"time"
 
+	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/leatdb/leat/sql/types"
@@ -39,7 +41,11 @@ func Cast(e Expr, to types.Type) Expr {
 		return &retyped{e, to}
 	}
 	if f := castFunc(from, to); f != nil {
-		return fold(Call(f, to, e), from, to)
+		conversion := fold(Call(f, to, e), from, to)
+		if c, ok := e.(*column); ok && Precast(from, to, nil) {
+			return &precast{conversion, c.index}
+		}
+		return conversion
 	}
 	// There is no direct way: these lead everywhere.
 	var via types.Type
@@ -64,6 +70,37 @@ func Cast(e Expr, to types.Type) Expr {
 		return &failing{to, fmt.Errorf("no conversion from %s to %s", from, to)}
 	}
 	return Cast(Cast(e, via), to)
+}
+
+// Precast reports whether the Cast of a column of type from, evaluated in loc (nil:
+// UTC), takes arrays of type to as well, whose values it passes on.
+func Precast(from, to types.Type, loc *time.Location) bool {
+	if from.Kind != types.String {
+		return false
+	}
+	switch to.Kind {
+	case types.Int64, types.Uint64, types.Float64, types.Decimal, types.Date:
+		return true
+	case types.DateTime: // of a text with an offset it is the wall clock of a zone
+		return loc == nil || loc == time.UTC
+	}
+	return false
+}
+
+// precast is the conversion of a column that may have come converted already.
+type precast struct {
+	Expr
+	column int
+}
+
+func (p *precast) Eval(ctx *Context, in *Batch) (Vector, error) {
+	if p.column < len(in.Columns) {
+		if arr := in.Columns[p.column]; arr.Len() == in.Rows && arrow.TypeEqual(arr.DataType(), p.Type().Arrow()) {
+			arr.Retain()
+			return Vector{Array: arr}, nil
+		}
+	}
+	return p.Expr.Eval(ctx, in)
 }
 
 // sameValues reports whether every value of one type is one of the other as it

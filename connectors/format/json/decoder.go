@@ -43,6 +43,10 @@ type Decoder struct {
 type column struct {
 	columns.Builder
 	at *node // whose value it is built from
+	// cast, if it is not nil, takes the values while the builder is typed. It has
+	// its own rules (strict) for what it takes.
+	cast   *column
+	strict bool
 }
 
 // NewDecoder makes a decoder of JSON objects. It fails for fields that have no
@@ -70,6 +74,13 @@ func NewDecoder(config connectors.DecoderConfig) (*Decoder, error) {
 		}
 		d.columns = append(d.columns, c)
 		schema[i] = f.Column
+		cast := &column{strict: true}
+		if ok, err := c.AllowCast(&cast.Builder); err != nil {
+			d.Close()
+			return nil, fmt.Errorf("build a JSON decoder: %w", err)
+		} else if ok {
+			c.cast = cast
+		}
 	}
 	d.schema = connectors.NewBatchSchema(schema.Arrow())
 	root, nodes, err := newTree(config.Fields, d.columns)
@@ -129,16 +140,8 @@ func (d *Decoder) Next(maxRows int) (*connectors.Decoded, error) {
 		return nil, fmt.Errorf("decode JSON: maxRows is %d", maxRows)
 	}
 	d.releaseBatch()
-	d.out = connectors.Decoded{Values: d.out.Values[:0], Rejected: d.out.Rejected[:0]}
-	for _, c := range d.columns {
-		c.Begin(maxRows)
-	}
-	begin := d.frames.pos
-	for len(d.out.Values) < maxRows && len(d.out.Rejected) < maxRows && d.frames.pos-begin < maxBatchBytes {
-		if !d.frames.next() {
-			break
-		}
-		d.decodeValue()
+	for from := d.frames; !d.decodeBatch(maxRows); d.frames = from {
+		d.fast.index.reset()
 	}
 	d.out.Empty, d.frames.empty = d.frames.empty, 0
 	if len(d.out.Values) == 0 && len(d.out.Rejected) == 0 && d.out.Empty == 0 {
@@ -154,6 +157,30 @@ func (d *Decoder) Next(maxRows int) (*connectors.Decoded, error) {
 		a.Release()
 	}
 	return &d.out, nil
+}
+
+// decodeBatch decodes up to maxRows values. It reports false when text was found
+// that is not what it was to be cast to, and the batch has to be decoded again.
+func (d *Decoder) decodeBatch(maxRows int) bool {
+	d.out = connectors.Decoded{Values: d.out.Values[:0], Rejected: d.out.Rejected[:0]}
+	for _, c := range d.columns {
+		c.Begin(maxRows)
+		if c.cast != nil {
+			c.at.retype()
+		}
+	}
+	begin := d.frames.pos
+	for len(d.out.Values) < maxRows && len(d.out.Rejected) < maxRows && d.frames.pos-begin < maxBatchBytes {
+		if !d.frames.next() {
+			break
+		}
+		d.decodeValue()
+	}
+	good := true
+	for _, c := range d.columns {
+		good = good && !c.Spoilt()
+	}
+	return good
 }
 
 // decodeValue decodes the value at which the framer stands and moves behind it.
@@ -254,6 +281,10 @@ func (d *Decoder) convert(row int) (class connectors.ErrorClass, message string)
 		null := true
 		if p.match != matchNone {
 			raw := w.doc[p.start:p.end]
+			if c.Typed() && d.fast.castValue(c.cast, p.start, row) == p.end {
+				d.nulls[i] = false
+				continue
+			}
 			var err error
 			if null, err = c.ConvertJSON(raw, row, &w.scratch); err != nil {
 				var syntax *mysqljson.SyntaxError

@@ -131,7 +131,8 @@ type shape struct {
 	inside  *slot // behind the object's '{'
 	unknown *slot // a member that nobody wants and that is not remembered
 	names   nameTable
-	learned int // members without a column in names
+	learned int     // members without a column in names
+	slots   []*slot // those of the node's value, where its column has a cast
 }
 
 func (p *predictor) init(root *node, nodes []*node, c *connectors.DecoderConfig, s *columns.Scratch, f *framer) {
@@ -192,10 +193,29 @@ func (p *predictor) valueSlot(in, n *node) *slot {
 			}
 		}
 		if len(n.columns) == 1 {
-			s.column = n.columns[0]
+			s.column = n.columns[0].taker()
 		}
 	}
-	return p.newSlot(s)
+	made := p.newSlot(s)
+	if n != nil && s.column != nil && n.columns[0].cast != nil {
+		n.slots = append(n.slots, made)
+	}
+	return made
+}
+
+// taker is the column that takes the values of the batch.
+func (c *column) taker() *column {
+	if c.Typed() {
+		return c.cast
+	}
+	return c
+}
+
+// retype lets the slots of a node know whether its column is typed.
+func (n *node) retype() {
+	for _, s := range n.slots {
+		s.op, s.column = n.op(), n.columns[0].taker()
+	}
 }
 
 func (p *predictor) reset(data []byte) {

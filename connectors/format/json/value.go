@@ -24,6 +24,9 @@ func (c *column) op() op {
 	case connectors.FieldExtract:
 		return opValue
 	case connectors.FieldUnquote:
+		if c.Typed() {
+			return c.cast.op()
+		}
 		return opUnquote
 	}
 	switch c.Type.Kind {
@@ -94,6 +97,23 @@ func (p *predictor) value(s *slot, i, row int) int {
 		*s.nulls |= s.bit
 	}
 	return end
+}
+
+// castValue decodes what the text of a value, unquoted, is cast to.
+func (p *predictor) castValue(c *column, i, row int) int {
+	switch c.op() {
+	case opInt64:
+		return p.integer(c, i, row)
+	case opDecimal:
+		return p.decimal(c, i, row)
+	case opFloat64:
+		return p.float64(c, i, row)
+	case opTimestamp:
+		return p.timestamp(c, i, row)
+	case opDate:
+		return p.date(c, i, row)
+	}
+	return 0
 }
 
 // skip passes the value of a slot, which nobody wants.
@@ -204,7 +224,7 @@ func (p *predictor) integer(c *column, i, row int) int {
 	v, n := b.digits(i)
 	if n == 0 {
 		switch x := b.word(i); {
-		case negative:
+		case negative, c.strict: // the text of true is no number
 		case x&(1<<32-1) == wordTrue:
 			c.SetInt(row, 1)
 			return i + 4
@@ -310,7 +330,7 @@ func (b bytesAt) fixedLong(i int, negative bool) (digits uint64, fraction int, _
 func (p *predictor) decimal(c *column, i, row int) int {
 	v, fraction, negative, end := p.text.fixed(i)
 	up := c.Type.Scale - fraction
-	if end == 0 || up < 0 || up > 18 {
+	if end == 0 || up < 0 || up > 18 || c.strict && fraction > 0 && (v >= 1e15 || fraction > 14) { // see unquote
 		return 0
 	}
 	over, v := bits.Mul64(v, powersOfTen[up])
@@ -336,7 +356,7 @@ var exactPowers = [...]float64{
 // floating point numbers accurately", 1990).
 func (p *predictor) float64(c *column, i, row int) int {
 	v, fraction, negative, end := p.text.fixed(i)
-	if end == 0 || v >= 1<<53 {
+	if end == 0 || v >= 1<<53 || c.strict && v == 0 && negative { // the text of −0 is 0
 		return 0
 	}
 	f := float64(v) / exactPowers[fraction]
@@ -626,6 +646,9 @@ const maxMicros = 253402300800*1_000_000 - 1
 
 // epoch decodes a whole number as mysqljson.EpochMicros does.
 func (p *predictor) epoch(c *column, i, row int) int {
+	if c.strict { // digits are another time to CAST
+		return 0
+	}
 	b := p.text
 	v, n := b.digits(i)
 	if n == 0 || n > 17 || n > 1 && b.at(i) == '0' {

@@ -55,6 +55,13 @@ type Builder struct {
 
 	months [16]month // the last of each name that was read
 
+	// cast builds batches of text as what Field.Cast makes of it, when typed is set.
+	// spoilt says that the batch has a text of which that is not so; it is not
+	// tried again for pause batches.
+	cast          *Builder
+	typed, spoilt bool
+	pause         int
+
 	below     mysqljson.Path // from the column's JSON text to the value, where that is below it
 	arrowType arrow.DataType
 	alloc     memory.Allocator
@@ -70,6 +77,9 @@ type Builder struct {
 // slack is how many bytes more than it needs a column of text has room for, so
 // that short strings can be copied in words.
 const slack = 32
+
+// castPause is for how many batches nothing is cast after one was spoilt.
+const castPause = 64
 
 // New makes the builder of a field. It fails for a type that nothing converts
 // to.
@@ -133,6 +143,15 @@ func (c *Builder) isText() bool { return c.Type.Kind.IsText() || c.Type.Kind == 
 // Begin makes room for a batch of rows and starts it anew.
 func (c *Builder) Begin(rows int) {
 	c.nulls = 0
+	if c.cast != nil {
+		c.spoilt, c.typed = false, c.pause == 0
+		c.pause = max(c.pause-1, 0)
+		if c.typed {
+			c.Codes = nil
+			c.cast.Begin(rows)
+			return
+		}
+	}
 	if rows > c.rows {
 		c.values.Reserve(c.width(rows))
 		c.view(c.values.Buf())
@@ -238,6 +257,10 @@ func (c *Builder) Room(row, n int) ([]byte, error) {
 
 // SetText writes the row's text.
 func (c *Builder) SetText(row int, text []byte) error {
+	if c.typed {
+		c.spoilt = true
+		return nil
+	}
 	if c.Codes != nil && c.setCode(row, text) {
 		return nil
 	}
@@ -251,6 +274,10 @@ func (c *Builder) SetText(row int, text []byte) error {
 
 // SetNull makes the row NULL, as the last thing that is written to it.
 func (c *Builder) SetNull(row int) {
+	if c.typed {
+		c.cast.SetNull(row)
+		return
+	}
 	if c.nulls == 0 {
 		if c.valid == nil {
 			c.valid = memory.NewResizableBuffer(c.alloc)
@@ -283,6 +310,9 @@ func (c *Builder) SetNull(row int) {
 
 // Array is the column's first rows rows. It shares the column's buffers.
 func (c *Builder) Array(rows int) arrow.Array {
+	if c.typed {
+		return c.cast.Array(rows)
+	}
 	if c.Codes != nil {
 		return c.dictionary.array(c, rows)
 	}
@@ -311,8 +341,40 @@ func (c *Builder) validity(rows int) *memory.Buffer {
 	return c.valid
 }
 
+// AllowCast lets batches of text become what Field.Cast makes of it, which the
+// builder cast is made for. It takes no text: that spoils the batch. allowed is
+// false where there is no such type.
+func (c *Builder) AllowCast(cast *Builder) (allowed bool, err error) {
+	f := c.Field
+	if f.Mode != connectors.FieldUnquote || f.Cast.Kind == types.Null {
+		return false, nil
+	}
+	f.Mode, f.Column.Type, f.Column.NotNull = connectors.FieldColumn, f.Cast, false
+	b, err := New(f, c.alloc)
+	if err != nil {
+		return false, err
+	}
+	*cast, c.cast = *b, cast
+	return true, nil
+}
+
+// Typed reports whether the batch is built in the builder of AllowCast.
+func (c *Builder) Typed() bool { return c.typed }
+
+// Spoilt reports whether a text was written to a batch that is typed, which has to
+// be built anew: as text, as those that follow are for a while.
+func (c *Builder) Spoilt() bool {
+	if c.spoilt {
+		c.pause = castPause
+	}
+	return c.spoilt
+}
+
 // Release frees the buffers.
 func (c *Builder) Release() {
+	if c.cast != nil {
+		c.cast.Release()
+	}
 	for _, b := range []*memory.Buffer{c.values, c.text, c.valid, c.dictionary.codes} {
 		if b != nil {
 			b.Release()
