@@ -29,8 +29,8 @@ func (l *load) sight(now time.Time) sight { return sight{now, l.until(now)} }
 
 // waits reports whether the lane has waited for more than one in so many parts of
 // the time.
-func (l *load) waits(s sight, now time.Time, parts time.Duration) bool {
-	return (l.until(now)-s.waited)*parts > now.Sub(s.from)
+func (l *load) waits(s sight, now time.Time, parts int64) bool {
+	return l.until(now)-s.waited > now.Sub(s.from)/time.Duration(parts)
 }
 
 // rests reports whether the lane is to leave the source to those before it, since
