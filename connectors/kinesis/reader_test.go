@@ -191,16 +191,14 @@ func (r *reader) flush() {
 		wg.Go(func() {
 			var c connectors.Chunk
 			for {
-				err := r.src.Poll(polling, lane, &c)
-				if polling.Err() != nil {
+				if err := r.src.Poll(polling, lane, &c); err != nil {
+					if polling.Err() == nil {
+						r.t.Errorf("poll: %v", err)
+						stop()
+					}
 					return
 				}
-				if err != nil {
-					r.t.Errorf("poll: %v", err)
-					stop()
-					return
-				}
-				r.take(&c)
+				r.take(&c) // also what came as the flush ended
 			}
 		})
 	}
