@@ -80,7 +80,8 @@ func (db *DB) direct(ctx *gms.Context, q *planner.Query) (array.RecordReader, er
 			t.release()
 		}
 	}
-	r := &batchReader{schema: q.Output.Arrow(), next: d.next, end: end, release: d.release}
+	as := q.Output.Arrow()
+	r := &batchReader{schema: as, next: ownBatches(as, d.next), end: end, release: d.release}
 	r.refs.Store(1)
 	return &warningReader{r, ctx, w}, nil
 }
@@ -177,8 +178,7 @@ func evaluationError(err error) error {
 type batchReader struct {
 	refs    atomic.Int64
 	schema  *arrow.Schema
-	next    func() ([]arrow.Array, int, error) // io.EOF at the end; what it gives is valid until the next call
-	own     func() (arrow.RecordBatch, error)  // instead, where batches are the reader's already
+	next    func() (arrow.RecordBatch, error) // which is the reader's; io.EOF at the end
 	end     func() error
 	release func() // may be nil
 
@@ -239,16 +239,7 @@ func (r *batchReader) Next() bool {
 		return false
 	}
 	var err error
-	if r.own != nil {
-		r.batch, err = r.own()
-	} else {
-		var columns []arrow.Array
-		var rows int
-		if columns, rows, err = r.next(); err == nil {
-			r.batch, err = ownBatch(r.schema, columns, rows)
-		}
-	}
-	if err != nil {
+	if r.batch, err = r.next(); err != nil {
 		if !errors.Is(err, io.EOF) {
 			r.err = err
 		}
@@ -256,6 +247,17 @@ func (r *batchReader) Next() bool {
 		return false
 	}
 	return true
+}
+
+// ownBatches copies the columns of each batch, which are valid until the next.
+func ownBatches(schema *arrow.Schema, next func() ([]arrow.Array, int, error)) func() (arrow.RecordBatch, error) {
+	return func() (arrow.RecordBatch, error) {
+		columns, rows, err := next()
+		if err != nil {
+			return nil, err
+		}
+		return ownBatch(schema, columns, rows)
+	}
 }
 
 // ownBatch copies columns, with the values of dictionaries in their rows.

@@ -132,7 +132,8 @@ func (t *flattenedTable) ScanArrow(ctx context.Context, columns []int) (array.Re
 		from.Release()
 		return nil, err
 	}
-	r := &batchReader{schema: q.Output.Arrow(), next: run.next, release: run.release, end: func() error {
+	as := q.Output.Arrow()
+	r := &batchReader{schema: as, next: ownBatches(as, run.next), release: run.release, end: func() error {
 		from.Release()
 		return nil
 	}}

@@ -373,6 +373,12 @@ func TestClose_LeavesNoGoroutine(t *testing.T) {
 	lifetime(t) // what libraries start once stays
 	before := runtime.NumGoroutine()
 	lifetime(t)
+	awaitGoroutines(t, before)
+}
+
+// awaitGoroutines waits until there are no more goroutines than before.
+func awaitGoroutines(t *testing.T, before int) {
+	t.Helper()
 	deadline := time.Now().Add(patience)
 	for runtime.NumGoroutine() > before {
 		if time.Now().After(deadline) {

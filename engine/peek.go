@@ -320,14 +320,14 @@ func (t *peekTable) ScanArrow(ctx context.Context, columns []int) (array.RecordR
 	if err != nil {
 		return nil, err
 	}
-	r := &batchReader{schema: schema.Arrow(), end: p.close}
+	r := &batchReader{schema: schema.Arrow()}
 	r.refs.Store(1)
 	if t.lanes > 1 {
 		l := newPeekLanes(ctx, p, t.lanes, r.schema)
-		r.own, r.end = l.next, l.close
-		return r, nil
+		r.next, r.end = l.next, l.close
+	} else {
+		r.next, r.end = ownBatches(r.schema, func() ([]arrow.Array, int, error) { return p.next(ctx) }), p.close
 	}
-	r.next = func() ([]arrow.Array, int, error) { return p.next(ctx) }
 	return r, nil
 }
 

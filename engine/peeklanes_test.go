@@ -135,12 +135,5 @@ func TestGroupsOfSource_GivenUp(t *testing.T) {
 		}
 		cancel()
 	}
-	deadline := time.Now().Add(patience)
-	for runtime.NumGoroutine() > before {
-		if time.Now().After(deadline) {
-			stacks := make([]byte, 1<<20)
-			t.Fatalf("%d goroutines, %d before:\n%s", runtime.NumGoroutine(), before, stacks[:runtime.Stack(stacks, true)])
-		}
-		runtime.Gosched()
-	}
+	awaitGoroutines(t, before)
 }

@@ -218,7 +218,8 @@ func (t *systemRows) ScanArrow(ctx context.Context, columns []int) (array.Record
 	if err != nil {
 		return nil, err
 	}
-	r := &batchReader{schema: schema.Arrow(), next: rows.next, end: rows.close}
+	as := schema.Arrow()
+	r := &batchReader{schema: as, next: ownBatches(as, rows.next), end: rows.close}
 	r.refs.Store(1)
 	return r, nil
 }

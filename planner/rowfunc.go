@@ -80,9 +80,10 @@ func (l *lowerer) rowFunc(e gms.Expression, s *scope) (logical.Expr, error) {
 		return expression.NewGetField(i, t, logical.OperandMark(i), a.Nullable()), nil
 	}
 	operand = func(c gms.Expression) (gms.Expression, error) {
-		switch c.(type) {
-		case *expression.Literal, *exactLiteral:
+		if isConstant(c) {
 			return c, nil
+		}
+		switch c.(type) {
 		case *expression.Interval, expression.Tuple, *expression.CollatedExpression:
 			return inside(c)
 		case *plan.Subquery:
@@ -98,7 +99,7 @@ func (l *lowerer) rowFunc(e gms.Expression, s *scope) (logical.Expr, error) {
 	var err error
 	if roles, ok := jsonEdits[name]; ok {
 		f.exact = true
-		template, err = l.jsonEdit(e, roles, s, operand, field)
+		template, err = l.jsonEdit(e, roles, s, field)
 	} else {
 		template, err = inside(e)
 	}
@@ -211,6 +212,14 @@ func zoneName(loc *time.Location) string {
 	return loc.String()
 }
 
+func isConstant(e gms.Expression) bool {
+	switch e.(type) {
+	case *expression.Literal, *exactLiteral:
+		return true
+	}
+	return false
+}
+
 // jsonEdits are the functions that make one JSON document of others, with what
 // their arguments are in turn; the last two repeat. The engine edits documents as
 // maps and slices, and would read numbers as doubles.
@@ -231,7 +240,7 @@ const (
 )
 
 // jsonEdit gives the call of an edit its documents and values as JSON.
-func (l *lowerer) jsonEdit(e gms.Expression, roles []jsonRole, s *scope, operand func(gms.Expression) (gms.Expression, error), field func(logical.Expr) (gms.Expression, error)) (gms.Expression, error) {
+func (l *lowerer) jsonEdit(e gms.Expression, roles []jsonRole, s *scope, field func(logical.Expr) (gms.Expression, error)) (gms.Expression, error) {
 	children := e.Children()
 	replaced := make([]gms.Expression, len(children))
 	for i, c := range children {
@@ -244,10 +253,11 @@ func (l *lowerer) jsonEdit(e gms.Expression, roles []jsonRole, s *scope, operand
 			return nil, err
 		}
 		k := a.Type().Kind
+		asIs := k == types.Null || role == jsonPath || role == jsonValue && (k == types.String || k == types.Binary)
 		switch {
-		case k == types.Null || role == jsonPath || role == jsonValue && (k == types.String || k == types.Binary):
-			replaced[i], err = operand(c)
-		case k == types.JSON:
+		case asIs && isConstant(c):
+			replaced[i] = c
+		case asIs || k == types.JSON:
 			replaced[i], err = field(a)
 		default:
 			replaced[i], err = field(castToJSON(a))

@@ -133,7 +133,9 @@ func (l *lane) ready(ctx context.Context) (context.Context, error) {
 			// Who reads letters again keeps nobody from polling.
 			if l.polls = l.index > 0 || !s.replaying(); l.polls {
 				s.polling = true
-				l.load.polling = s.cfg.Scheduler.Now()
+				if s.fewLanes {
+					l.load.polling = s.cfg.Scheduler.Now()
+				}
 			}
 			return s.pollCtx, nil
 		}

@@ -8,32 +8,41 @@ import (
 // AES_ENCRYPT and AES_DECRYPT as MySQL's default block_encryption_mode has them,
 // aes-128-ecb with PKCS #7 padding.
 
-// aesCipher folds a key of any length into 16 bytes by XOR, as MySQL does.
-func aesCipher(key []byte) cipher.Block {
+// aesKey is the cipher of the row before, whose key is mostly that of the next.
+type aesKey struct {
+	folded [aes.BlockSize]byte
+	block  cipher.Block
+}
+
+// cipher folds a key of any length into 16 bytes by XOR, as MySQL does.
+func (k *aesKey) cipher(key []byte) cipher.Block {
 	var folded [aes.BlockSize]byte
 	for i, b := range key {
 		folded[i%aes.BlockSize] ^= b
+	}
+	if k.block != nil && folded == k.folded {
+		return k.block
 	}
 	block, err := aes.NewCipher(folded[:])
 	if err != nil {
 		panic(err) // the key has 16 bytes
 	}
+	k.folded, k.block = folded, block
 	return block
 }
 
 // FuncAESEncrypt is AES_ENCRYPT(text, key).
 var FuncAESEncrypt = textFunc(func(_ *frame, args []Vector) func([]byte, int) []byte {
 	x, keys := textsOf(args[0]), textsOf(args[1])
+	var key aesKey
 	return func(dst []byte, i int) []byte {
-		block, start := aesCipher(keys.at(i)), len(dst)
-		dst = append(dst, x.at(i)...)
-		for n := aes.BlockSize - (len(dst)-start)%aes.BlockSize; n > 0; n-- {
-			dst = append(dst, 0)
+		start, text := len(dst), x.at(i)
+		padding := aes.BlockSize - len(text)%aes.BlockSize
+		dst = append(dst, text...)
+		for range padding {
+			dst = append(dst, byte(padding))
 		}
-		padding := byte(len(dst) - start - len(x.at(i)))
-		for k := len(dst) - int(padding); k < len(dst); k++ {
-			dst[k] = padding
-		}
+		block := key.cipher(keys.at(i))
 		for b := dst[start:]; len(b) > 0; b = b[aes.BlockSize:] {
 			block.Encrypt(b, b)
 		}
@@ -46,6 +55,7 @@ var FuncAESEncrypt = textFunc(func(_ *frame, args []Vector) func([]byte, int) []
 var FuncAESDecrypt = propagate(func(f *frame, args []Vector) error {
 	x, keys := textsOf(args[0]), textsOf(args[1])
 	out := newTextOut(f)
+	var key aesKey
 	for i := range f.live {
 		out.start(i)
 		encrypted := x.at(i)
@@ -53,7 +63,7 @@ var FuncAESDecrypt = propagate(func(f *frame, args []Vector) error {
 			f.null(i)
 			continue
 		}
-		block, start := aesCipher(keys.at(i)), len(out.buf)
+		block, start := key.cipher(keys.at(i)), len(out.buf)
 		out.buf = append(out.buf, encrypted...)
 		for b := out.buf[start:]; len(b) > 0; b = b[aes.BlockSize:] {
 			block.Decrypt(b, b)

@@ -472,6 +472,11 @@ func appendJSONValue(dst []byte, put func([]byte, int) []byte, valid valids, i i
 
 // FuncCompareJSON compares JSON values as MySQL orders them.
 func FuncCompareJSON(op Comparison) Func {
+	return onDocuments(func(a, b []byte) bool { return op.holds(compareJSON(a, b)) })
+}
+
+// onDocuments makes a function of a condition on two JSON values in normal form.
+func onDocuments(holds func(a, b []byte) bool) Func {
 	return propagate(func(f *frame, args []Vector) error {
 		x, y := textsOf(args[0]), textsOf(args[1])
 		out := boolOut(f)
@@ -484,7 +489,7 @@ func FuncCompareJSON(op Comparison) Func {
 				f.failOrNull(i, err)
 				continue
 			}
-			if op.holds(compareJSON(a, b)) {
+			if holds(a, b) {
 				setBit(out, i)
 			}
 		}

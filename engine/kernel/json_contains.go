@@ -56,24 +56,7 @@ func elementContains(array, candidate []byte) bool {
 
 // FuncJSONOverlaps is JSON_OVERLAPS: whether two arrays have an element in common,
 // an array has the other value as one, two objects a member, or two scalars are equal.
-var FuncJSONOverlaps = propagate(func(f *frame, args []Vector) error {
-	x, y := textsOf(args[0]), textsOf(args[1])
-	out := boolOut(f)
-	var a, b []byte
-	for i := range f.live {
-		var err, err2 error
-		a, err = appendJSON(a[:0], x.at(i))
-		b, err2 = appendJSON(b[:0], y.at(i))
-		if err = errors.Join(err, err2); err != nil {
-			f.failOrNull(i, err)
-			continue
-		}
-		if jsonOverlaps(a, b) {
-			setBit(out, i)
-		}
-	}
-	return nil
-})
+var FuncJSONOverlaps = onDocuments(jsonOverlaps)
 
 func jsonOverlaps(a, b []byte) bool {
 	kind, other := mysqljson.KindOf(a), mysqljson.KindOf(b)

@@ -49,13 +49,8 @@ func (o *Indexed) index() bool {
 			return false
 		}
 		m.start = skipSpace(doc, i+1)
-		if m.end, err = Scan(doc, m.start); err != nil {
+		if m.end, err = scan(doc, m.start, MaxDepth-1, nil); err != nil {
 			return false
-		}
-		if c := doc[m.start]; c == '{' || c == '[' { // which is one level deeper than Scan knows
-			if _, err := SkipWithin(doc, m.start, MaxDepth-1); err != nil {
-				return false
-			}
 		}
 		o.members = append(o.members, m)
 		i = skipSpace(doc, m.end)

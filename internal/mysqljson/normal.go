@@ -18,23 +18,16 @@ func AppendNormal(dst, value []byte) ([]byte, error) {
 	if kind := KindOf(value); kind != Array && kind != Object {
 		return appendScalar(dst, value, kind)
 	}
-	t := tapes.Get().(*tape)
-	defer t.free()
-	if err := t.parse(value); err != nil {
-		return dst, err
-	}
-	out, err := t.appendNormal(dst, 0)
-	if err != nil {
-		return dst, err
-	}
-	return out, nil
+	return appendParsed(dst, value, false)
 }
 
 // AppendOrdered is AppendNormal with numbers as they are written.
-func AppendOrdered(dst, value []byte) ([]byte, error) {
+func AppendOrdered(dst, value []byte) ([]byte, error) { return appendParsed(dst, value, true) }
+
+func appendParsed(dst, value []byte, asWritten bool) ([]byte, error) {
 	t := tapes.Get().(*tape)
 	defer t.free()
-	t.asWritten = true
+	t.asWritten = asWritten
 	if err := t.parse(value); err != nil {
 		return dst, err
 	}
@@ -123,7 +116,7 @@ func (t *tape) free() {
 
 func (t *tape) parse(doc []byte) error {
 	t.doc = doc
-	end, err := scan(doc, skipSpace(doc, 0), t)
+	end, err := scan(doc, skipSpace(doc, 0), MaxDepth, t)
 	if err != nil {
 		return err
 	}

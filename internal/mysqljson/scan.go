@@ -71,7 +71,7 @@ func Valid(doc []byte) error {
 
 // Scan checks the value that begins at doc[pos] as Valid does and returns the
 // index behind it. It does not look at what follows.
-func Scan(doc []byte, pos int) (end int, err error) { return scan(doc, pos, nil) }
+func Scan(doc []byte, pos int) (end int, err error) { return scan(doc, pos, MaxDepth, nil) }
 
 const (
 	ones  = 0x0101010101010101
@@ -144,7 +144,7 @@ func (l *levels) pop() {
 func (l *levels) inObject() bool { return l.word&1 != 0 }
 
 // scan checks one value. With a tape it also records its structure there.
-func scan(doc []byte, i int, t *tape) (int, error) {
+func scan(doc []byte, i, depth int, t *tape) (int, error) {
 	var open levels
 	var err error
 value:
@@ -170,7 +170,7 @@ value:
 		}
 		t.leaf(kindOfByte[c], start, i)
 	case Array:
-		if open.depth >= MaxDepth {
+		if open.depth >= depth {
 			return 0, syntaxError(i, "more than %d levels deep", MaxDepth)
 		}
 		t.open(Array, i)
@@ -181,7 +181,7 @@ value:
 		i++
 		t.close(i)
 	case Object:
-		if open.depth >= MaxDepth {
+		if open.depth >= depth {
 			return 0, syntaxError(i, "more than %d levels deep", MaxDepth)
 		}
 		t.open(Object, i)

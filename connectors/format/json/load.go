@@ -3,8 +3,6 @@ package json
 import (
 	"encoding/binary"
 	"unsafe"
-
-	"github.com/leatdb/leat/connectors/format/internal/columns"
 )
 
 // bytesAt is the address of the bytes being decoded. The fast path loads from
@@ -32,11 +30,9 @@ const (
 )
 
 // nonDigits has the high bit of each byte set that is no digit. Only the lowest
-// one is exact: those above it may be touched by its carry or borrow.
+// one is exact: those above it may be touched by its carry or borrow
+// (columns.NonDigits has them all).
 func nonDigits(x uint64) uint64 { return ((x + 0x46*ones) | (x - zeros)) & highs }
-
-// exactNonDigits is nonDigits with every bit exact.
-func exactNonDigits(x uint64) uint64 { return columns.NonDigits(x) }
 
 // leadingZero reports whether the digits of x begin with a zero that is not
 // alone, given x's nonDigits.
@@ -60,10 +56,6 @@ func specialBytes(x uint64) uint64 {
 func controlBytes(x uint64) uint64 {
 	return ((x - 0x20*ones) | ((x ^ '"'*ones) - ones) | ((x ^ '\\'*ones) - ones)) &^ x & highs
 }
-
-// parse8 is the number that eight bytes of digits spell, the first in the
-// lowest byte; zero bytes in front count as 0.
-func parse8(x uint64) uint64 { return columns.ParseDigits(x) }
 
 // powersOfTen are 10^0 to 10^19.
 var powersOfTen = [20]uint64{

@@ -266,12 +266,12 @@ func (p *predictor) decode(i, limit, row int) (end int, ok bool) {
 			case leadingZero(x, m):
 				next = p.integer(s.column, i, row)
 			case uint(n-1) < 7:
-				s.column.Int64s[row] = int64(parse8(x << ((64 - 8*n) & 63)))
+				s.column.Int64s[row] = int64(columns.ParseDigits(x << ((64 - 8*n) & 63)))
 				next = i + n
 			case n == 8:
 				y := b.word(i + 8)
 				if n = bits.TrailingZeros64(nonDigits(y)) >> 3; n < 8 {
-					s.column.Int64s[row] = int64(parse8(x)*powersOfTen[n] + parse8(y<<(64-8*n)))
+					s.column.Int64s[row] = int64(columns.ParseDigits(x)*powersOfTen[n] + columns.ParseDigits(y<<(64-8*n)))
 					next = i + 8 + n
 				} else {
 					next = p.integer(s.column, i, row)
@@ -283,7 +283,7 @@ func (p *predictor) decode(i, limit, row int) (end int, ok bool) {
 			x := b.word(i)
 			m := nonDigits(x)
 			if n := bits.TrailingZeros64(m) >> 3; uint(n-1) < 7 && !leadingZero(x, m) {
-				s.column.Int32s[row] = int32(parse8(x << ((64 - 8*n) & 63)))
+				s.column.Int32s[row] = int32(columns.ParseDigits(x << ((64 - 8*n) & 63)))
 				next = i + n
 			} else {
 				next = p.integer(s.column, i, row)
@@ -294,7 +294,7 @@ func (p *predictor) decode(i, limit, row int) (end int, ok bool) {
 			// "digits.digits" within eight bytes, as nearly always; point and end are
 			// where the lowest two bytes are that are no digits.
 			x := b.word(i)
-			m := exactNonDigits(x)
+			m := columns.NonDigits(x)
 			after := m & (m - 1)
 			point, end := bits.TrailingZeros64(m)&^7, bits.TrailingZeros64(after)&^7
 			fraction := (end - point) >> 3 // with the point
@@ -307,7 +307,7 @@ func (p *predictor) decode(i, limit, row int) (end int, ok bool) {
 				break
 			}
 			before := uint64(1)<<(point&63) - 1
-			v := parse8((x&before | x>>8&^before) << ((72 - end) & 63))
+			v := columns.ParseDigits((x&before | x>>8&^before) << ((72 - end) & 63))
 			if c := s.column; s.op == opFloat64 {
 				c.Float64s[row] = float64(v) / exactPowers[fraction-1]
 				next = i + end>>3

@@ -9,6 +9,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/decimal128"
 
 	"github.com/leatdb/leat/connectors"
+	"github.com/leatdb/leat/connectors/format/internal/columns"
 	"github.com/leatdb/leat/internal/mysqljson"
 	"github.com/leatdb/leat/sql/types"
 )
@@ -254,12 +255,12 @@ func (b bytesAt) digits(i int) (v uint64, n int) {
 	x := b.word(i)
 	n = bits.TrailingZeros64(nonDigits(x)) >> 3
 	if n < 8 {
-		return parse8(x << (64 - 8*n)), n
+		return columns.ParseDigits(x << (64 - 8*n)), n
 	}
-	v = parse8(x)
+	v = columns.ParseDigits(x)
 	x = b.word(i + 8)
 	n = bits.TrailingZeros64(nonDigits(x)) >> 3
-	v = v*powersOfTen[n] + parse8(x<<(64-8*n))
+	v = v*powersOfTen[n] + columns.ParseDigits(x<<(64-8*n))
 	if n < 8 {
 		return v, 8 + n
 	}
@@ -286,7 +287,7 @@ func (b bytesAt) fixed(i int) (digits uint64, fraction int, negative bool, end i
 		return b.fixedLong(i, negative)
 	}
 	if byte(x>>(8*n&63)) != '.' {
-		digits, end = parse8(x<<((64-8*n)&63)), i+n
+		digits, end = columns.ParseDigits(x<<((64-8*n)&63)), i+n
 	} else {
 		// Take the point out; what follows moves one byte down.
 		before := uint64(1)<<(8*n&63) - 1
@@ -295,7 +296,7 @@ func (b bytesAt) fixed(i int) (digits uint64, fraction int, negative bool, end i
 		if fraction = all - n; fraction == 0 || all == 7 {
 			return b.fixedLong(i, negative)
 		}
-		digits, end = parse8(x<<((64-8*all)&63)), i+all+1
+		digits, end = columns.ParseDigits(x<<((64-8*all)&63)), i+all+1
 	}
 	if b.at(end)|0x20 == 'e' {
 		return 0, 0, false, 0
@@ -536,7 +537,7 @@ func (p *predictor) unquote(c *column, i, row int) int {
 	// normal form.
 	if c.Codes == nil {
 		x := b.word(i)
-		m := exactNonDigits(x)
+		m := columns.NonDigits(x)
 		point, n := bits.TrailingZeros64(m)>>3, bits.TrailingZeros64(m&(m-1))>>3
 		start := int(c.Offsets[row])
 		if point > 0 && n > point+1 && n < 8 && start+8 <= len(c.Content) && byte(x>>(8*point&63)) == '.' && byte(x>>(8*n&63))|0x20 != 'e' &&
@@ -598,7 +599,7 @@ func (p *predictor) timestamp(c *column, i, row int) int {
 	}
 	// The marks out of the way, all bytes are digits.
 	clock, seconds := y&^timeMask|timeZeros, z>>8&0xffff|zeros&^0xffff
-	if exactNonDigits(clock)|exactNonDigits(seconds) != 0 {
+	if columns.NonDigits(clock)|columns.NonDigits(seconds) != 0 {
 		return 0
 	}
 	days, ok := c.Days(x, y)
@@ -611,7 +612,7 @@ func (p *predictor) timestamp(c *column, i, row int) int {
 	micros := (int64(days)*86400 + hour*3600 + minute*60 + second) * 1_000_000
 	if z>>24&0xff == '.' && z>>56 == 'Z' && c.Type.Fsp >= 3 && b.at(i+25) == '"' {
 		// ".fffZ", as most write it.
-		if fraction := z>>32&0xffffff | zeros&^0xffffff; exactNonDigits(fraction) == 0 && micros < maxMicros-999_999 {
+		if fraction := z>>32&0xffffff | zeros&^0xffffff; columns.NonDigits(fraction) == 0 && micros < maxMicros-999_999 {
 			c.Int64s[row] = micros + int64(fraction&0xf*100+fraction>>8&0xf*10+fraction>>16&0xf)*1000
 			return i + 26
 		}
@@ -623,7 +624,7 @@ func (p *predictor) timestamp(c *column, i, row int) int {
 		if n == 0 {
 			return 0
 		}
-		fraction := parse8(w<<(64-8*n)) * powersOfTen[8-n] // in 10⁻⁸ s
+		fraction := columns.ParseDigits(w<<(64-8*n)) * powersOfTen[8-n] // in 10⁻⁸ s
 		if n > c.Type.Fsp {
 			unit := powersOfTen[8-c.Type.Fsp]
 			fraction = (fraction + unit/2) / unit * unit
