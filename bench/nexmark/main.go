@@ -26,6 +26,7 @@ import (
 	"github.com/leatdb/leat/bench/chart"
 	"github.com/leatdb/leat/bench/measure"
 	"github.com/leatdb/leat/bench/nexmark/event"
+	"github.com/leatdb/leat/bench/nexmark/query"
 	"github.com/leatdb/leat/bench/report"
 )
 
@@ -108,8 +109,8 @@ func (c *config) measure(ctx context.Context) (err error) {
 			{Name: "k events/s to Parquet"}, {Name: "CPU s", Digits: 2}, {Name: "peak MB"}, {Name: "DuckDB: s", Digits: 2}, {Name: "DuckDB: CPU s", Digits: 2}, {Name: "× DuckDB", Digits: 2}, {Name: "runs"}},
 	}
 	figure := chart.Bars{Title: "Nexmark, the queries without state", Subtitle: fmt.Sprintf("thousands of events a second on %d core(s), more is better; into Parquet, and into nothing", c.cores)}
-	for _, q := range queries {
-		if len(c.only) > 0 && !slices.Contains(c.only, q.name) {
+	for _, q := range query.All {
+		if len(c.only) > 0 && !slices.Contains(c.only, q.Name) {
 			continue
 		}
 		var nothing, parquet, duck []outcome
@@ -127,37 +128,37 @@ func (c *config) measure(ctx context.Context) (err error) {
 			parquet = append(parquet, a)
 			b, err := c.runDuckDB(ctx, q)
 			if err != nil {
-				return fmt.Errorf("%s: DuckDB: %w", q.name, err)
+				return fmt.Errorf("%s: DuckDB: %w", q.Name, err)
 			}
 			duck = append(duck, b)
 			if a.Sums != b.Sums {
-				return fmt.Errorf("%s: the results differ: Leat's has %s, DuckDB's %s", q.name, a.Sums, b.Sums)
+				return fmt.Errorf("%s: the results differ: Leat's has %s, DuckDB's %s", q.Name, a.Sums, b.Sums)
 			}
-			fmt.Printf("%s, round %d: %.2f s into nothing, %.2f s into Parquet, DuckDB %.2f s\n", q.name, round+1, nothing[round].Took.Seconds(), a.Took.Seconds(), b.Took.Seconds())
+			fmt.Printf("%s, round %d: %.2f s into nothing, %.2f s into Parquet, DuckDB %.2f s\n", q.Name, round+1, nothing[round].Took.Seconds(), a.Took.Seconds(), b.Took.Seconds())
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		if failed != nil {
-			r.Leave(q.name, strings.Join(strings.Fields(fmt.Sprintf("%.500v", failed)), " "))
-			fmt.Println(q.name, "is out:", failed)
+			r.Leave(q.Name, strings.Join(strings.Fields(fmt.Sprintf("%.500v", failed)), " "))
+			fmt.Println(q.Name, "is out:", failed)
 			continue
 		}
 		n, p, d := middle(nothing), middle(parquet), middle(duck)
 		rows, _, _ := strings.Cut(p.Sums, " ")
 		out, err := strconv.ParseInt(rows, 10, 64)
 		if err != nil {
-			return fmt.Errorf("%s: %w", q.name, err)
+			return fmt.Errorf("%s: %w", q.Name, err)
 		}
 		rate := func(o outcome) float64 { return float64(c.events) / 1e3 / o.Took.Seconds() }
-		if err := r.Add(q.name, q.what, out, n.Took.Seconds(), rate(n), p.Took.Seconds(), rate(p), p.CPU.Seconds(), float64(p.Peak)/1e6, d.Took.Seconds(), d.CPU.Seconds(),
+		if err := r.Add(q.Name, q.What, out, n.Took.Seconds(), rate(n), p.Took.Seconds(), rate(p), p.CPU.Seconds(), float64(p.Peak)/1e6, d.Took.Seconds(), d.CPU.Seconds(),
 			d.Took.Seconds()/p.Took.Seconds(), int64(c.runs)); err != nil {
 			return err
 		}
-		if q.note != "" {
-			r.Notes = append(r.Notes, q.name+": "+q.note+".")
+		if q.Note != "" {
+			r.Notes = append(r.Notes, q.Name+": "+q.Note+".")
 		}
-		figure.Groups = append(figure.Groups, chart.Group{Name: q.name + ", " + q.what, Bars: []chart.Bar{
+		figure.Groups = append(figure.Groups, chart.Group{Name: q.Name + ", " + q.What, Bars: []chart.Bar{
 			{Name: "leat", Value: rate(p), Ours: true}, {Name: "duckdb", Value: rate(d)}, {Name: "leat into nothing", Value: rate(n), Ours: true}}})
 	}
 	fmt.Println()
@@ -172,33 +173,27 @@ func (c *config) measure(ctx context.Context) (err error) {
 	return r.Markdown(os.Stdout)
 }
 
-func (c *config) runLeat(ctx context.Context, q query, nothing bool) (o outcome, err error) {
+func (c *config) runLeat(ctx context.Context, q query.Query, nothing bool) (o outcome, err error) {
 	dir, err := os.MkdirTemp(c.dir, "run-")
 	if err != nil {
 		return o, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	text := "CREATE SOURCE nexmark (" + event.Columns + ") WITH (connector = 'files', path = '" + c.file + "', format = 'json', mode = 'once');\n" + leatBid
-	if nothing {
-		text += "CREATE SINK nothing WITH (connector = 'blackhole');\nCREATE STREAM result INTO nothing AS " + q.leat + ";\n"
-	} else {
-		text += "CREATE STREAM result " + q.partitioned + " WITH (compression = 'zstd', compression_level = 1) AS " + q.leat + ";\n"
-	}
 	file, data := filepath.Join(dir, "query.sql"), filepath.Join(dir, "data")
-	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+	if err := os.WriteFile(file, []byte(q.Job(c.file, nothing)), 0o644); err != nil {
 		return o, err
 	}
 	o.Usage, err = measure.Run(exec.CommandContext(ctx, c.leat, "run", "--quiet", "--data", data, "--threads", strconv.Itoa(c.cores), file), c.cores)
 	if err != nil || nothing {
 		return o, err
 	}
-	o.Output, err = measure.Look(ctx, filepath.Join(data, "lake", "result", "data"), q.sums)
+	o.Output, err = measure.Look(ctx, filepath.Join(data, "lake", query.Stream, "data"), q.Sums)
 	return o, err
 }
 
 const childName = "nexmark-duckdb"
 
-func (c *config) runDuckDB(ctx context.Context, q query) (o outcome, err error) {
+func (c *config) runDuckDB(ctx context.Context, q query.Query) (o outcome, err error) {
 	dir, err := os.MkdirTemp(c.dir, "run-")
 	if err != nil {
 		return o, err
@@ -209,14 +204,14 @@ func (c *config) runDuckDB(ctx context.Context, q query) (o outcome, err error) 
 		return o, err
 	}
 	target, options := filepath.Join(dir, "0.parquet"), ""
-	if q.partition != "" {
-		target, options = filepath.Join(dir, "out"), ", PARTITION_BY ("+q.partition+"), WRITE_PARTITION_COLUMNS true"
+	if q.Partition != "" {
+		target, options = filepath.Join(dir, "out"), ", PARTITION_BY ("+q.Partition+"), WRITE_PARTITION_COLUMNS true"
 	}
-	copyTo := fmt.Sprintf("COPY (%s) TO '%s' (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1%s)", q.duckdb, target, options)
+	copyTo := fmt.Sprintf("COPY (%s) TO '%s' (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1%s)", q.DuckDB, target, options)
 	if o.Usage, err = measure.Run(exec.CommandContext(ctx, self, childName, c.file, strconv.Itoa(c.cores), copyTo), c.cores); err != nil {
 		return o, err
 	}
-	o.Output, err = measure.Look(ctx, dir, q.sums)
+	o.Output, err = measure.Look(ctx, dir, q.Sums)
 	return o, err
 }
 
@@ -234,7 +229,7 @@ func duckDBChild(file, threads, copyTo string) (err error) {
 	}
 	defer conn.Close()
 	var begun time.Time
-	for _, s := range []string{"SET threads = " + threads, "SET preserve_insertion_order = false", fmt.Sprintf(duckDBBid, file), copyTo} {
+	for _, s := range []string{"SET threads = " + threads, "SET preserve_insertion_order = false", fmt.Sprintf(query.DuckDBBid, file), copyTo} {
 		begun = time.Now()
 		if _, err := conn.ExecContext(ctx, s); err != nil {
 			return fmt.Errorf("%s: %w", s, err)

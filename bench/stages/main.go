@@ -6,9 +6,11 @@
 // CPU, so that they mean something on a machine that does other things too.
 //
 //	go run ./bench/stages -partitions 12,265
+//	go run ./bench/stages -nexmark all
 //
 // With -partitions narrow nothing lands: COUNT and SUM of two fields are asked of
-// the file, as in bench/ingest's table of that name.
+// the file, as in bench/ingest's table of that name. With -nexmark it is the
+// queries of bench/nexmark over its events, from a file to Parquet.
 //
 // The profiles of each run stay in the scratch directory, for go tool pprof.
 package main
@@ -23,12 +25,15 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/pprof"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"text/tabwriter"
 	"time"
 
+	"github.com/leatdb/leat/bench/nexmark/event"
+	"github.com/leatdb/leat/bench/nexmark/query"
 	"github.com/leatdb/leat/bench/taxi"
 	"github.com/leatdb/leat/engine"
 )
@@ -57,17 +62,26 @@ const narrow = "narrow"
 
 func main() {
 	var c config
-	var partitions string
+	var partitions, nexmark string
 	flag.StringVar(&c.dir, "dir", filepath.Join(os.TempDir(), "leat-bench"), "scratch `directory`")
 	flag.Int64Var(&c.rows, "rows", 2_300_000, "`events` in the file")
 	flag.IntVar(&c.runs, "runs", 3, "`times` each is run; all samples count together")
 	flag.IntVar(&c.threads, "threads", 1, "`cores` that leat uses")
 	flag.StringVar(&partitions, "partitions", "12,265", "`numbers` of partitions: 1, 12, 265, 500, 3180, 5000, or narrow")
+	flag.StringVar(&nexmark, "nexmark", "", "`queries` of Nexmark instead, such as q0,q21, or all")
 	flag.Float64Var(&c.dirt, "dirt", 0, "`share` of lines with escapes, nulls, spaces or another field order")
 	flag.Int64Var(&c.memory, "stream-memory", 256, "`MiB` that the stream may hold in open files")
 	flag.Parse()
 	if flag.Arg(0) == "run" {
 		exit(run(context.Background(), c, flag.Arg(1), flag.Arg(2), flag.Arg(3)))
+		return
+	}
+	if nexmark != "" {
+		for _, q := range query.All {
+			if nexmark == "all" || slices.Contains(strings.Split(nexmark, ","), q.Name) {
+				exit(measure(c, q.Name))
+			}
+		}
 		return
 	}
 	for _, p := range strings.Split(partitions, ",") {
@@ -78,6 +92,10 @@ func main() {
 	}
 }
 
+func named(name string) func(query.Query) bool {
+	return func(q query.Query) bool { return q.Name == name }
+}
+
 func exit(err error) {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "stages:", err)
@@ -86,7 +104,7 @@ func exit(err error) {
 }
 
 // run does the job in this process and writes its profiles.
-func run(ctx context.Context, c config, input, partitions, profiles string) (err error) {
+func run(ctx context.Context, c config, input, what, profiles string) (err error) {
 	runtime.GOMAXPROCS(c.threads)
 	runtime.SetBlockProfileRate(int(time.Millisecond))
 	dir, err := os.MkdirTemp(c.dir, "stages-")
@@ -108,10 +126,12 @@ func run(ctx context.Context, c config, input, partitions, profiles string) (err
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	if partitions == narrow {
+	if i := slices.IndexFunc(query.All, named(what)); i >= 0 {
+		err = land(ctx, c, db, query.All[i].Job(input, false), query.Stream)
+	} else if what == narrow {
 		err = count(ctx, c, db, input)
 	} else {
-		err = land(ctx, c, db, taxi.Job(input, layouts[partitions]))
+		err = land(ctx, c, db, taxi.Job(input, layouts[what]), "trips_landed")
 	}
 	if err != nil {
 		return err
@@ -128,15 +148,15 @@ func run(ctx context.Context, c config, input, partitions, profiles string) (err
 	return nil
 }
 
-// land runs the job.
-func land(ctx context.Context, c config, db *engine.DB, job string) error {
+// land runs the job, which makes a stream.
+func land(ctx context.Context, c config, db *engine.DB, job, stream string) error {
 	if err := db.Script(ctx, job, "job.sql"); err != nil {
 		return err
 	}
 	if err := db.Wait(ctx); err != nil {
 		return err
 	}
-	status, err := db.Status("trips_landed")
+	status, err := db.Status(stream)
 	if err != nil {
 		return err
 	}
@@ -167,9 +187,20 @@ func count(ctx context.Context, c config, db *engine.DB, input string) error {
 }
 
 // measure runs the job in processes of its own and prints its stages.
-func measure(c config, partitions string) error {
-	input := filepath.Join(c.dir, fmt.Sprintf("trips-%d-%g.ndjson", c.rows, c.dirt))
-	size, err := taxi.WriteFile(input, c.rows, taxi.NewGenerator(1, taxi.Dirt{Share: c.dirt}))
+func measure(c config, what string) (err error) {
+	var input, title string
+	var size int64
+	switch {
+	case slices.ContainsFunc(query.All, named(what)):
+		title, input = what, filepath.Join(c.dir, fmt.Sprintf("nexmark-%d.ndjson", c.rows))
+		size, err = event.WriteFile(input, c.rows, event.NewGenerator(1))
+	default:
+		if title = what + " partitions"; what == narrow {
+			title = "COUNT and SUM of two fields"
+		}
+		input = filepath.Join(c.dir, fmt.Sprintf("trips-%d-%g.ndjson", c.rows, c.dirt))
+		size, err = taxi.WriteFile(input, c.rows, taxi.NewGenerator(1, taxi.Dirt{Share: c.dirt}))
+	}
 	if err != nil {
 		return err
 	}
@@ -181,12 +212,12 @@ func measure(c config, partitions string) error {
 	var wall, cpu, kernel time.Duration
 	var peak int64
 	for n := range c.runs {
-		profiles := filepath.Join(c.dir, fmt.Sprintf("profile-%s-%d", partitions, n+1))
+		profiles := filepath.Join(c.dir, fmt.Sprintf("profile-%s-%d", what, n+1))
 		if err := os.MkdirAll(profiles, 0o755); err != nil {
 			return err
 		}
 		cmd := exec.Command(self, "-dir", c.dir, "-rows", strconv.FormatInt(c.rows, 10), "-threads", strconv.Itoa(c.threads),
-			"-stream-memory", strconv.FormatInt(c.memory, 10), "run", input, partitions, profiles)
+			"-stream-memory", strconv.FormatInt(c.memory, 10), "run", input, what, profiles)
 		cmd.Stderr = os.Stderr
 		begun := time.Now()
 		if err := cmd.Run(); err != nil {
@@ -204,12 +235,8 @@ func measure(c config, partitions string) error {
 	}
 	runs := float64(c.runs)
 	mb := float64(size) / 1e6
-	what := partitions + " partitions"
-	if partitions == narrow {
-		what = "COUNT and SUM of two fields"
-	}
 	fmt.Printf("%s, %d events, %.0f MB, %d cores: %.2f s, CPU %.2f s (%.0f MB/s a core; %.2f s in the kernel), peak %.0f MB; means of %d\n",
-		what, c.rows, mb, c.threads, wall.Seconds()/runs, cpu.Seconds()/runs, mb/(cpu.Seconds()/runs), kernel.Seconds()/runs, float64(peak)/1e6, c.runs)
+		title, c.rows, mb, c.threads, wall.Seconds()/runs, cpu.Seconds()/runs, mb/(cpu.Seconds()/runs), kernel.Seconds()/runs, float64(peak)/1e6, c.runs)
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "stage\tCPU s\tshare\tMB/s\t")
 	for i, s := range stages {
