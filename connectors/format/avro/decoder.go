@@ -43,6 +43,7 @@ type Decoder struct {
 // plan is what a schema was compiled to, or why records with it are no rows.
 type plan struct {
 	root *node
+	fast *fastPlan // of most records; nil if of none
 	why  string
 }
 
@@ -81,7 +82,7 @@ func (d *Decoder) compile(schema hamba.Schema) (*plan, error) {
 	if err != nil {
 		return nil, fmt.Errorf("build an Avro decoder: %w", err)
 	}
-	return &plan{root: root}, nil
+	return &plan{root: root, fast: newFastPlan(root, d.batch.Columns)}, nil
 }
 
 // Reset begins a new chunk.
@@ -206,7 +207,7 @@ func (d *Decoder) enter() error {
 	}
 	w := &d.walk
 	w.data, w.pos = payload, 0
-	w.record(p.root)
+	w.record(p)
 	switch {
 	case w.err != nil:
 		d.reject(value, fmt.Errorf("%w (at byte %d)", w.err, end-start-len(payload)+w.pos))
@@ -331,7 +332,7 @@ func (d *Decoder) enterRecord(head []byte) error {
 	}
 	w := &d.walk
 	w.data, w.pos = d.data.Data[:end], start
-	w.record(d.plan.root)
+	w.record(d.plan)
 	switch {
 	case w.err != nil:
 		d.reject(value, w.err)
@@ -405,7 +406,7 @@ func (d *Decoder) record() {
 	}
 	w := &d.walk
 	w.data, w.pos = data[:d.recordEnd], d.recordPos
-	w.record(d.plan.root)
+	w.record(d.plan)
 	start := d.recordPos
 	d.left--
 	if w.err != nil {

@@ -40,6 +40,8 @@ type walker struct {
 	pos   int
 	err   error
 	items int // that arrays and maps without bytes may still have
+	// generic turns the fast path off, for tests and comparisons.
+	generic bool
 
 	batch   *columns.Batch
 	class   connectors.ErrorClass // why the record is rejected, though it can be read
@@ -51,8 +53,18 @@ type walker struct {
 // record may have.
 const freeItems = 1 << 16
 
-// record walks over one record and sets the columns of its row.
-func (w *walker) record(n *node) {
+// record sets the columns of a row from a record.
+func (w *walker) record(p *plan) {
+	start := w.pos
+	if p.fast != nil && !w.generic && w.fast(p.fast) {
+		return
+	}
+	w.pos = start
+	w.walk(p.root)
+}
+
+// walk walks over one record and sets the columns of its row.
+func (w *walker) walk(n *node) {
 	w.err, w.class, w.items = nil, "", freeItems
 	w.batch.BeginRow()
 	w.node(n, 0)

@@ -3,6 +3,7 @@ package protobuf
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -33,6 +34,7 @@ type Decoder struct {
 // plan is what a message type was compiled to, or why messages of it are no rows.
 type plan struct {
 	root *node
+	fast *fastNode
 	why  string
 }
 
@@ -61,14 +63,21 @@ func NewDecoder(config connectors.DecoderConfig) (*Decoder, error) {
 	}
 	d.config, d.walk.batch = config, d.batch
 	if message != nil {
-		root, err := compile(message, config.Fields)
-		if err != nil {
+		d.last = &plan{}
+		if err := d.compile(message, d.last); err != nil {
 			d.Close()
 			return nil, err
 		}
-		d.last = &plan{root: root}
 	}
 	return d, nil
+}
+
+func (d *Decoder) compile(m protoreflect.MessageDescriptor, p *plan) (err error) {
+	if p.root, err = compile(m, d.config.Fields); err != nil {
+		return err
+	}
+	p.fast = newFastNode(p.root, d.batch.Columns)
+	return nil
 }
 
 // Reset begins a new chunk.
@@ -93,7 +102,10 @@ func (d *Decoder) Next(maxRows int) (*connectors.Decoded, error) {
 		}
 		start, end := d.data.Pos, d.data.Limit
 		if _, file := d.data.File(); file {
-			length, n := protowire.ConsumeVarint(d.data.Data[start:end])
+			length, n := columns.Uvarint(binary.LittleEndian.Uint64(d.data.Data[start : start+8])) // which may be padding
+			if n == 0 || n > end-start {
+				length, n = protowire.ConsumeVarint(d.data.Data[start:end])
+			}
 			if n < 0 || length > uint64(end-start-n) {
 				d.reject(d.data.Value(start, end), errors.New("the length of a message is damaged"))
 				d.data.Pos = end
@@ -140,7 +152,7 @@ func (d *Decoder) decode(start, end int) error {
 		return nil
 	}
 	w := &d.walk
-	w.record(d.last.root, payload)
+	w.record(d.last, payload)
 	switch {
 	case w.err != nil:
 		d.reject(value, w.err)
@@ -174,7 +186,7 @@ func (d *Decoder) enter(payload []byte) (why, err error) {
 		}
 		p = &plan{why: unreadable}
 		if unreadable == "" {
-			if p.root, err = compile(m, d.config.Fields); err != nil {
+			if err = d.compile(m, p); err != nil {
 				return nil, err
 			}
 			d.plans[string(name)] = p

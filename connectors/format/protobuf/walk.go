@@ -37,7 +37,9 @@ type occurrence struct {
 
 // walker walks over the fields of a message. The first error stays.
 type walker struct {
-	err     error
+	err error
+	// generic turns the fast path off, for tests and comparisons.
+	generic bool
 	batch   *columns.Batch
 	class   connectors.ErrorClass // why the record is rejected, though it can be read
 	message string
@@ -47,25 +49,34 @@ type walker struct {
 	last  []int        // by oneof of them
 }
 
-// record walks over a message and sets the columns of its row.
-func (w *walker) record(n *node, data []byte) {
+// record sets the columns of a row from a message, behind which there are
+// connectors.Padding readable bytes.
+func (w *walker) record(p *plan, data []byte) {
+	if w.generic || !w.fast(p.fast, data) {
+		w.walk(p.root, data)
+	}
+}
+
+// walk walks over a message and sets the columns of its row.
+func (w *walker) walk(n *node, data []byte) {
 	w.err, w.class = nil, ""
 	w.batch.BeginRow()
-	n.reset()
+	n.reset(n.wanted)
 	w.fields(n, data, 0)
 	if w.err == nil {
-		w.finish(n)
+		w.finish(n, n.wanted)
 	}
 	if w.err == nil && w.class == "" {
 		w.class, w.message = w.batch.Missing()
 	}
 }
 
-func (n *node) reset() {
-	for _, f := range n.wanted {
+// reset forgets what was found of some of the wanted fields.
+func (n *node) reset(wants []*want) {
+	for _, f := range wants {
 		f.seen, f.parts = false, f.parts[:0]
 		if f.inner != nil {
-			f.inner.reset()
+			f.inner.reset(f.inner.wanted)
 		}
 	}
 	if n.oneofs {
@@ -142,31 +153,38 @@ func (w *walker) fields(n *node, data []byte, depth int) {
 		if o.index < 0 {
 			continue
 		}
-		if f := n.fields[o.index]; n.oneofs && f.oneof >= 0 {
-			n.last[f.oneof] = o.index + 1
-		}
-		want := n.wants[o.index]
-		if want == nil {
-			continue
-		}
-		want.seen = true
-		if want.inner != nil {
-			if w.fields(want.inner, o.bytes, depth); w.err != nil {
-				return
-			}
-		}
-		switch {
-		case want.whole:
-			want.parts = append(want.parts, o)
-		case want.inner == nil:
-			want.last = o // of several the last one counts
+		if w.note(n, &o, depth); w.err != nil {
+			return
 		}
 	}
 }
 
-// finish sets the columns when all of the message was seen.
-func (w *walker) finish(n *node) {
-	for _, f := range n.wanted {
+// note keeps what is wanted of a field that was found.
+func (w *walker) note(n *node, o *occurrence, depth int) {
+	if f := n.fields[o.index]; n.oneofs && f.oneof >= 0 {
+		n.last[f.oneof] = o.index + 1
+	}
+	want := n.wants[o.index]
+	if want == nil {
+		return
+	}
+	want.seen = true
+	if want.inner != nil {
+		if w.fields(want.inner, o.bytes, depth); w.err != nil {
+			return
+		}
+	}
+	switch {
+	case want.whole:
+		want.parts = append(want.parts, *o)
+	case want.inner == nil:
+		want.last = *o // of several the last one counts
+	}
+}
+
+// finish sets the columns of wanted fields when all of the message was seen.
+func (w *walker) finish(n *node, wants []*want) {
+	for _, f := range wants {
 		if f.seen && f.oneof >= 0 && n.last[f.oneof] != f.index+1 {
 			continue // another field of its oneof came behind it
 		}
@@ -177,7 +195,7 @@ func (w *walker) finish(n *node) {
 			f.last = occurrence{index: f.index, wire: f.wire}
 			f.parts = append(f.parts, f.last)
 		case f.seen && f.inner != nil:
-			w.finish(f.inner)
+			w.finish(f.inner, f.inner.wanted)
 		}
 		switch {
 		case f.whole:

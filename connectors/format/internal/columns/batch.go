@@ -29,6 +29,7 @@ type Batch struct {
 	logTime []byte
 	typed   []byte // the JSON text of a typed value
 	nulls   []bool // by column: the row's value is NULL
+	anyNull bool   // some of nulls may be set
 	out     connectors.Decoded
 }
 
@@ -50,7 +51,11 @@ func NewBatch(config *connectors.DecoderConfig) (*Batch, error) {
 				c.AllowDictionary()
 			}
 			b.Columns = append(b.Columns, c)
-			err = c.parsePath()
+			if f.Cast.Kind == types.Float64 {
+				_, err = c.AllowCast(&Builder{})
+				c.retext = true
+			}
+			err = errors.Join(err, c.parsePath())
 		}
 		if err != nil {
 			b.Close()
@@ -143,7 +148,7 @@ func (b *Batch) misfit(i int, text []byte, err error) (class connectors.ErrorCla
 		}
 		return connectors.ClassField, c.Misfit(text, err)
 	}
-	b.nulls[i] = true
+	b.nulls[i], b.anyNull = true, true
 	return "", ""
 }
 
@@ -152,17 +157,21 @@ func (b *Batch) SetNull(i int, found bool) (class connectors.ErrorClass, message
 	if c := b.Columns[i]; c.Field.Column.NotNull {
 		return connectors.ClassField, c.Missing(found)
 	}
-	b.nulls[i] = true
+	b.nulls[i], b.anyNull = true, true
 	return "", ""
 }
 
 // Accept ends the row. Every column was set.
 func (b *Batch) Accept(v connectors.Value) {
-	row := len(b.out.Values)
-	for i, null := range b.nulls {
-		if null {
-			b.Columns[i].SetNull(row)
+	if b.anyNull {
+		row := len(b.out.Values)
+		for i, null := range b.nulls {
+			if null {
+				b.Columns[i].SetNull(row)
+			}
 		}
+		clear(b.nulls)
+		b.anyNull = false
 	}
 	b.out.Values = append(b.out.Values, v)
 }

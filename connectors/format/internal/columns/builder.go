@@ -57,9 +57,10 @@ type Builder struct {
 
 	// cast builds batches of text as what Field.Cast makes of it, when typed is set.
 	// spoilt says that the batch has a text of which that is not so; it is not
-	// tried again for pause batches.
+	// tried again for pause batches. With retext, the values so far become text.
 	cast          *Builder
 	typed, spoilt bool
+	retext        bool
 	pause         int
 
 	below     mysqljson.Path // from the column's JSON text to the value, where that is below it
@@ -258,8 +259,13 @@ func (c *Builder) Room(row, n int) ([]byte, error) {
 // SetText writes the row's text.
 func (c *Builder) SetText(row int, text []byte) error {
 	if c.typed {
-		c.spoilt = true
-		return nil
+		if !c.retext {
+			c.spoilt = true
+			return nil
+		}
+		if err := c.untype(row); err != nil {
+			return err
+		}
 	}
 	if c.Codes != nil && c.setCode(row, text) {
 		return nil
@@ -356,6 +362,22 @@ func (c *Builder) AllowCast(cast *Builder) (allowed bool, err error) {
 	}
 	*cast, c.cast = *b, cast
 	return true, nil
+}
+
+// untype turns the DOUBLEs before row into their text, with which the batch goes on.
+func (c *Builder) untype(row int) error {
+	c.typed, c.pause = false, castPause
+	c.Begin(c.cast.rows)
+	var text [32]byte
+	for i, v := range c.cast.Float64s[:row] {
+		if err := c.SetText(i, AppendJSONDouble(text[:0], v)); err != nil {
+			return err
+		}
+		if c.cast.nulls > 0 && c.cast.valid.Buf()[i>>3]>>(i&7)&1 == 0 {
+			c.SetNull(i)
+		}
+	}
+	return nil
 }
 
 // Typed reports whether the batch is built in the builder of AllowCast.

@@ -108,9 +108,17 @@ func (c *Builder) setCode(row int, text []byte) bool {
 	} else {
 		copy(words[:], text)
 	}
-	x, y := binary.LittleEndian.Uint64(words[:]), binary.LittleEndian.Uint64(words[8:])
-	x &= ^uint64(0) >> max(64-8*n, 0)
-	y &= ^uint64(0) >> (128 - 8*max(n, 8))
+	x, y := firstBytes(binary.LittleEndian.Uint64(words[:]), binary.LittleEndian.Uint64(words[8:]), n)
+	return c.setWords(row, x, y, n)
+}
+
+// firstBytes keeps the first n of the 16 bytes of two words.
+func firstBytes(x, y uint64, n int) (uint64, uint64) {
+	return x & (^uint64(0) >> max(64-8*n, 0)), y & (^uint64(0) >> (128 - 8*max(n, 8)))
+}
+
+// setWords interns the row's text of n bytes, given as Intern takes it.
+func (c *Builder) setWords(row int, x, y uint64, n int) bool {
 	known := c.InternedNear(x, y)
 	code := known.Code
 	if known.X != x || known.Y != y || known.Length != int32(n+1) {

@@ -31,6 +31,7 @@ func (b *Batch) BeginRow() {
 	for i := range b.nulls {
 		b.nulls[i] = true
 	}
+	b.anyNull = true
 }
 
 // Missing finds a NOT NULL column that was not set since BeginRow.
@@ -102,8 +103,7 @@ func (b *Batch) SetUint(i int, v uint64) (class connectors.ErrorClass, message s
 
 // SetDouble is Set for a DOUBLE.
 func (b *Batch) SetDouble(i int, v float64) (class connectors.ErrorClass, message string) {
-	if c, ok := b.plain(i, types.Float64); ok && isFinite(v) {
-		c.Float64s[len(b.out.Values)] = v
+	if c := b.Columns[i]; c.DirectDouble() && c.SetDouble(len(b.out.Values), v) {
 		return b.isSet(i)
 	}
 	b.typed = AppendJSONDouble(b.typed[:0], v)

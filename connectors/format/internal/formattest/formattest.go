@@ -3,6 +3,8 @@ package formattest
 
 import (
 	"fmt"
+	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -83,13 +85,19 @@ func Messages(payloads ...string) *connectors.Chunk {
 // Decode gives each row, rejection and count of empty lines as a line.
 func Decode(tb testing.TB, name string, config connectors.DecoderConfig, maxRows int, chunks ...*connectors.Chunk) []string {
 	tb.Helper()
-	mem := memory.NewCheckedAllocator(memory.DefaultAllocator)
-	config.Alloc = mem
 	format, err := connectors.LookupFormat(name)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	d, err := format.NewDecoder(config)
+	return DecodeBy(tb, format.NewDecoder, config, maxRows, chunks...)
+}
+
+// DecodeBy is Decode with a decoder that the test makes.
+func DecodeBy(tb testing.TB, newDecoder func(connectors.DecoderConfig) (connectors.Decoder, error), config connectors.DecoderConfig, maxRows int, chunks ...*connectors.Chunk) []string {
+	tb.Helper()
+	mem := memory.NewCheckedAllocator(memory.DefaultAllocator)
+	config.Alloc = mem
+	d, err := newDecoder(config)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -149,4 +157,28 @@ func text(column arrow.Array, row int) string {
 		column, row = d.Dictionary(), d.GetValueIndex(row)
 	}
 	return strings.Clone(column.ValueStr(row)) // it may share the batch's memory
+}
+
+// Damage changes, cuts or repeats some of a record's bytes.
+func Damage(r *rand.Rand, data []byte) []byte {
+	data = slices.Clone(data)
+	for range 1 + r.IntN(3) {
+		if len(data) == 0 {
+			break
+		}
+		at := r.IntN(len(data))
+		switch r.IntN(5) {
+		case 0:
+			data = data[:at]
+		case 1:
+			data = slices.Insert(data, at, data[at:min(at+1+r.IntN(12), len(data))]...)
+		case 2:
+			data = slices.Delete(data, at, min(at+1+r.IntN(4), len(data)))
+		case 3:
+			data[at] = byte(r.Uint32())
+		default:
+			data[at] ^= 1 << r.IntN(8)
+		}
+	}
+	return data
 }

@@ -1,0 +1,116 @@
+package protobuf_test
+
+import (
+	"math/rand/v2"
+	"testing"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/leatdb/leat/connectors"
+	"github.com/leatdb/leat/connectors/format/internal/formattest"
+	"github.com/leatdb/leat/connectors/format/protobuf"
+	"github.com/leatdb/leat/sql/types"
+)
+
+// fastFields draws columns of testProto, of types that take its values as they are
+// and of others.
+func fastFields(t testing.TB, r *rand.Rand) []connectors.Field {
+	var fields []connectors.Field
+	for _, c := range formattest.Schema(t, "id BIGINT", "id TINYINT", "small INT", "small INT NOT NULL", "si INT", "si TEXT", "sl BIGINT", "u INT UNSIGNED", "u INT", "ul BIGINT UNSIGNED", "f32 INT UNSIGNED",
+		"f64 BIGINT UNSIGNED", "s32 INT", "s64 BIGINT", "flag BOOLEAN", "flag INT", "ratio FLOAT", "fare DOUBLE", "fare DECIMAL(8,2)", "name TEXT", "name VARCHAR(5)", "name CHAR(5)", "name DECIMAL(6,2)", "name DATE", "name INT", "name DOUBLE",
+		"data VARBINARY(20)", "color VARCHAR(5)", "color INT", "maybe TEXT", "maybe TEXT NOT NULL", "at TIMESTAMP(6)", "at DATETIME(3)", "at DATETIME", "took DECIMAL(20,9)", "note TEXT", "count BIGINT",
+		"extra JSON", "rider JSON", "riders JSON", "legs JSON", "labels JSON", "card TEXT", "cash BIGINT", "friend JSON", "a_long_name TEXT", "a_long_name VARCHAR(3)", "missing INT") {
+		if r.IntN(4) == 0 && (!c.NotNull || r.IntN(4) == 0) {
+			fields = append(fields, connectors.Field{Column: c, Path: []string{c.Name}})
+		}
+	}
+	for _, path := range [][]string{{"rider", "score"}, {"rider", "os"}, {"rider", "next", "score"}, {"rider", "next", "since"}, {"rider", "card"}, {"rider", "tags"}, {"friend", "os"}, {"name", "a"}} {
+		if r.IntN(4) == 0 {
+			f := connectors.Field{Column: types.Column{Name: "below", Type: types.TypeText}, Path: path, Mode: connectors.FieldUnquote}
+			if path[len(path)-1] == "score" && r.IntN(2) == 0 {
+				f.Cast = types.TypeFloat64
+			}
+			fields = append(fields, f)
+		}
+	}
+	return fields
+}
+
+// checkFast compares what the fast path and the walk make of messages.
+func checkFast(t testing.TB, fields []connectors.Field, policy connectors.OnFieldError, records ...string) {
+	t.Helper()
+	format, err := connectors.LookupFormat("protobuf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := connectors.DecoderConfig{Fields: fields, Options: format.Spec.MustOptions("schema", testProto, "message", "t.Trip"), OnFieldError: policy}
+	decode := func(generic bool) []string {
+		return formattest.DecodeBy(t, func(config connectors.DecoderConfig) (connectors.Decoder, error) {
+			d, err := protobuf.NewDecoder(config)
+			if err == nil {
+				d.SetGeneric(generic)
+			}
+			return d, err
+		}, config, 300, formattest.Messages(records...))
+	}
+	formattest.Check(t, decode(false), decode(true)...)
+}
+
+// shuffle moves a field of a message to its end, or repeats it there.
+func shuffle(r *rand.Rand, data []byte) []byte {
+	var starts []int
+	for at := 0; at < len(data); {
+		starts = append(starts, at)
+		_, _, n := protowire.ConsumeField(data[at:])
+		if n < 0 {
+			break
+		}
+		at += n
+	}
+	if len(starts) < 2 {
+		return data
+	}
+	i := r.IntN(len(starts) - 1)
+	out := data
+	if r.IntN(2) == 0 {
+		out = append(append([]byte{}, data[:starts[i]]...), data[starts[i+1]:]...)
+	}
+	return append(append([]byte{}, out...), data[starts[i]:starts[i+1]]...)
+}
+
+// The fast path makes of every message, damaged and unusual ones too, what the walk
+// makes of it.
+func TestFast_Differential(t *testing.T) {
+	d := testType()
+	r := rand.New(rand.NewPCG(7, 8))
+	var records []string
+	for i := range 600 {
+		data := marshal(random(r, d, 0))
+		switch i % 6 {
+		case 0, 1:
+			data = formattest.Damage(r, data)
+		case 2:
+			data = shuffle(r, data)
+		}
+		records = append(records, string(data))
+	}
+	for range 60 {
+		checkFast(t, fastFields(t, r), connectors.OnFieldError(r.IntN(2)), records...)
+		if t.Failed() {
+			return
+		}
+	}
+}
+
+// FuzzFast is TestFast_Differential for any bytes.
+func FuzzFast(f *testing.F) {
+	d := testType()
+	r := rand.New(rand.NewPCG(9, 10))
+	for seed := range uint64(8) {
+		f.Add(marshal(random(r, d, 0)), seed)
+	}
+	f.Fuzz(func(t *testing.T, data []byte, seed uint64) {
+		r := rand.New(rand.NewPCG(seed, 0))
+		checkFast(t, fastFields(t, r), connectors.OnFieldError(r.IntN(2)), string(data))
+	})
+}
