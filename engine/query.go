@@ -150,6 +150,7 @@ func (db *DB) queryColumns(ctx *gms.Context, text string, bindings map[string]sq
 	if err != nil {
 		return nil, nil
 	}
+	ctx.ClearWarnings()
 	node, _, err := db.lowerAdhoc(ctx, nil, bound, nil, nil, nil)
 	if err != nil {
 		return nil, err
@@ -158,7 +159,6 @@ func (db *DB) queryColumns(ctx *gms.Context, text string, bindings map[string]sq
 	if !ok {
 		return nil, nil
 	}
-	ctx.ClearWarnings()
 	r, err := n.open(ctx)
 	if unsupported := (*adhoc.Unsupported)(nil); errors.As(err, &unsupported) {
 		return nil, nil

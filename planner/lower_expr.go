@@ -12,7 +12,9 @@ import (
 	gmsjson "github.com/dolthub/go-mysql-server/sql/expression/function/json"
 	"github.com/dolthub/go-mysql-server/sql/plan"
 
+	"github.com/leatdb/leat/planner/function"
 	"github.com/leatdb/leat/planner/logical"
+	"github.com/leatdb/leat/sql"
 	"github.com/leatdb/leat/sql/sqlerror"
 	"github.com/leatdb/leat/sql/types"
 )
@@ -91,11 +93,43 @@ func (l *lowerer) expr(e gms.Expression, s *scope) (logical.Expr, error) {
 		}
 		call, err := bindCall(args, names...)
 		if !errors.Is(err, errNoFunction) {
+			l.warnOfTexts(call, args)
 			return call, err
 		}
 	}
 	return l.evaluated(e, s)
 }
+
+// warnOfTexts tells of the dates and times of a call that are compared with a
+// constant text that is none.
+func (l *lowerer) warnOfTexts(e logical.Expr, args []logical.Expr) {
+	call, ok := e.(*logical.Call)
+	if !ok || !call.Func.Compares {
+		return
+	}
+	described := describeArgs(args)
+	for _, a := range described[1:] {
+		if !function.ComparesAsText(described[0], a) {
+			continue
+		}
+		kind, text := described[0].Type.Kind, a.Literal
+		if !kind.IsTemporal() {
+			kind, text = a.Type.Kind, described[0].Literal
+		}
+		name := "datetime"
+		switch kind {
+		case types.Date:
+			name = "date"
+		case types.Time:
+			name = "time"
+		}
+		l.ctx.Warn(incorrectValue, "Incorrect %s value: %s; it is compared as text", name, sql.QuoteString(fmt.Sprint(text)))
+	}
+}
+
+// incorrectValue is MySQL's number of the warning of a value that is none of its
+// type.
+const incorrectValue = 1292
 
 func (l *lowerer) unresolved(f *expression.GetField) error {
 	return &Unsupported{What: "the reference to column " + f.String(), Near: f.Name()}
@@ -468,6 +502,7 @@ func (l *lowerer) in(e *expression.InTuple, s *scope) (logical.Expr, error) {
 	if errors.Is(err, errNoFunction) {
 		return l.rowFunc(e, s)
 	}
+	l.warnOfTexts(call, args)
 	return call, err
 }
 

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"strings"
 	"time"
+
+	"github.com/leatdb/leat/sql/types"
 )
 
 // moment is a date, with or without a time, that was found in a text.
@@ -444,4 +446,15 @@ func LoadZone(name string, system *time.Location) (*time.Location, error) {
 func IsDateOnly(s string) bool {
 	m, ok := parseDateTime([]byte(s))
 	return ok && !m.hasTime && !m.truncated
+}
+
+// IsTemporal reports whether a text is a time, if k is Time, else a date with or
+// without a time of day; more may follow it.
+func IsTemporal(s string, k types.Kind) bool {
+	if k != types.Time {
+		_, ok := parseDateTime([]byte(s))
+		return ok
+	}
+	_, _, _, ok := parseTime(&Context{}, []byte(s))
+	return ok
 }

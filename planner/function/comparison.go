@@ -7,7 +7,7 @@ import (
 
 func compareFunction(name, doc string, op kernel.Comparison) *Function {
 	return &Function{
-		Name: name, Doc: doc, MinArgs: 2, MaxArgs: 2, Infix: true,
+		Name: name, Doc: doc, MinArgs: 2, MaxArgs: 2, Infix: true, Compares: true,
 		Bind: func(args []Arg) (Binding, error) {
 			a, b, _ := comparison(args[0], args[1])
 			return Binding{Args: []types.Type{a, b}, Result: types.TypeBool, Nullable: anyNullable(args)}, nil
@@ -55,7 +55,7 @@ func init() {
 		compareFunction(">", "Greater.", kernel.Greater),
 		compareFunction(">=", "Greater or equal.", kernel.GreaterEqual),
 		&Function{
-			Name: "<=>", Doc: "Equal, where NULL is equal to NULL.", MinArgs: 2, MaxArgs: 2, Infix: true,
+			Name: "<=>", Doc: "Equal, where NULL is equal to NULL.", MinArgs: 2, MaxArgs: 2, Infix: true, Compares: true,
 			Bind: func(args []Arg) (Binding, error) {
 				a, b, _ := comparison(args[0], args[1])
 				return Binding{Args: []types.Type{a, b}, Result: types.TypeBool}, nil
@@ -72,11 +72,11 @@ func init() {
 			DuckDB: duckCompare("IS NOT DISTINCT FROM"),
 		},
 		&Function{
-			Name: "in", Doc: "Equal to one of a list.", MinArgs: 2, MaxArgs: -1,
+			Name: "in", Doc: "Equal to one of a list.", MinArgs: 2, MaxArgs: -1, Compares: true,
 			Bind: bindIn, Kernel: kernel.FuncIn, Build: buildIn, DuckDB: duckIn,
 		},
 		&Function{
-			Name: "between", Doc: "Not below the second and not above the third argument.", MinArgs: 3, MaxArgs: 3,
+			Name: "between", Doc: "Not below the second and not above the third argument.", MinArgs: 3, MaxArgs: 3, Compares: true,
 			Bind: bindBetween, Kernel: kernel.FuncBetween, Build: buildBetween, DuckDB: duckBetween,
 		},
 		&Function{

@@ -43,6 +43,8 @@ type Function struct {
 	Volatile bool
 	// Fails says for which values a call fails also where sql_mode is not strict.
 	Fails Failing
+	// Compares says that the call compares its first argument with each other one.
+	Compares bool
 	// Infix prints the call between its arguments; others print as name(args).
 	Infix bool
 }

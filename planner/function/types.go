@@ -222,6 +222,8 @@ func comparison(a, b Arg) (ta, tb types.Type, ok bool) {
 	case ka.IsTemporal() && kb.IsTemporal():
 		t := comparedTimes(a, b)
 		return t, t, true
+	case ComparesAsText(a, b):
+		return textType(a), textType(b), true
 	case ka.IsTemporal() && isString(kb):
 		t := comparedTimes(a, timeOfText(a, b))
 		return t, t, true
@@ -248,6 +250,17 @@ func comparison(a, b Arg) (ta, tb types.Type, ok bool) {
 }
 
 func isString(k types.Kind) bool { return k == types.String || k == types.Binary }
+
+// ComparesAsText reports whether one of two arguments is a date or time and the
+// other a constant text that is none, as '2024-06': MySQL then compares texts
+// (and warns), so that the text may be the beginning of the dates that are meant.
+func ComparesAsText(a, b Arg) bool {
+	if a.Type.Kind.IsTemporal() && isString(b.Type.Kind) {
+		a, b = b, a
+	}
+	s, ok := a.Literal.(string)
+	return ok && isString(a.Type.Kind) && b.Type.Kind.IsTemporal() && !kernel.IsTemporal(s, b.Type.Kind)
+}
 
 // timeOfText is a text as the date or time that it is compared with.
 func timeOfText(with, text Arg) Arg {
