@@ -33,7 +33,7 @@ var testColumns = []string{
 }
 
 // paths that are pushed down into testSchema.
-var testPaths = []string{
+var testPaths = []string{"car.plate", "car.speed", "car.seats", "car.at.x",
 	"rider.os", "rider.tags", "rider.tags.[0]", "rider.tags.[1]", "rider.score", "rider.next.os", "rider.next.next.score", "rider.nothing", "rider.os.deeper",
 	"legs.[0].to", "legs.[1]", "legs.[0].[0].n", "labels.a0", "labels", "id", "id.[0]", "id.x", "price", "ts6", "day", "at", "rider.[0].os", "rider.score.[0]", "wide",
 }
@@ -368,7 +368,7 @@ func TestOptions(t *testing.T) {
 		t.Fatal(err)
 	}
 	const want = "id BIGINT, small INT, flag BOOLEAN, ratio FLOAT, fare DOUBLE, name LONGTEXT, data LONGBLOB, color LONGTEXT, price DECIMAL(18,4), wide DECIMAL(38,10), " +
-		"day DATE, at TIME(3), at6 TIME(6), ts3 TIMESTAMP(3), ts6 TIMESTAMP(6), rider JSON, legs JSON, labels JSON"
+		"day DATE, at TIME(3), at6 TIME(6), ts3 TIMESTAMP(3), ts6 TIMESTAMP(6), rider JSON, car JSON, legs JSON, labels JSON"
 	if got := formattest.Columns(schema); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

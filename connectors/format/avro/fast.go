@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/leatdb/leat/connectors"
 	"github.com/leatdb/leat/connectors/format/internal/columns"
 )
 
@@ -247,7 +248,13 @@ func (w *walker) fast(p *fastPlan) bool {
 				if v != 1-s.branch || s.column.Field.Column.NotNull {
 					return false
 				}
-				w.batch.NullDirect(s.index)
+				if s.column.Field.Mode == connectors.FieldUnquote { // the text of JSON's null
+					if s.column.SetText(row, jsonNull) != nil {
+						return false
+					}
+				} else {
+					w.batch.NullDirect(s.index)
+				}
 				i = s.next - 1
 				continue
 			case opNumber:

@@ -27,10 +27,10 @@ func fastFields(t testing.TB, r *rand.Rand) []connectors.Field {
 			fields = append(fields, connectors.Field{Column: c, Path: []string{c.Name}})
 		}
 	}
-	for _, path := range [][]string{{"rider", "score"}, {"rider", "os"}, {"rider", "next", "score"}, {"name", "a"}} {
+	for _, path := range [][]string{{"rider", "score"}, {"rider", "os"}, {"rider", "next", "score"}, {"name", "a"}, {"car", "plate"}, {"car", "speed"}, {"car", "seats"}, {"car", "at", "x"}} {
 		if r.IntN(3) == 0 {
 			f := connectors.Field{Column: types.Column{Name: "below", Type: typeLongText}, Path: path, Mode: connectors.FieldUnquote}
-			if path[len(path)-1] == "score" && r.IntN(2) == 0 {
+			if slices.Contains([]string{"score", "speed", "x"}, path[len(path)-1]) && r.IntN(2) == 0 {
 				f.Cast = types.TypeFloat64
 			}
 			fields = append(fields, f)

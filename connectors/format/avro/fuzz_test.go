@@ -52,7 +52,7 @@ func FuzzDecode(f *testing.F) {
 		}
 		text := textOf(schema, map[string]any{
 			"id": record["id"], "small": nil, "flag": false, "ratio": nil, "fare": nil, "name": nil, "data": nil, "color": "RED", "price": record["price"], "wide": record["wide"],
-			"day": record["day"], "at": record["at"], "at6": record["at6"], "ts3": record["ts3"], "ts6": nil, "rider": record["rider"], "legs": record["legs"], "labels": map[string]any{},
+			"day": record["day"], "at": record["at"], "at6": record["at6"], "ts3": record["ts3"], "ts6": nil, "rider": record["rider"], "car": record["car"], "legs": record["legs"], "labels": map[string]any{},
 		})
 		for column, got := range map[string]string{"rider": rider, "id": id, "legs": decode("legs")} {
 			want := decodeField(t, "json", nil, field(column), formattest.Messages(text))[0]

@@ -55,8 +55,10 @@ func textOf(schema hamba.Schema, v any) string {
 		for _, branch := range schema.Types() {
 			if branch.Type() != hamba.Null { // the tests have one other
 				if m, ok := v.(map[string]any); ok {
-					if inner, ok := m["t.rider"]; ok {
-						v = inner
+					for _, name := range []string{"t.rider", "t.at"} {
+						if inner, ok := m[name]; ok {
+							v = inner
+						}
 					}
 				}
 				return textOf(branch, v)
@@ -135,6 +137,8 @@ const testSchema = `{"type":"record","name":"event","namespace":"t","fields":[
 		{"name":"tags","type":{"type":"array","items":"string"}},
 		{"name":"score","type":["null","double"]},
 		{"name":"next","type":["null","rider"]}]}]},
+	{"name":"car","type":{"type":"record","name":"car","fields":[{"name":"plate","type":["null","string"]},{"name":"speed","type":["double","null"]},
+		{"name":"seats","type":"int"},{"name":"at","type":["null",{"type":"record","name":"at","fields":[{"name":"x","type":"double"}]}]}]}},
 	{"name":"legs","type":{"type":"array","items":{"type":"record","name":"leg","fields":[{"name":"n","type":"int"},{"name":"to","type":"string"}]}}},
 	{"name":"labels","type":{"type":"map","values":["null","long"]}}]}`
 
@@ -195,7 +199,14 @@ func random(r *rand.Rand, schema hamba.Schema, depth int) any {
 			if branch.Type() != hamba.Null {
 				v := random(r, branch, depth)
 				if _, ok := v.(map[string]any); ok {
-					v = map[string]any{"t.rider": v}
+					name := "t.at"
+					if branch.Type() == hamba.Ref {
+						branch = branch.(*hamba.RefSchema).Schema()
+					}
+					if named, ok := branch.(hamba.NamedSchema); ok {
+						name = named.FullName()
+					}
+					v = map[string]any{name: v}
 				}
 				return v
 			}
