@@ -288,6 +288,18 @@ func outermost(err error) *sqlerror.Error {
 	return e
 }
 
+// about names the object of an error that names none, and its place; nil for nil.
+func about(err error, object string, at sqlerror.Position) error {
+	if err == nil {
+		return nil
+	}
+	// errors.Join, for one, wraps an error without adding a word.
+	if e := sqlerror.As(err); e != nil && e.Error() == err.Error() {
+		return e.About(object).At(at)
+	}
+	return fmt.Errorf("%s: %w", object, err)
+}
+
 // placed gives an error the place of its statement where it has none of its own.
 func placed(err error, at sqlerror.Position) error {
 	if e := sqlerror.As(err); e != nil {

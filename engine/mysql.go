@@ -299,7 +299,7 @@ func edgeError(ctx context.Context, err error) error {
 	}
 	if e := sqlerror.As(err); e != nil {
 		number, state := e.Code.MySQL()
-		return mysql.NewSQLError(number, state, "%s", err.Error())
+		return mysql.NewSQLError(number, state, "%s", sqlerror.MySQLMessage(err))
 	}
 	return err
 }

@@ -42,7 +42,7 @@ const secretKeyBytes = 32
 func (db *DB) secretKey(create bool) (key []byte, from string, err error) {
 	if text, ok := os.LookupEnv(secretKeyVariable); ok {
 		key, err = parseSecretKey(text)
-		return key, "environment variable " + secretKeyVariable, about(err, "environment variable "+secretKeyVariable)
+		return key, "environment variable " + secretKeyVariable, about(err, "environment variable "+secretKeyVariable, sqlerror.Position{})
 	}
 	path, named := os.LookupEnv(secretKeyFileVariable)
 	if !named {
@@ -61,14 +61,7 @@ func (db *DB) secretKey(create bool) (key []byte, from string, err error) {
 			WithHint("set %s or %s to the key that they were made with, or restore the file", secretKeyVariable, secretKeyFileVariable)
 	}
 	key, err = parseSecretKey(string(text))
-	return key, "file " + path, about(err, "file "+path)
-}
-
-func about(err error, object string) error {
-	if e := outermost(err); e != nil {
-		return e.About(object)
-	}
-	return err
+	return key, "file " + path, about(err, "file "+path, sqlerror.Position{})
 }
 
 // parseSecretKey reads 32 bytes in base64 or hexadecimal. The text is not

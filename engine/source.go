@@ -69,7 +69,7 @@ func (db *DB) newSource(def *sql.CreateSource) (*source, error) {
 	}
 	var err error
 	if s.connector, err = connectors.LookupSource(connector.Value); err != nil {
-		return nil, aboutSource(err, s.name, connector.Pos)
+		return nil, about(err, "source "+s.name, connector.Pos)
 	}
 	spec := s.connector.Spec.With(connectors.SourceOptions, secretSpec)
 	formatName := s.connector.FormatDefault
@@ -79,23 +79,23 @@ func (db *DB) newSource(def *sql.CreateSource) (*source, error) {
 	if formatName != "" && formatName != "none" {
 		if s.format, err = connectors.LookupFormat(formatName); err != nil {
 			f, _ := optionValue(def.Options, "format")
-			return nil, aboutSource(err, s.name, f.Pos)
+			return nil, about(err, "source "+s.name, f.Pos)
 		}
 		spec = spec.With(s.format.Spec)
 	}
 	raw, err := db.rawOptions(def.Options)
 	if err != nil {
-		return nil, aboutSource(err, s.name, def.Name.Pos)
+		return nil, about(err, "source "+s.name, def.Name.Pos)
 	}
 	if s.options, err = spec.NewOptions(raw); err != nil {
-		return nil, aboutSource(err, s.name, def.Name.Pos)
+		return nil, about(err, "source "+s.name, def.Name.Pos)
 	}
 	if s.format == nil {
 		return nil, sqlerror.Userf(sqlerror.CodeBadOption, "option \"format\" is required").At(def.Name.Pos).About("source " + s.name).WithHint("write format = 'json'")
 	}
 	if s.format.Check != nil {
 		if s.given, err = s.format.Check(s.options); err != nil {
-			return nil, aboutSource(err, s.name, def.Name.Pos)
+			return nil, about(err, "source "+s.name, def.Name.Pos)
 		}
 	}
 	s.schema = def.Schema()
@@ -112,7 +112,7 @@ func (db *DB) newSource(def *sql.CreateSource) (*source, error) {
 	}
 	if len(s.schema) == 0 && s.connector.Schema != nil {
 		if s.schema, err = s.connector.Schema(s.options); err != nil {
-			return nil, aboutSource(err, s.name, def.Name.Pos)
+			return nil, about(err, "source "+s.name, def.Name.Pos)
 		}
 	}
 	if w := def.Watermark; w != nil && s.schema.Index(w.Column.Name) < 0 {
@@ -122,13 +122,6 @@ func (db *DB) newSource(def *sql.CreateSource) (*source, error) {
 		s.hub = push.NewHub(pushBytes)
 	}
 	return s, nil
-}
-
-func aboutSource(err error, name string, at sqlerror.Position) error {
-	if e := outermost(err); e != nil {
-		return e.About("source " + name).At(at)
-	}
-	return fmt.Errorf("source %s: %w", name, err)
 }
 
 // config is what opening the source needs, apart from what the stream adds.
@@ -174,8 +167,9 @@ func (s *source) framing() connectors.Framing {
 }
 
 // checkSource asks the system behind a source whether it can be read at all. An
-// unreachable one is no error: streams retry. One that does not let us in is:
-// only a stream that has run waits for that to change.
+// unreachable one is no error: streams retry. One that does not let us in, or
+// does not have what is asked for, is: only a stream that has run waits for that to
+// change.
 func (db *DB) checkSource(ctx context.Context, s *source) (note string, err error) {
 	if s.connector.Check == nil {
 		return "", nil
@@ -186,10 +180,10 @@ func (db *DB) checkSource(ctx context.Context, s *source) (note string, err erro
 	switch {
 	case err == nil:
 		return "", nil
-	case sqlerror.IsRetryable(err) && !sqlerror.HasCode(err, sqlerror.CodeAuth):
-		return fmt.Sprintf("source %s cannot be reached now: %v", s.name, err), nil
+	case !isRefused(err):
+		return fmt.Sprintf("source %s cannot be reached now: %s", s.name, strings.TrimPrefix(err.Error(), "source "+s.name+": ")), nil
 	}
-	return "", aboutSource(err, s.name, s.def.Name.Pos)
+	return "", about(err, "source "+s.name, s.def.Name.Pos)
 }
 
 // inferColumns samples a source that was declared without columns.

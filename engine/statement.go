@@ -266,12 +266,9 @@ func (db *DB) createSink(ctx context.Context, def *sql.CreateSink, r *result, ol
 		cancel()
 	}
 	if err != nil {
-		// A stream that is running waits for a bucket or a permission to come
-		// back; whoever defines a sink is told that they are not there.
-		refused := sqlerror.HasCode(err, sqlerror.CodeUnknownObject) || sqlerror.HasCode(err, sqlerror.CodeAuth)
-		if refused || !sqlerror.IsRetryable(err) {
+		if isRefused(err) {
 			_ = s.close()
-			return aboutSink(err, s.name, def.Name.Pos)
+			return about(err, "sink "+s.name, def.Name.Pos)
 		}
 		r.note("sink %s cannot be reached now: %v", s.name, err)
 	}
@@ -289,11 +286,11 @@ func (db *DB) createSink(ctx context.Context, def *sql.CreateSink, r *result, ol
 	return nil
 }
 
-func aboutSink(err error, name string, at sqlerror.Position) error {
-	if e := outermost(err); e != nil {
-		return e.About("sink " + name).At(at)
-	}
-	return fmt.Errorf("sink %s: %w", name, err)
+// isRefused reports whether who defines a source or sink has to be told that it
+// cannot be used. A stream that is running waits for a bucket or a permission to
+// come back.
+func isRefused(err error) bool {
+	return !sqlerror.IsRetryable(err) || sqlerror.HasCode(err, sqlerror.CodeUnknownObject) || sqlerror.HasCode(err, sqlerror.CodeAuth)
 }
 
 func (db *DB) putDefinition(ctx context.Context, o *catalog.Object, old *catalog.Object) error {

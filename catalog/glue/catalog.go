@@ -21,6 +21,7 @@ import (
 	gluetypes "github.com/aws/aws-sdk-go-v2/service/glue/types"
 	"github.com/aws/smithy-go"
 
+	"github.com/leatdb/leat/internal/awsconn"
 	"github.com/leatdb/leat/internal/objectstore"
 	"github.com/leatdb/leat/sql/sqlerror"
 )
@@ -127,6 +128,8 @@ func Error(op string, err error) error {
 	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		code = api.ErrorCode()
 	}
+	unsigned := awsconn.NoCredentials(err)
+	err = awsconn.Concise(err)
 	switch code {
 	case "EntityNotFoundException":
 		return sqlerror.Externalf(sqlerror.CodeUnknownObject, "%s: %w", op, err)
@@ -143,6 +146,10 @@ func Error(op string, err error) error {
 	case "":
 		if response, ok := errors.AsType[*awshttp.ResponseError](err); ok && response.HTTPStatusCode() == 403 {
 			return sqlerror.Externalf(sqlerror.CodeAuth, "%s: %w", op, err)
+		}
+		if unsigned {
+			return sqlerror.Externalf(sqlerror.CodeAuth, "%s: no credentials: %w", op, err).
+				WithHint("give access_key_id and secret_access_key, or set up the environment's credential chain")
 		}
 	}
 	return sqlerror.Externalf(sqlerror.CodeExternal, "%s: %w", op, err).

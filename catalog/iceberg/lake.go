@@ -23,6 +23,7 @@ import (
 	"github.com/apache/iceberg-go/table"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	gluesdk "github.com/aws/aws-sdk-go-v2/service/glue"
 	"github.com/aws/smithy-go"
 
 	"github.com/leatdb/leat/catalog"
@@ -346,11 +347,11 @@ func catalogError(op string, err error) error {
 	if e := sqlerror.As(err); e != nil {
 		return fmt.Errorf("%s: %w", op, err)
 	}
+	if o, ok := errors.AsType[*smithy.OperationError](err); ok && o.Service() == gluesdk.ServiceID {
+		return glue.Error(op, err)
+	}
 	if e := restError(op, err); e != nil {
 		return e
-	}
-	if _, ok := errors.AsType[smithy.APIError](err); ok {
-		return glue.Error(op, err)
 	}
 	return sqliteError(op, err)
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"github.com/leatdb/leat/connectors"
+	"github.com/leatdb/leat/internal/awsconn"
 	"github.com/leatdb/leat/sql/sqlerror"
 )
 
@@ -127,5 +128,5 @@ func failure(name string, err error) error {
 		}
 		return sqlerror.Externalf(sqlerror.CodeExternal, "read AWS secret %s: %s", name, api.ErrorCode())
 	}
-	return sqlerror.Externalf(sqlerror.CodeExternal, "%w", fmt.Errorf("read AWS secret %s: %w", name, err))
+	return sqlerror.Externalf(sqlerror.CodeExternal, "%w", fmt.Errorf("read AWS secret %s: %w", name, awsconn.Concise(err)))
 }

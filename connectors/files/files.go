@@ -81,7 +81,11 @@ func check(ctx context.Context, cfg connectors.SourceConfig) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.Close()) }()
+	defer func() {
+		if closed := s.Close(); err == nil {
+			err = closed
+		}
+	}()
 	if s.messages != nil {
 		if err := s.messages.check(ctx); err != nil {
 			return err

@@ -458,7 +458,7 @@ func (q *queue) explain(act string, err error) error {
 	if err == nil || errors.Is(err, context.Canceled) || sqlerror.As(err) != nil {
 		return err
 	}
-	e := sqlerror.Externalf(sqlerror.CodeExternal, "%s queue %s: %w", act, q.url, err).About("source " + q.cfg.Name)
+	e := sqlerror.Externalf(sqlerror.CodeExternal, "%s queue %s: %w", act, q.url, awsconn.Concise(err)).About("source " + q.cfg.Name)
 	code := ""
 	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		code = api.ErrorCode()

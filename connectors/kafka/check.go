@@ -62,7 +62,7 @@ func check(ctx context.Context, cfg connectors.SourceConfig) error {
 		if near := sqlerror.Nearest(topic, all.Names()); near != "" {
 			return e.WithHint("did you mean %q?", near)
 		}
-		return e.WithHint("the cluster has %d topics, none with a name like it", len(all))
+		return e.WithHint("create it, or mend the options topic and brokers; the cluster has %d topics, none with a name like it", len(all))
 	}
 	if err != nil {
 		return explained("ask the brokers for topic "+topic, err)

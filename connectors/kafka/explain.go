@@ -73,7 +73,7 @@ func explainTo(about string, o connectors.Options, topic, right, act string, err
 	case errors.As(err, &record), strings.Contains(text, "first record does not look like a TLS handshake"):
 		return auth("the brokers do not speak TLS on this port; check security_protocol and the port")
 	case errors.As(err, &firstRead), strings.Contains(text, "tls alert record"):
-		return auth("the brokers closed the connection at once: they may expect TLS or a login; check security_protocol and the port")
+		return auth("the brokers closed the connection at once: they may expect TLS or a login, or know no TLS on this port; check security_protocol and the port")
 	case errors.Is(err, io.EOF) && strings.HasPrefix(protocol, "sasl"):
 		return auth("the brokers closed the connection during the login; check sasl_username, sasl_password, sasl_mechanism and the port")
 	case errors.As(err, &dns):

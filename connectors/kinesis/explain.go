@@ -8,11 +8,11 @@ import (
 	"net"
 	"strings"
 
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/leatdb/leat/connectors"
+	"github.com/leatdb/leat/internal/awsconn"
 	"github.com/leatdb/leat/sql/sqlerror"
 )
 
@@ -73,7 +73,7 @@ func explainTo(about string, o connectors.Options, stream string, to purpose, ac
 	if endpoint == "" {
 		endpoint = "the endpoint of the region"
 	}
-	e := sqlerror.Externalf(sqlerror.CodeExternal, "%s: %w", act, err).About(about)
+	e := sqlerror.Externalf(sqlerror.CodeExternal, "%s: %w", act, awsconn.Concise(err)).About(about)
 	auth := func(format string, args ...any) error {
 		e.Code = sqlerror.CodeAuth
 		return e.WithHint(format, args...)
@@ -102,7 +102,6 @@ func explainTo(about string, o connectors.Options, stream string, to purpose, ac
 		}
 		return e
 	}
-	var signing *v4.SigningError
 	var unknownCA x509.UnknownAuthorityError
 	var record tls.RecordHeaderError
 	var dns *net.DNSError
@@ -110,7 +109,7 @@ func explainTo(about string, o connectors.Options, stream string, to purpose, ac
 	var deserialization *smithy.DeserializationError
 	text := err.Error()
 	switch {
-	case errors.As(err, &signing), strings.Contains(text, "get identity:"), strings.Contains(text, "retrieve credentials"):
+	case awsconn.NoCredentials(err), strings.Contains(text, "retrieve credentials"):
 		return auth("no credentials were found; give access_key_id and secret_access_key, or profile, or set them in the environment")
 	case errors.As(err, &unknownCA):
 		return auth("the certificate of %s is signed by nobody whom this machine trusts", endpoint)

@@ -1,4 +1,5 @@
-// Package awsconn closes the connections of clients of the AWS SDK.
+// Package awsconn has what clients of the AWS SDK need beside their calls: an end of
+// their connections, and errors in few words.
 package awsconn
 
 import (

@@ -6,10 +6,10 @@ import (
 	"io/fs"
 	"net/http"
 
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/smithy-go"
 
+	"github.com/leatdb/leat/internal/awsconn"
 	"github.com/leatdb/leat/sql/sqlerror"
 )
 
@@ -39,7 +39,7 @@ func (s *s3Store) error(ctx context.Context, op, key string, err error) error {
 			code = "PreconditionFailed"
 		}
 	}
-	return classify(code, op, s.root.Bucket, join(s.root.Path, key), err)
+	return classify(code, op, s.root.Bucket, join(s.root.Path, key), awsconn.Concise(err))
 }
 
 // sentinel gives an error of S3 a standard meaning and keeps its text.
@@ -94,7 +94,7 @@ func classify(code, op, bucket, key string, err error) error {
 		"KMS.NotFoundException", "NotImplemented", "MethodNotAllowed", "InvalidRequest":
 		return sqlerror.Externalf(sqlerror.CodeExternal, "%s %s: %w", op, uri, err).Final()
 	}
-	if _, ok := errors.AsType[*v4.SigningError](err); ok {
+	if awsconn.NoCredentials(err) {
 		return sqlerror.Externalf(sqlerror.CodeAuth, "%s %s: no credentials: %w", op, uri, err).
 			WithHint("give access_key_id and secret_access_key, or set up the environment's credential chain")
 	}

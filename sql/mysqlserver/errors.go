@@ -62,7 +62,7 @@ func clientError(err error) error {
 	}
 	if ours := sqlerror.As(err); ours != nil {
 		number, state := ours.Code.MySQL()
-		return mysql.NewSQLError(number, state, "%s", err.Error())
+		return mysql.NewSQLError(number, state, "%s", sqlerror.MySQLMessage(err))
 	}
 	e := gms.CastSQLError(err)
 	number, state, message := e.Num, e.State, e.Message

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 )
 
 // Kind says who can mend an error.
@@ -135,12 +136,13 @@ func (e *Error) Error() string {
 		b.WriteString(cause)
 	}
 	if e.Hint != "" {
-		b.WriteString(" (")
-		b.WriteString(strings.TrimSuffix(e.Hint, "."))
-		b.WriteString(")")
+		b.WriteString(e.hint())
 	}
 	return b.String()
 }
+
+// hint is the hint as Error ends with it.
+func (e *Error) hint() string { return " (" + strings.TrimSuffix(e.Hint, ".") + ")" }
 
 // Unwrap gives the cause to errors.Is and errors.As.
 func (e *Error) Unwrap() error { return e.Err }
@@ -230,6 +232,34 @@ func IsRetryable(err error) bool {
 func HasCode(err error, code Code) bool {
 	e := As(err)
 	return e != nil && e.Code == code
+}
+
+// messageBytes is what clients of MySQL's own library print of a message.
+const messageBytes = 511
+
+// MySQLMessage is the text of an error for a MySQL client: of a long one the hint
+// comes before a part of the causes, so that a client which prints the first 511
+// bytes prints it.
+func MySQLMessage(err error) string {
+	text := err.Error()
+	e := As(err)
+	for e != nil && e.Hint == "" {
+		e = As(e.Err)
+	}
+	if e == nil {
+		return text
+	}
+	hint := e.hint()
+	i, most := strings.LastIndex(text, hint), messageBytes-len(hint)
+	if i <= most || most < 0 {
+		return text
+	}
+	at := strings.LastIndex(text[:most+1], ": ")
+	if at < 0 {
+		for at = most; !utf8.RuneStart(text[at]); at-- {
+		}
+	}
+	return text[:at] + hint + text[at:i] + text[i+len(hint):]
 }
 
 // MySQL is the error number and SQLSTATE that a MySQL client is shown.

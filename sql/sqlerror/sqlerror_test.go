@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"testing"
 
 	"github.com/leatdb/leat/sql/sqlerror"
@@ -50,6 +51,36 @@ func TestError_Chain(t *testing.T) {
 	if sqlerror.As(io.EOF) != nil || sqlerror.As(nil) != nil || sqlerror.HasCode(nil, "") {
 		t.Error("As finds an error that is not there")
 	}
+}
+
+// Clients of MySQL's library print 511 bytes.
+func TestMySQLMessage_HintInTime(t *testing.T) {
+	f := func(err error, want string) {
+		t.Helper()
+		got := sqlerror.MySQLMessage(err)
+		if got != want {
+			t.Errorf("MySQLMessage(%v)=%q, want %q", err, got, want)
+		}
+		if i := strings.Index(got, " (mend it)"); i+len(" (mend it)") > 511 {
+			t.Errorf("the hint ends after 511 bytes: %q", got)
+		}
+	}
+	long := strings.Repeat("é", 300)
+	e := func(cause error) *sqlerror.Error {
+		return sqlerror.Externalf(sqlerror.CodeExternal, "read x: %w", cause).About("source s").WithHint("mend it.")
+	}
+	f(e(io.EOF), "source s: read x: EOF (mend it)")
+	f(e(errors.New("late: "+long)), "source s: read x: late (mend it): "+long)
+	f(fmt.Errorf("stream t: %w", e(errors.New(long))), "stream t: source s: read x (mend it): "+long)
+	f(fmt.Errorf("%w, says the server", e(errors.New(long))), "source s: read x (mend it): "+long+", says the server")
+	f(e(e(errors.New(long))), "source s: read x: read x (mend it): "+long+" (mend it)")
+	f(sqlerror.Userf(sqlerror.CodeSyntax, "%s", long).WithHint("mend it"), strings.Repeat("é", 250)+" (mend it)"+strings.Repeat("é", 50))
+	f(errors.New(long), long)
+	// A line of 511 bytes is whole.
+	f(sqlerror.Userf(sqlerror.CodeSyntax, "%s", strings.Repeat("x", 501)).WithHint("mend it"), strings.Repeat("x", 501)+" (mend it)")
+	f(sqlerror.Userf(sqlerror.CodeSyntax, "%s", strings.Repeat("x", 502)).WithHint("mend it"), strings.Repeat("x", 501)+" (mend it)x")
+	huge := sqlerror.Userf(sqlerror.CodeSyntax, "bad").WithHint("%s", long)
+	f(huge, huge.Error())
 }
 
 func TestIsRetryable(t *testing.T) {
