@@ -41,6 +41,12 @@ type Decoder struct {
 	cells  []cell
 	json   []byte
 	raw    []byte
+
+	rest  []int  // fields that are set row by row
+	unset []bool // by field: whether it is one of them
+	null  []bool // by row
+	// generic has all rows taken one by one, for tests and comparisons.
+	generic bool
 }
 
 // wanted is how a field is found.
@@ -54,7 +60,7 @@ func NewDecoder(config connectors.DecoderConfig) (*Decoder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("build a Parquet decoder: %w", err)
 	}
-	d := &Decoder{config: config, batch: batch, cells: make([]cell, len(config.Fields))}
+	d := &Decoder{config: config, batch: batch, cells: make([]cell, len(config.Fields)), unset: make([]bool, len(config.Fields))}
 	for _, f := range config.Fields {
 		d.wanted = append(d.wanted, wanted{f.Path})
 	}
@@ -117,8 +123,11 @@ func (d *Decoder) Next(maxRows int) (*connectors.Decoded, error) {
 		}
 	}
 	if d.record != nil {
-		for n := int(d.record.NumRows()); d.row < n && !d.batch.Full(maxRows); d.row++ {
-			d.take(d.row)
+		n := int(d.record.NumRows())
+		if !d.fill(min(n-d.row, maxRows), maxRows) {
+			for ; d.row < n && !d.batch.Full(maxRows); d.row++ {
+				d.take(d.row)
+			}
 		}
 	}
 	out := d.batch.Finish(0)

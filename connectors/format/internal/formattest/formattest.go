@@ -124,7 +124,13 @@ func DecodeBy(tb testing.TB, newDecoder func(connectors.DecoderConfig) (connecto
 				lines = append(lines, strings.Join(values, "|"))
 			}
 			for _, r := range out.Rejected {
-				lines = append(lines, fmt.Sprintf("%s %q: %s", r.Class, c.Data[r.Value.Start:r.Value.End], r.Message))
+				var raw []byte
+				if out.Locate != nil {
+					raw, _, _ = out.Locate(r.Value)
+				} else {
+					raw = c.Data[r.Value.Start:r.Value.End]
+				}
+				lines = append(lines, fmt.Sprintf("%s %q: %s", r.Class, raw, r.Message))
 			}
 		}
 	}
