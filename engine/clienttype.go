@@ -11,6 +11,7 @@ import (
 	gmstypes "github.com/dolthub/go-mysql-server/sql/types"
 	"github.com/dolthub/vitess/go/sqltypes"
 
+	"github.com/leatdb/leat/engine/kernel"
 	"github.com/leatdb/leat/planner"
 	"github.com/leatdb/leat/planner/logical"
 	"github.com/leatdb/leat/sql/types"
@@ -47,7 +48,7 @@ func clientType(t types.Type) (gms.Type, error) {
 			return instantType{plain, "2006-01-02 15:04:05" + fraction}, nil
 		}
 	case gmstypes.TimeType:
-		return clockType{plain, "15:04:05" + fraction, t.Fsp}, nil
+		return clockType{plain, t.Fsp}, nil
 	}
 	return plain, nil
 }
@@ -66,10 +67,9 @@ func (t instantType) SQL(ctx *gms.Context, dest []byte, v any) (sqltypes.Value, 
 	return t.DatetimeType.SQL(ctx, dest, v)
 }
 
-// clockType writes TIME values, which are within a day.
+// clockType writes TIME values.
 type clockType struct {
 	gmstypes.TimeType
-	layout string
 	digits int // of a second
 }
 
@@ -79,13 +79,8 @@ func (t clockType) Precision() int { return t.digits }
 
 // SQL implements gms.Type.
 func (t clockType) SQL(ctx *gms.Context, dest []byte, v any) (sqltypes.Value, error) {
-	if v, ok := v.(gmstypes.Timespan); ok && v >= 0 {
-		switch d := time.Duration(v) * time.Microsecond; {
-		case d < 24*time.Hour:
-			return sqltypes.MakeTrusted(sqltypes.Time, time.UnixMicro(int64(v)).UTC().AppendFormat(dest, t.layout)), nil
-		case d == 24*time.Hour: // the end of a day, which Go's clock does not have
-			return sqltypes.MakeTrusted(sqltypes.Time, append(append(dest, "24:00:00"...), t.layout[len("15:04:05"):]...)), nil
-		}
+	if v, ok := v.(gmstypes.Timespan); ok {
+		return sqltypes.MakeTrusted(sqltypes.Time, kernel.AppendTime(dest, int64(v), t.digits)), nil
 	}
 	return t.TimeType.SQL(ctx, dest, v)
 }

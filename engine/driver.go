@@ -11,6 +11,7 @@ import (
 	"io"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -380,10 +381,8 @@ func driverValue(v any, t types.Type) driver.Value {
 		case types.DateTime, types.Timestamp:
 			return time.UnixMicro(v).UTC()
 		case types.Time:
-			if v == (24 * time.Hour).Microseconds() {
-				return "24:00:00"
-			}
-			return time.UnixMicro(v).UTC().Format("15:04:05.999999")
+			s := string(kernel.AppendTime(nil, v, 6))
+			return strings.TrimSuffix(strings.TrimRight(s, "0"), ".")
 		}
 		return v
 	}

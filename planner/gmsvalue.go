@@ -231,11 +231,7 @@ func FromGMSValue(ctx *gms.Context, v any, t types.Type, loc *time.Location) (an
 		if err != nil {
 			return nil, err
 		}
-		us := int64(s.(gmstypes.Timespan))
-		if us < 0 || us > 24*3600*1e6 {
-			return nil, fmt.Errorf("time %s is outside 00:00:00 to 24:00:00", s)
-		}
-		return us, nil
+		return int64(s.(gmstypes.Timespan)), nil
 	case types.JSON:
 		doc, _, err := gmstypes.JSON.Convert(ctx, v)
 		if err != nil {

@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 
 	"github.com/leatdb/leat/connectors"
 	"github.com/leatdb/leat/engine/kernel"
+	"github.com/leatdb/leat/planner/function"
 	"github.com/leatdb/leat/planner/logical"
 	"github.com/leatdb/leat/sql"
 	"github.com/leatdb/leat/sql/sqlerror"
@@ -98,6 +100,7 @@ func BindStream(ctx *gms.Context, cat gms.Catalog, in StreamInput) (*StreamPlan,
 	if err != nil {
 		return nil, err
 	}
+	boundTimes(root.(*logical.Project), scan)
 	if root, err = Optimize(root, in.Location); err != nil {
 		return nil, err
 	}
@@ -264,6 +267,20 @@ func (b *streamBinder) outputColumns(root logical.Node) (types.Schema, error) {
 		out = append(out, c)
 	}
 	return out, nil
+}
+
+// boundTimes has what a stream computes as a TIME fit a table: those of the source
+// have been looked at when they were decoded.
+func boundTimes(p *logical.Project, scan *logical.Scan) {
+	for i, e := range p.Exprs {
+		if e.Expr.Type().Kind != types.Time {
+			continue
+		}
+		if c, ok := e.Expr.(*logical.Column); ok && slices.ContainsFunc(scan.Columns, func(s logical.OutputColumn) bool { return s.ID == c.ID }) {
+			continue
+		}
+		p.Exprs[i].Expr = &logical.Call{Func: function.TimeOfDay, Args: []logical.Expr{e.Expr}, T: e.Expr.Type(), Null: e.Expr.Nullable()}
+	}
 }
 
 // setSource derives what the decoder builds of the optimised plan's scan, whose

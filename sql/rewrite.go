@@ -1,6 +1,7 @@
 package sql
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -341,7 +342,9 @@ func (r *rewriter) string(t Token) error {
 			_, err = mysqljson.ParseDate(text)
 		case "TIME":
 			typ = word + digitsOfSecond(text)
-			_, err = mysqljson.ParseTime(text, 6)
+			if _, err = mysqljson.ParseTime(text, 6); errors.Is(err, mysqljson.ErrOutOfRange) {
+				err = nil // of a day, which a length of time may leave
+			}
 		case "TIMESTAMP":
 			typ = "DATETIME" + digitsOfSecond(text)
 			_, _, err = mysqljson.ParseDateTime(text, 6)

@@ -34,6 +34,9 @@ func (s *speller) spellExpr(e logical.Expr) (string, error) {
 	case *logical.Column:
 		return columnName(e.ID), nil
 	case *logical.Literal:
+		if v, ok := e.Value.(int64); ok && e.T.Kind == types.Time && !inDay(v) {
+			return s.kernel(e)
+		}
 		return literal(e.Value, e.T)
 	case *logical.Call:
 		return s.call(e)

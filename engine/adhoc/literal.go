@@ -104,6 +104,9 @@ func blobLiteral(v []byte) string {
 	return b.String()
 }
 
+// inDay reports whether a TIME is one that DuckDB can spell.
+func inDay(micros int64) bool { return micros >= 0 && micros < 24*time.Hour.Microseconds() }
+
 // temporalLiteral spells a date or time held as in Arrow.
 func temporalLiteral(v int64, t types.Type) (string, error) {
 	var at time.Time
@@ -119,7 +122,7 @@ func temporalLiteral(v int64, t types.Type) (string, error) {
 	case types.Date:
 		return "DATE '" + at.Format("2006-01-02") + "'", nil
 	case types.Time:
-		if v < 0 || v >= 24*time.Hour.Microseconds() {
+		if !inDay(v) {
 			return "", unsupported("a TIME constant lies outside a day")
 		}
 		return "TIME '" + at.Format("15:04:05.999999") + "'", nil

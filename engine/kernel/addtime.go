@@ -4,9 +4,6 @@ import (
 	"github.com/leatdb/leat/sql/types"
 )
 
-// maxTime is the longest TIME that MySQL has, 838:59:59.
-const maxTime = 838*microsPerHour + 59*microsPerMinute + 59*microsPerSecond
-
 // operandTime is an operand of ADDTIME: a length of time, or with dated what a clock
 // shows, in µs since 1970.
 type operandTime struct {
@@ -38,7 +35,7 @@ func timesOf(ctx *Context, v Vector, t types.Type) (at func(i int) (operandTime,
 
 // FuncAddTime is ADDTIME(first, second), or SUBTIME, of operands of the types
 // TIME, DATETIME or text; first tells whether it gives a TIME, a DATETIME or a
-// text that is one of them. A TIME that leaves 00:00–24:00 does not fit. The
+// text that is one of them. The
 // result is NULL where the second operand is a date and time, or the sum no date.
 func FuncAddTime(first, second types.Type, subtract bool) Func {
 	return propagate(func(f *frame, args []Vector) error {
@@ -90,11 +87,11 @@ func FuncAddTime(first, second types.Type, subtract bool) Func {
 					out.buf = appendDateTime(out.buf, s.micros, fsp)
 					continue
 				}
-				if fits := max(min(s.micros, maxTime), -maxTime); fits != s.micros {
-					f.warn(i, errTruncated("time", appendTimeOfDay(nil, s.micros, fsp)))
-					s.micros, fsp = fits, 0
+				t := f.boundTime(i, s.micros, fsp)
+				if t != s.micros {
+					fsp = 0
 				}
-				out.buf = appendTimeOfDay(out.buf, s.micros, fsp)
+				out.buf = AppendTime(out.buf, t, fsp)
 			}
 			return out.finish()
 		}
@@ -104,11 +101,44 @@ func FuncAddTime(first, second types.Type, subtract bool) Func {
 			s, ok := sum(i)
 			switch {
 			case !ok:
-			case f.out.Kind == types.Time && (s.micros < 0 || s.micros >= microsPerDay):
-				f.failOrNull(i, errTruncated("time", appendTimeOfDay(nil, s.micros, f.out.Fsp)))
+			case f.out.Kind == types.Time:
+				out[i] = f.boundTime(i, roundTime(s.micros, 0, f.out.Fsp), f.out.Fsp)
 			default:
 				out[i] = roundMicros(s.micros, f.out.Fsp)
 			}
+		}
+		return nil
+	})
+}
+
+// FuncTimeDiff is TIMEDIFF(first, second), a TIME, of operands of the types TIME,
+// DATETIME or text; NULL where one is a date and time and the other none.
+func FuncTimeDiff(first, second types.Type) Func {
+	return propagate(func(f *frame, args []Vector) error {
+		x, xText := timesOf(f.ctx, args[0], first)
+		y, yText := timesOf(f.ctx, args[1], second)
+		out := fixedOut[int64](f)
+		for i := range f.live {
+			out[i] = 0
+			a, ok := x(i)
+			if !ok {
+				f.failOrNull(i, errTruncated("time", xText(i)))
+				continue
+			}
+			b, ok := y(i)
+			switch {
+			case !ok:
+				f.failOrNull(i, errTruncated("time", yText(i)))
+				continue
+			case a.dated != b.dated:
+				f.null(i)
+				continue
+			case a.truncated:
+				f.warn(i, errTruncated("time", xText(i)))
+			case b.truncated:
+				f.warn(i, errTruncated("time", yText(i)))
+			}
+			out[i] = f.boundTime(i, roundTime(a.micros-b.micros, 0, f.out.Fsp), f.out.Fsp)
 		}
 		return nil
 	})

@@ -114,7 +114,7 @@ func printer(from types.Type) func(ctx *Context, v Vector) func(dst []byte, i in
 	case types.Time:
 		return plain(func(_ *Context, v Vector) func([]byte, int) []byte {
 			x := viewOf[int64](v)
-			return func(dst []byte, i int) []byte { return appendTimeOfDay(dst, x.at(i), from.Fsp) }
+			return func(dst []byte, i int) []byte { return AppendTime(dst, x.at(i), from.Fsp) }
 		})
 	case types.DateTime, types.Timestamp:
 		return plain(func(ctx *Context, v Vector) func([]byte, int) []byte {

@@ -129,8 +129,11 @@ func (u u128) divRoundTo(scale, digits int) u128 {
 	return q
 }
 
-// roundTime is µs rounded half up to fsp digits, with what exceeds µs.
+// roundTime is µs rounded half away from 0 to fsp digits, with what exceeds µs.
 func roundTime(t int64, nanos, fsp int) int64 {
+	if t < 0 {
+		return -roundTime(-t, nanos, fsp)
+	}
 	if fsp >= 6 {
 		if nanos >= 500 {
 			t++
@@ -154,9 +157,10 @@ func castToDate(from types.Type) Func {
 	case types.Time: // today's
 		return propagate(func(f *frame, args []Vector) error {
 			out := fixedOut[int32](f)
-			today := f.ctx.today()
-			for i := range out {
-				out[i] = today
+			x := viewOf[int64](args[0])
+			today := int64(f.ctx.today()) * microsPerDay
+			for i := range f.live {
+				out[i], _ = splitMicros(today + x.at(i))
 			}
 			return nil
 		})
@@ -262,8 +266,8 @@ func castToDateTime(from, to types.Type) Func {
 	})
 }
 
-// castToTime makes a time of day; what is before 00:00 or not before 24:00 does
-// not fit.
+// castToTime makes a time, of a date and time that of the day. Texts and numbers
+// may be longer, and negative.
 func castToTime(from types.Type) Func {
 	// reading gives a row's time, rounded, and prints it for an error message.
 	type reading struct {
@@ -276,9 +280,12 @@ func castToTime(from types.Type) Func {
 		read = func(f *frame, v Vector) reading {
 			x := temporalView(f.ctx, v, from)
 			return reading{func(i int) (int64, bool, bool) {
-				_, t := splitMicros(x(i))
-				return roundMicros(t, f.out.Fsp), true, false
-			}, func(i int) []byte { return appendTimeOfDay(nil, floorMod(x(i), microsPerDay), 6) }}
+				t := x(i)
+				if from.Kind != types.Time {
+					_, t = splitMicros(t)
+				}
+				return roundTime(t, 0, f.out.Fsp), true, false
+			}, nil}
 		}
 	case types.String, types.Binary, types.JSON:
 		read = func(f *frame, v Vector) reading {
@@ -298,7 +305,10 @@ func castToTime(from types.Type) Func {
 			return reading{func(i int) (int64, bool, bool) {
 				n := x.at(i)
 				t, ok := timeFromNumber(n.magnitude)
-				return t, ok && (!n.negative || n.magnitude == 0), false
+				if n.negative {
+					t = -t
+				}
+				return t, ok, false
 			}, func(i int) []byte {
 				return appendDecimal(nil, u128{lo: x.at(i).magnitude}.signed(x.at(i).negative), 0)
 			}}
@@ -311,7 +321,11 @@ func castToTime(from types.Type) Func {
 				whole, rest := u.divmod(pow10[x.scale])
 				t, ok := timeFromNumber(whole.lo)
 				nanos := int64(rest.divRoundTo(x.scale, 9).lo)
-				return roundTime(t+nanos/1000, int(nanos%1000), f.out.Fsp), ok && whole.hi == 0 && !negative, false
+				t = roundTime(t+nanos/1000, int(nanos%1000), f.out.Fsp)
+				if negative {
+					t = -t
+				}
+				return t, ok && whole.hi == 0, false
 			}, func(i int) []byte { return appendDecimal(nil, x.at(i), x.scale) }}
 		}
 	default:
@@ -322,12 +336,12 @@ func castToTime(from types.Type) Func {
 		out := fixedOut[int64](f)
 		for i := range f.live {
 			t, ok, truncated := x.at(i)
-			out[i] = t
+			out[i] = max(min(t, maxTime), -maxTime)
 			switch {
-			case !ok || t < 0 || t >= microsPerDay:
+			case !ok:
 				out[i] = 0
 				f.failOrNull(i, errIncorrect("time", x.text(i)))
-			case truncated:
+			case truncated || out[i] != t:
 				f.warn(i, errTruncated("time", x.text(i)))
 			}
 		}
@@ -351,14 +365,19 @@ func timeFromNumber(n uint64) (t int64, ok bool) {
 // temporalNumber is a date or time as the number MySQL makes of it, without
 // the fraction of a second: YYYYMMDD, YYYYMMDDhhmmss or hhmmss.
 func temporalNumber(kind types.Kind, t int64) int64 {
+	if kind == types.Time {
+		c, negative := clockOfTime(t)
+		hms := int64(c.hour)*10000 + int64(c.minute)*100 + int64(c.second)
+		if negative {
+			return -hms
+		}
+		return hms
+	}
 	c := clockOf(t)
 	hms := int64(c.hour)*10000 + int64(c.minute)*100 + int64(c.second)
 	ymd := int64(c.year)*10000 + int64(c.month)*100 + int64(c.day)
-	switch kind {
-	case types.Date:
+	if kind == types.Date {
 		return ymd
-	case types.Time:
-		return hms
 	}
 	return ymd*1000000 + hms
 }
@@ -376,7 +395,13 @@ func temporalToInteger(from types.Type) Func {
 		x := temporalView(f.ctx, args[0], from)
 		out := fixedOut[int64](f)
 		for i := range f.live {
-			out[i] = temporalNumber(from.Kind, roundMicros(x(i), 0))
+			t := x(i)
+			if from.Kind == types.Time {
+				t = roundTime(t, 0, 0)
+			} else {
+				t = roundMicros(t, 0)
+			}
+			out[i] = temporalNumber(from.Kind, t)
 		}
 		return nil
 	})
@@ -389,7 +414,11 @@ func temporalToFloat(from types.Type) Func {
 		for i := range f.live {
 			t := x(i)
 			whole := temporalNumber(from.Kind, t)
-			out[i] = float64(whole) + float64(floorMod(t, microsPerSecond))/microsPerSecond
+			fraction := floorMod(t, microsPerSecond)
+			if from.Kind == types.Time {
+				fraction = t % microsPerSecond
+			}
+			out[i] = float64(whole) + float64(fraction)/microsPerSecond
 		}
 		return nil
 	})
@@ -401,10 +430,14 @@ func temporalToDecimal(from types.Type) Func {
 		out := fixedOut[decimalValue](f)
 		for i := range f.live {
 			t := x(i)
+			negative := from.Kind == types.Time && t < 0
+			if negative {
+				t = -t
+			}
 			u, _ := u128{lo: uint64(temporalNumber(from.Kind, t))}.mul(pow10[6])
-			d, ok := rescale(u.add64(uint64(floorMod(t, microsPerSecond))).signed(false), 6, f.out.Scale, f.out.Precision)
+			d, ok := rescale(u.add64(uint64(floorMod(t, microsPerSecond))).signed(negative), 6, f.out.Scale, f.out.Precision)
 			if out[i] = d; !ok {
-				out[i] = maxDecimal(f.out.Precision, false)
+				out[i] = maxDecimal(f.out.Precision, negative)
 				f.warn(i, errOutOfRange(appendDateTime(nil, t, 6)))
 			}
 		}

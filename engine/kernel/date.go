@@ -71,6 +71,16 @@ func FuncDatePart(part DatePart, t types.Type) Func {
 		PartToSeconds:   func(t int64) int64 { return floorDiv(t, microsPerSecond) + daysToYear0*86400 },
 	}
 	of := byTime[part]
+	if t.Kind == types.Time {
+		of = map[DatePart]func(int64) int64{
+			PartHour:        func(t int64) int64 { c, _ := clockOfTime(t); return int64(c.hour) },
+			PartMinute:      func(t int64) int64 { c, _ := clockOfTime(t); return int64(c.minute) },
+			PartSecond:      func(t int64) int64 { c, _ := clockOfTime(t); return int64(c.second) },
+			PartMicrosecond: func(t int64) int64 { c, _ := clockOfTime(t); return int64(c.micros) },
+			PartTimeToSec:   func(t int64) int64 { return t / microsPerSecond },
+			PartToSeconds:   of,
+		}[part]
+	}
 	return propagate(func(f *frame, args []Vector) error {
 		x := temporalView(f.ctx, args[0], t)
 		put := integers(f)
@@ -130,17 +140,23 @@ func FuncExtract(u Unit, t types.Type) Func {
 		x := temporalView(f.ctx, args[0], t)
 		put := integers(f)
 		for i := range f.live {
-			put(i, extract(u, clockOf(x(i)), t.Kind == types.Time))
+			if t.Kind != types.Time {
+				put(i, extract(u, clockOf(x(i))))
+				continue
+			}
+			c, negative := clockOfTime(x(i))
+			n := extract(u, c)
+			if negative {
+				n = -n
+			}
+			put(i, n)
 		}
 		return nil
 	})
 }
 
-func extract(u Unit, c clock, timeOnly bool) int64 {
+func extract(u Unit, c clock) int64 {
 	day := int64(c.day)
-	if timeOnly {
-		day = 0
-	}
 	h, m, s, us := int64(c.hour), int64(c.minute), int64(c.second), int64(c.micros)
 	switch u {
 	case Year:
@@ -245,17 +261,16 @@ var FuncFromDays = propagate(func(f *frame, args []Vector) error {
 	return nil
 })
 
-// FuncSecToTime is SEC_TO_TIME of seconds within a day, BIGINT or DECIMAL.
+// FuncSecToTime is SEC_TO_TIME of seconds, BIGINT or DECIMAL.
 var FuncSecToTime = propagate(func(f *frame, args []Vector) error {
 	spans := spansOf(args[0], Second)
 	out := fixedOut[int64](f)
 	for i := range f.live {
 		p := spans(i)
-		out[i] = p.micros
-		if p.over || p.micros < 0 || p.micros >= microsPerDay {
-			out[i] = 0
-			f.failOrNull(i, errTruncated("time", appendDecimal(nil, u128{lo: uint64(p.micros)}.signed(false), 6)))
+		if p.over {
+			p.micros = maxTime + microsPerSecond
 		}
+		out[i] = f.boundTime(i, roundTime(p.micros, 0, f.out.Fsp), f.out.Fsp)
 	}
 	return nil
 })
@@ -396,11 +411,12 @@ var FuncMakeTime = propagate(func(f *frame, args []Vector) error {
 			f.null(i)
 			continue
 		}
-		if h < 0 || h > 23 {
-			f.failOrNull(i, errTruncated("time", appendTimeOfDay(nil, min(h, math.MaxInt32)*microsPerHour, 0)))
-			continue
+		h = max(min(h, math.MaxInt32), -math.MaxInt32)
+		t := m*microsPerMinute + s.micros
+		if h < 0 {
+			t = -t
 		}
-		out[i] = roundMicros(h*microsPerHour+m*microsPerMinute+s.micros, f.out.Fsp)
+		out[i] = f.boundTime(i, roundTime(h*microsPerHour+t, 0, f.out.Fsp), f.out.Fsp)
 	}
 	return nil
 })

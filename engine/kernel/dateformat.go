@@ -15,7 +15,7 @@ var (
 )
 
 // FuncDateFormat is DATE_FORMAT(date, format) of a DATE, DATETIME or TIMESTAMP,
-// with English names.
+// with English names, and TIME_FORMAT of a TIME.
 func FuncDateFormat(t types.Type) Func {
 	return propagate(func(f *frame, args []Vector) error {
 		x := temporalView(f.ctx, args[0], t)
@@ -23,16 +23,25 @@ func FuncDateFormat(t types.Type) Func {
 		out := newTextOut(f)
 		for i := range f.live {
 			out.start(i)
-			out.buf = appendFormatted(out.buf, x(i), formats.at(i))
+			micros := x(i)
+			if t.Kind != types.Time {
+				out.buf = appendFormatted(out.buf, clockOf(micros), formats.at(i))
+				continue
+			}
+			c, negative := clockOfTime(micros)
+			c.year, c.month, c.day = 1970, 1, 1
+			if negative {
+				out.buf = append(out.buf, '-')
+			}
+			out.buf = appendFormatted(out.buf, c, formats.at(i))
 		}
 		return out.finish()
 	})
 }
 
-// appendFormatted prints a time as DATE_FORMAT's specifiers say.
-func appendFormatted(dst []byte, t int64, format []byte) []byte {
-	c := clockOf(t)
-	days, _ := splitMicros(t)
+// appendFormatted prints a clock as DATE_FORMAT's specifiers say.
+func appendFormatted(dst []byte, c clock, format []byte) []byte {
+	days := daysFromCivil(c.year, c.month, c.day)
 	for i := 0; i < len(format); i++ {
 		if format[i] != '%' || i+1 == len(format) {
 			dst = append(dst, format[i])
@@ -81,7 +90,7 @@ func appendFormatted(dst []byte, t int64, format []byte) []byte {
 		case 'S', 's':
 			dst = appendDigits(dst, c.second, 2)
 		case 'T':
-			dst = appendTimeOfDay(dst, c.timeOfDay(), 0)
+			dst = AppendTime(dst, c.timeOfDay(), 0)
 		case 'U':
 			dst = appendWeek(dst, days, 0)
 		case 'u':
@@ -117,7 +126,7 @@ func appendWeek(dst []byte, days int32, mode int64) []byte {
 }
 
 func half(hour int) string {
-	if hour < 12 {
+	if hour%24 < 12 {
 		return "AM"
 	}
 	return "PM"

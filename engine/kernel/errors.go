@@ -118,6 +118,7 @@ const (
 	errDecimal          = failure("DECIMAL value is out of range")
 	errLogarithm        = failure("Invalid argument for logarithm")
 	errDatetimeOverflow = failure("Datetime function: datetime field overflow")
+	errTimeOverflow     = failure("Datetime function: time field overflow")
 )
 
 // shown is the most of a value that an error message quotes, in bytes.

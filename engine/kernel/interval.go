@@ -281,8 +281,8 @@ func FuncDateAdd(t types.Type, u Unit, subtract bool) Func {
 			for i := range f.live {
 				p := signed(spans(i))
 				out[i] = x.at(i) + p.micros
-				if p.over || out[i] < 0 || out[i] >= microsPerDay {
-					f.failOrNull(i, errDatetimeOverflow)
+				if p.over || out[i] > maxTime || out[i] < -maxTime {
+					f.failOrNull(i, errTimeOverflow)
 				}
 			}
 			return nil

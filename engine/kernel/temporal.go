@@ -393,8 +393,8 @@ func appendDate(dst []byte, days int32) []byte {
 	return appendDigits(dst, d, 2)
 }
 
-// appendTimeOfDay prints hh:mm:ss and fsp fractional digits.
-func appendTimeOfDay(dst []byte, micros int64, fsp int) []byte {
+// AppendTime prints hh:mm:ss of a TIME, or of a time of day, and fsp fractional digits.
+func AppendTime(dst []byte, micros int64, fsp int) []byte {
 	if micros < 0 {
 		dst = append(dst, '-')
 		micros = -micros
@@ -413,7 +413,7 @@ func appendTimeOfDay(dst []byte, micros int64, fsp int) []byte {
 func appendDateTime(dst []byte, t int64, fsp int) []byte {
 	days, micros := splitMicros(t)
 	dst = append(appendDate(dst, days), ' ')
-	return appendTimeOfDay(dst, micros, fsp)
+	return AppendTime(dst, micros, fsp)
 }
 
 // LoadZone finds a time zone as MySQL names them: SYSTEM (system), an offset

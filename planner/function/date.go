@@ -78,7 +78,13 @@ func partFunction(name, doc string, part kernel.DatePart, arg func(Arg) types.Ty
 		Bind: dateArgs(typeInt, arg), Kernel: byFirst(of), Build: byType(of),
 	}
 	if duck != "" {
-		f.DuckDB = duckOnWall("CAST(" + duck + " AS INTEGER)")
+		spell := duckOnWall("CAST(" + duck + " AS INTEGER)")
+		f.DuckDB = func(args []string, b Binding) string {
+			if b.Args[0].Kind == types.Time {
+				return "" // DuckDB's are within a day
+			}
+			return spell(args, b)
+		}
 	}
 	return f
 }
@@ -335,8 +341,11 @@ func bindExtract(args []Arg) (Binding, error) {
 	}
 	t := timeArg(args[1])
 	switch u {
-	case kernel.Year, kernel.Quarter, kernel.Month, kernel.Week, kernel.Day, kernel.YearMonth,
-		kernel.DayHour, kernel.DayMinute, kernel.DaySecond, kernel.DayMicrosecond:
+	case kernel.DayHour, kernel.DayMinute, kernel.DaySecond, kernel.DayMicrosecond:
+		if t.Kind != types.Time || args[1].Type.Kind != types.Time {
+			t = dateArg(args[1])
+		}
+	case kernel.Year, kernel.Quarter, kernel.Month, kernel.Week, kernel.Day, kernel.YearMonth:
 		t = dateArg(args[1])
 	}
 	return Binding{Args: []types.Type{types.TypeText, t}, Result: types.TypeInt64, Nullable: true}, nil
@@ -404,11 +413,11 @@ func init() {
 		partFunction("dayofyear", "Day of the year.", kernel.PartDayOfYear, dateArg, "dayofyear(%s)"),
 		partFunction("weekday", "Day of the week, 0 is Monday.", kernel.PartWeekday, dateArg, "isodow(%s) - 1"),
 		partFunction("to_days", "Days since the year 0.", kernel.PartToDays, dateArg, "datediff('day', DATE '1970-01-01', CAST(%s AS DATE)) + 719528"),
-		partFunction("hour", "Hour, 0 to 23.", kernel.PartHour, timeArg, "hour(%s)"),
+		partFunction("hour", "Hour, of a TIME perhaps beyond 23.", kernel.PartHour, timeArg, "hour(%s)"),
 		partFunction("minute", "Minute.", kernel.PartMinute, timeArg, "minute(%s)"),
 		partFunction("second", "Second.", kernel.PartSecond, timeArg, "second(%s)"),
 		partFunction("microsecond", "Microsecond.", kernel.PartMicrosecond, timeArg, "microsecond(%s) %% 1000000"),
-		partFunction("time_to_sec", "Seconds since midnight.", kernel.PartTimeToSec, timeArg, "hour(%[1]s) * 3600 + minute(%[1]s) * 60 + second(%[1]s)"),
+		partFunction("time_to_sec", "Seconds of a TIME, or since midnight.", kernel.PartTimeToSec, timeArg, "hour(%[1]s) * 3600 + minute(%[1]s) * 60 + second(%[1]s)"),
 		weekFunction("week", "Week of the year, counted as the mode (0 to 7) says.", 2, 0, false, duckWeek),
 		weekFunction("weekofyear", "Week of the year by ISO 8601.", 1, 3, false, duckOnWall("CAST(week(%s) AS INTEGER)")),
 		weekFunction("yearweek", "Year and week as one number.", 2, 0, true, nil),
@@ -511,7 +520,7 @@ func init() {
 			Bind: orNull(dateArgs(types.TypeDate, toInt)), Kernel: kernel.FuncFromDays,
 		},
 		&Function{
-			Name: "sec_to_time", Doc: "Time so many seconds after midnight.", MinArgs: 1, MaxArgs: 1,
+			Name: "sec_to_time", Doc: "Time of so many seconds.", MinArgs: 1, MaxArgs: 1,
 			Bind: func(args []Arg) (Binding, error) {
 				t, fsp := types.TypeInt64, fspOf(args[0])
 				if fsp > 0 {

@@ -479,7 +479,7 @@ func duckWeek(args []string, b Binding) string {
 
 func duckExtract(args []string, b Binding) string {
 	u, err := literalUnit(Arg{Literal: b.Literal(0)})
-	if err != nil {
+	if err != nil || b.Args[1].Kind == types.Time {
 		return ""
 	}
 	format := map[kernel.Unit]string{

@@ -25,7 +25,7 @@ var spelled = []string{
 	"md5(s)", "regexp_like(s, 'A.', 'n')", "regexp_like(s, '^a', 'im')", "week(da, 5)", "extract(year_month from dt)",
 	"extract(microsecond from dt)", "timestampadd(week, 2, dt)", "dt + interval 40 year", "da + interval 9000 year", "ts - interval 1 month",
 	"ts + interval 5 microsecond", "from_unixtime(n)", "from_unixtime(n, '%Y-%m-%d %T')", "unix_timestamp(ts)", "unix_timestamp(dt)",
-	"hour(ts)", "microsecond(tm)", "time_to_sec(tm)", "date_format(ts, '%e/%c/%y %l:%i %p')", "b is true", "log(2, f)",
+	"hour(ts)", "microsecond(tm)", "time_to_sec(tm)", "time_to_sec(dt)", "second(dt)", "date_format(ts, '%e/%c/%y %l:%i %p')", "b is true", "log(2, f)",
 	"greatest(da, dd)", "least(s, r, 'a')", "concat_ws(s, r, NULL)", "locate(r, s)", "sign(e)", "s <=> r", "ts = dt", "da < dt",
 	"ceil(f)", "floor(big)", "pow(f, 2)", "ifnull(d, i)", "if(m > 0, d, i)", "monthname(dd)", "to_days(dd)", "weekofyear(dd)",
 	"pi() * f", "atan2(f, g)", "timestampdiff(day, utc_date(), curdate())",

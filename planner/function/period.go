@@ -68,6 +68,13 @@ func timestampFunction() *Function {
 	return &f
 }
 
+// TimeOfDay passes a TIME on that a table can hold, which has no other name in SQL.
+var TimeOfDay = &Function{
+	Name: "time_of_day", MinArgs: 1, MaxArgs: 1,
+	Bind:   func(args []Arg) (Binding, error) { return asTheyAre(args, args[0].Type), nil },
+	Kernel: kernel.FuncTimeOfDay,
+}
+
 func init() {
 	register(
 		&Function{
@@ -77,6 +84,19 @@ func init() {
 		&Function{
 			Name: "subtime", Doc: "Time, or date and time, with a time taken off.", MinArgs: 2, MaxArgs: 2,
 			Bind: bindAddTime, Kernel: compiled("subtime"), Build: buildAddTime(true),
+		},
+		&Function{
+			Name: "timediff", Doc: "Time from the second time, or date and time, to the first.", MinArgs: 2, MaxArgs: 2,
+			Bind: func(args []Arg) (Binding, error) {
+				return Binding{
+					Args: []types.Type{timeOperand(args[0]), timeOperand(args[1])}, Nullable: true,
+					Result: types.Type{Kind: types.Time, Fsp: max(fspOf(args[0]), fspOf(args[1]))},
+				}, nil
+			},
+			Kernel: compiled("timediff"),
+			Build: func(args []kernel.Expr, out types.Type) (kernel.Expr, error) {
+				return kernel.Call(kernel.FuncTimeDiff(args[0].Type(), args[1].Type()), out, args...), nil
+			},
 		},
 		timestampFunction(),
 		&Function{

@@ -10,6 +10,7 @@ import (
 
 	gmstypes "github.com/dolthub/go-mysql-server/sql/types"
 
+	"github.com/leatdb/leat/engine/kernel"
 	"github.com/leatdb/leat/internal/mysqljson"
 	"github.com/leatdb/leat/sql/types"
 )
@@ -67,13 +68,13 @@ func plain(v any, t types.Type) string {
 		}
 		return v.UTC().Format("2006-01-02 15:04:05.999999")
 	case gmstypes.Timespan:
-		return time.UnixMicro(int64(v)).UTC().Format("15:04:05.000000")
+		return string(kernel.AppendTime(nil, int64(v), 6))
 	case int64:
 		switch t.Kind {
 		case types.Date:
 			return time.Unix(v*86400, 0).UTC().Format("2006-01-02")
 		case types.Time:
-			return time.UnixMicro(v).UTC().Format("15:04:05.000000")
+			return string(kernel.AppendTime(nil, v, 6))
 		case types.DateTime, types.Timestamp:
 			return time.UnixMicro(v).UTC().Format("2006-01-02 15:04:05.000000")
 		}
