@@ -223,11 +223,12 @@ func fields(ctx *gms.Context, schema gms.Schema) []*querypb.Field {
 			f.Charset = uint32(t.Collation().CharacterSet())
 		}
 		switch {
-		case gmstypes.IsBinaryType(c.Type):
+		case !gmstypes.IsText(c.Type), gmstypes.IsBinaryType(c.Type):
 			f.Charset = uint32(gms.Collation_binary)
 		case results != gms.CharacterSet_Unspecified:
 			f.Charset = uint32(results)
 		}
+		f.Flags = typeFlags(f.Type)
 		if !c.Nullable {
 			f.Flags |= uint32(querypb.MySqlFlag_NOT_NULL_FLAG)
 		}
@@ -238,6 +239,13 @@ func fields(ctx *gms.Context, schema gms.Schema) []*querypb.Field {
 			f.Flags |= uint32(querypb.MySqlFlag_UNSIGNED_FLAG)
 		}
 		switch t := c.Type.(type) {
+		case gms.NumberType:
+			if t.IsFloat() {
+				f.Decimals = notFixed
+			}
+			if t.DisplayWidth() == 1 { // TINYINT(1)
+				f.ColumnLength = 1
+			}
 		case gms.DecimalType:
 			f.Decimals = uint32(t.Scale())
 		case gms.DatetimeType:
@@ -255,6 +263,23 @@ func fields(ctx *gms.Context, schema gms.Schema) []*querypb.Field {
 		list[i] = f
 	}
 	return list
+}
+
+// notFixed is the number of decimals of a FLOAT or DOUBLE: as many as it has.
+const notFixed = 31
+
+// typeFlags are the flags that a type has, nullable or not.
+func typeFlags(t querypb.Type) uint32 {
+	_, flags := sqltypes.TypeToMySQL(t)
+	switch t {
+	case sqltypes.Timestamp:
+		flags |= int64(querypb.MySqlFlag_BINARY_FLAG)
+	case sqltypes.TypeJSON:
+		flags |= int64(querypb.MySqlFlag_BINARY_FLAG | querypb.MySqlFlag_BLOB_FLAG)
+	case sqltypes.Text, sqltypes.Blob:
+		flags |= int64(querypb.MySqlFlag_BLOB_FLAG)
+	}
+	return uint32(flags)
 }
 
 // temporalLength is the length of a time with digits behind the point.
