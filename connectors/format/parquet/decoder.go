@@ -42,9 +42,10 @@ type Decoder struct {
 	json   []byte
 	raw    []byte
 
-	rest  []int  // fields that are set row by row
-	unset []bool // by field: whether it is one of them
-	null  []bool // by row
+	rest  []int   // fields that are set row by row
+	unset []bool  // by field: whether it is one of them
+	null  []bool  // by row
+	codes []int32 // by number of a word in a dictionary: its code, −1 if it is not known
 	// generic has all rows taken one by one, for tests and comparisons.
 	generic bool
 }
@@ -163,7 +164,11 @@ func (d *Decoder) open() (err error) {
 	if err != nil {
 		return err
 	}
-	arrowReader, err := pqarrow.NewFileReader(reader, pqarrow.ArrowReadProperties{BatchSize: batchRows}, d.config.Alloc)
+	options := pqarrow.ArrowReadProperties{BatchSize: batchRows}
+	for _, leaf := range d.leaves {
+		options.SetReadDict(leaf, d.footer.fewWords(d.chunk.Block, leaf))
+	}
+	arrowReader, err := pqarrow.NewFileReader(reader, options, d.config.Alloc)
 	if err != nil {
 		return err
 	}
@@ -188,6 +193,11 @@ func (d *Decoder) read() (err error) {
 		}
 		return err
 	}
+	for _, column := range record.Columns() {
+		if err := checkWords(column); err != nil {
+			return err
+		}
+	}
 	record.Retain()
 	d.record, d.row = record, 0
 	d.base = d.chunk.Base + d.footer.meta.RowGroup(d.chunk.Block).NumRows() - d.left
@@ -198,6 +208,33 @@ func (d *Decoder) read() (err error) {
 	for i, w := range d.wanted {
 		if d.cells[i], err = cellOf(record, w.path); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// checkWords looks for numbers that a dictionary does not have, which the library
+// passes on.
+func checkWords(values arrow.Array) error {
+	switch a := values.(type) {
+	case *array.Struct:
+		for i := range a.NumField() {
+			if err := checkWords(a.Field(i)); err != nil {
+				return err
+			}
+		}
+	case array.ListLike:
+		return checkWords(a.ListValues())
+	case *array.Dictionary:
+		indices, ok := a.Indices().(*array.Int32)
+		if !ok {
+			return nil
+		}
+		words := uint32(a.Dictionary().Len())
+		for i, v := range indices.Int32Values() {
+			if uint32(v) >= words && indices.IsValid(i) {
+				return errors.New("it has a number beyond its dictionary")
+			}
 		}
 	}
 	return nil

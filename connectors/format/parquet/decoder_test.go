@@ -165,10 +165,10 @@ func record(r *rand.Rand, rows int) (arrow.RecordBatch, []string) {
 }
 
 // encode writes a file of row groups of up to groupRows rows.
-func encode(tb testing.TB, batch arrow.RecordBatch, groupRows int64, codec compress.Compression) []byte {
+func encode(tb testing.TB, batch arrow.RecordBatch, groupRows int64, codec compress.Compression, options ...pq.WriterProperty) []byte {
 	tb.Helper()
 	var out bytes.Buffer
-	w, err := pqarrow.NewFileWriter(batch.Schema(), &out, pq.NewWriterProperties(pq.WithCompression(codec), pq.WithMaxRowGroupLength(groupRows)), pqarrow.NewArrowWriterProperties(pqarrow.WithStoreSchema()))
+	w, err := pqarrow.NewFileWriter(batch.Schema(), &out, pq.NewWriterProperties(append(options, pq.WithCompression(codec), pq.WithMaxRowGroupLength(groupRows))...), pqarrow.NewArrowWriterProperties(pqarrow.WithStoreSchema()))
 	if err != nil {
 		tb.Fatal(err)
 	}

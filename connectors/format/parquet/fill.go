@@ -142,6 +142,13 @@ func (d *Decoder) fillColumn(i int, c *cell, n int) filling {
 			return byRow
 		}
 		return fillTexts(to, a, from, n, null)
+	case *array.Dictionary:
+		words, ok := a.Dictionary().(*array.String)
+		indices, wide := a.Indices().(*array.Int32)
+		if !ok || !wide || words.NullN() > 0 || !to.DirectText(!c.column) {
+			return byRow
+		}
+		return d.fillWords(to, words, indices.Int32Values()[from:end], null)
 	}
 	return byRow
 }
@@ -235,25 +242,61 @@ func fillMoments(to *columns.Builder, values []arrow.Timestamp, unit arrow.TimeU
 }
 
 func fillTexts(to *columns.Builder, a *array.String, from, n int, null []bool) filling {
-	var content []byte
-	if b := a.Data().Buffers()[2]; b != nil {
-		content = b.Bytes()
-	}
-	var last [2 * columns.MostInterned]byte
+	texts := textsOf(a)
 	for row := range n {
 		if null != nil && null[row] {
 			to.SetNull(row)
-			continue
-		}
-		at := content[a.ValueOffset(from+row):]
-		length := a.ValueLen(from + row)
-		if len(at) < columns.MostInterned && length <= columns.MostInterned {
-			copy(last[:], at)
-			at = last[:]
-		}
-		if !to.SetString(row, at, length) {
+		} else if !texts.set(to, row, from+row) {
 			return misfits
 		}
 	}
 	return filled
+}
+
+// fillWords writes texts of a dictionary. Those that the builder numbers are looked
+// up there once.
+func (d *Decoder) fillWords(to *columns.Builder, words *array.String, indices []int32, null []bool) filling {
+	d.codes = d.codes[:0]
+	for range words.Len() {
+		d.codes = append(d.codes, -1)
+	}
+	texts := textsOf(words)
+	for row, i := range indices {
+		switch {
+		case null != nil && null[row]:
+			to.SetNull(row)
+		case to.Codes != nil && d.codes[i] >= 0:
+			to.Codes[row] = d.codes[i]
+		case !texts.set(to, row, int(i)):
+			return misfits
+		case to.Codes != nil:
+			d.codes[i] = to.Codes[row]
+		}
+	}
+	return filled
+}
+
+// texts are the values of an array of strings.
+type texts struct {
+	content []byte
+	offsets []int32
+}
+
+func textsOf(a *array.String) texts {
+	t := texts{offsets: a.ValueOffsets()}
+	if b := a.Data().Buffers()[2]; b != nil {
+		t.content = b.Bytes()
+	}
+	return t
+}
+
+// set writes the i-th text at a row, false if it may not fit.
+func (t texts) set(to *columns.Builder, row, i int) bool {
+	at, n := t.content[t.offsets[i]:], int(t.offsets[i+1]-t.offsets[i])
+	if len(at) < columns.MostInterned && n <= columns.MostInterned {
+		var last [2 * columns.MostInterned]byte
+		copy(last[:], at)
+		return to.SetString(row, last[:], n)
+	}
+	return to.SetString(row, at, n)
 }

@@ -1,14 +1,19 @@
 package parquet_test
 
 import (
+	"bytes"
+	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
+	pq "github.com/apache/arrow-go/v18/parquet"
 	"github.com/apache/arrow-go/v18/parquet/compress"
+	"github.com/apache/arrow-go/v18/parquet/pqarrow"
 
 	"github.com/leatdb/leat/connectors"
 	"github.com/leatdb/leat/connectors/format/internal/formattest"
@@ -23,6 +28,7 @@ func TestFill_Differential(t *testing.T) {
 	batch, _ := record(r, 1500)
 	defer batch.Release()
 	content := encode(t, batch, 700, compress.Codecs.Snappy)
+	plain := encode(t, batch, 700, compress.Codecs.Snappy, pq.WithDictionaryDefault(false))
 	more := moreRecord(r, 1500)
 	defer more.Release()
 	moreContent := encode(t, more, 700, compress.Codecs.Uncompressed)
@@ -41,8 +47,11 @@ func TestFill_Differential(t *testing.T) {
 	}
 	for i := range 200 {
 		content, some := content, some
-		if i%2 > 0 {
+		switch i % 4 {
+		case 1, 3:
 			content, some = moreContent, others
+		case 2:
+			content = plain
 		}
 		var chosen []connectors.Field
 		for range 1 + r.IntN(6) {
@@ -132,4 +141,86 @@ func moreRecord(r *rand.Rand, rows int) arrow.RecordBatch {
 		}
 	}
 	return b.NewRecordBatch()
+}
+
+// Columns of few strings are read as numbers of their dictionary, also where that
+// was given up in the middle of a row group, where a path leads into its strings,
+// and where a number is damaged.
+func TestDecoder_Words(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	b := array.NewRecordBuilder(memory.DefaultAllocator, arrow.NewSchema([]arrow.Field{{Name: "w", Type: arrow.BinaryTypes.String, Nullable: true}, {Name: "j", Type: arrow.BinaryTypes.String},
+		{Name: "s", Type: arrow.StructOf(arrow.Field{Name: "w", Type: arrow.BinaryTypes.String, Nullable: true}), Nullable: true}}, nil))
+	defer b.Release()
+	var texts []string
+	for row := range 20_000 {
+		word := fmt.Sprint("word ", r.IntN(20))
+		if row > 10_000 {
+			word = fmt.Sprint("w", row)
+		}
+		n, s := r.IntN(3), b.Field(2).(*array.StructBuilder)
+		if n == 0 {
+			b.Field(0).AppendNull()
+			s.AppendNull()
+			texts = append(texts, fmt.Sprintf(`{"w":null,"j":{"x":%d},"s":null}`, n))
+		} else {
+			b.Field(0).(*array.StringBuilder).Append(word)
+			s.Append(true)
+			s.FieldBuilder(0).(*array.StringBuilder).Append(word)
+			texts = append(texts, fmt.Sprintf(`{"w":%q,"j":{"x":%d},"s":{"w":%q}}`, word, n, word))
+		}
+		b.Field(1).(*array.StringBuilder).Append(fmt.Sprintf(`{"x":%d}`, n))
+	}
+	batch := b.NewRecordBatch()
+	defer batch.Release()
+	var out bytes.Buffer
+	w, err := pqarrow.NewFileWriter(batch.Schema(), &out, pq.NewWriterProperties(pq.WithDictionaryPageSizeLimit(2000), pq.WithDataPageSize(500)), pqarrow.DefaultWriterProps())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.NewBufferedRowGroup()
+	for at := int64(0); at < 20_000; at += 200 {
+		part := batch.NewSlice(at, at+200)
+		if err := w.WriteBuffered(part); err != nil {
+			t.Fatal(err)
+		}
+		part.Release()
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	content := out.Bytes()
+	text := types.Type{Kind: types.String, Name: "LONGTEXT"}
+	for _, f := range []connectors.Field{
+		{Column: types.Column{Name: "w", Type: text}, Path: []string{"w"}}, {Column: types.Column{Name: "w", Type: types.TypeJSON}, Path: []string{"s"}},
+		{Column: types.Column{Name: "w", Type: text}, Path: []string{"s", "w"}}, {Column: types.Column{Name: "x", Type: text}, Path: []string{"j", "x"}, Mode: connectors.FieldUnquote},
+		{Column: types.Column{Name: "w", Type: text}, Path: []string{"s", "w"}, Mode: connectors.FieldUnquote},
+	} {
+		list, err := chunks(t, content, []connectors.Field{f})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, want := decode(t, "parquet", f, list...), decode(t, "json", f, formattest.Messages(texts...))
+		if !slices.Equal(got, want) {
+			t.Errorf("%v: %d rows, want %d", f.Path, len(got), len(want))
+		}
+	}
+	few := batch.NewSlice(0, 400)
+	defer few.Release()
+	content = encode(t, few, 400, compress.Codecs.Uncompressed)
+	config := formattest.Config(t, "parquet", formattest.Schema(t, "w TEXT", "s JSON"))
+	beyond := 0
+	for at := 230; at < 480; at += 5 { // in the pages of w
+		damaged := bytes.Clone(content)
+		damaged[at] ^= 0xff
+		list, err := chunks(t, damaged, config.Fields)
+		if err != nil {
+			continue
+		}
+		if strings.Contains(strings.Join(formattest.Decode(t, "parquet", config, 500, list...), "\n"), "a number beyond its dictionary") {
+			beyond++
+		}
+	}
+	if beyond == 0 {
+		t.Error("no number was beyond its dictionary")
+	}
 }

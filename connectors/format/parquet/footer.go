@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/parquet"
 	"github.com/apache/arrow-go/v18/parquet/metadata"
 	"github.com/apache/arrow-go/v18/parquet/pqarrow"
 	"github.com/apache/arrow-go/v18/parquet/schema"
@@ -24,6 +25,8 @@ const (
 	maxFooter = 256 << 20
 	// gap is how many bytes between two wanted parts are read along.
 	gap = 256 << 10
+	// mostWords is how many bytes of the file a dictionary of few strings has.
+	mostWords = 4 << 10
 	// slack is what old writers left out of the length of a column chunk
 	// (PARQUET-816).
 	slack = 100
@@ -155,6 +158,22 @@ func (f footer) leaves(fields []connectors.Field) []int {
 		chosen = append(chosen, f.smallest())
 	}
 	return chosen
+}
+
+// fewWords reports whether the values of a column of strings are, nearly all,
+// numbers of a dictionary with few strings. (After pages of other strings the library
+// would hand out a dictionary of all those, too, with each batch.)
+func (f footer) fewWords(group, leaf int) bool {
+	column := f.meta.Schema.Column(leaf)
+	if column.PhysicalType() != parquet.Types.ByteArray || column.MaxRepetitionLevel() > 0 {
+		return false
+	}
+	c, err := f.meta.RowGroup(group).ColumnChunk(leaf)
+	if err != nil || !c.HasDictionaryPage() || c.DictionaryPageOffset() <= 0 {
+		return false
+	}
+	dictionary := c.DataPageOffset() - c.DictionaryPageOffset()
+	return dictionary > 0 && dictionary <= mostWords && c.TotalUncompressedSize() <= 2*c.NumValues()+16*mostWords
 }
 
 // holds reports whether a leaf is part of what a field wants.

@@ -136,6 +136,8 @@ func textOf(values arrow.Array, row int) ([]byte, bool) {
 		return view(a.Value(row)), true
 	case *array.LargeString:
 		return view(a.Value(row)), true
+	case *array.Dictionary:
+		return textOf(a.Dictionary(), a.GetValueIndex(row))
 	case array.ExtensionArray:
 		if storage, ok := a.Storage().(*array.FixedSizeBinary); ok && a.ExtensionType().ExtensionName() == "arrow.uuid" {
 			return appendUUID(nil, storage.Value(row)), true
