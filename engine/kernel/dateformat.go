@@ -20,12 +20,29 @@ func FuncDateFormat(t types.Type) Func {
 	return propagate(func(f *frame, args []Vector) error {
 		x := temporalView(f.ctx, args[0], t)
 		formats := textsOf(args[1])
+		unit := int64(0)
+		if args[1].Const && t.Kind != types.Time {
+			unit = finestUnit(formats.at(0))
+		}
 		out := newTextOut(f)
+		// The text of the row before, which is that of all times from since on for a
+		// unit: times come more or less in their order.
+		var since int64
+		var begin, end int
 		for i := range f.live {
 			out.start(i)
 			micros := x(i)
+			if uint64(micros-since) < uint64(unit) && end > begin {
+				out.buf = append(out.buf, out.buf[begin:end]...)
+				continue
+			}
+			begin = len(out.buf)
 			if t.Kind != types.Time {
 				out.buf = appendFormatted(out.buf, clockOf(micros), formats.at(i))
+				end = len(out.buf)
+				if unit > 0 {
+					since = floorDiv(micros, unit) * unit
+				}
 				continue
 			}
 			c, negative := clockOfTime(micros)
@@ -37,6 +54,28 @@ func FuncDateFormat(t types.Type) Func {
 		}
 		return out.finish()
 	})
+}
+
+// finestUnit is how long, in µs, a format's text stays the same.
+func finestUnit(format []byte) int64 {
+	unit := int64(microsPerDay)
+	for i := 0; i+1 < len(format); i++ {
+		if format[i] != '%' {
+			continue
+		}
+		i++
+		switch format[i] {
+		case 'f':
+			unit = 1
+		case 'r', 'S', 's', 'T':
+			unit = min(unit, microsPerSecond)
+		case 'i':
+			unit = min(unit, microsPerMinute)
+		case 'H', 'h', 'I', 'k', 'l', 'p':
+			unit = min(unit, microsPerHour)
+		}
+	}
+	return unit
 }
 
 // appendFormatted prints a clock as DATE_FORMAT's specifiers say.

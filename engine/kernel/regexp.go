@@ -126,6 +126,9 @@ var FuncRegexpLike = propagate(func(f *frame, args []Vector) error {
 
 // startOf is the byte at which the search begins, by a position in characters.
 func startOf(s []byte, position int64) (int, error) {
+	if position == 1 {
+		return 0, nil
+	}
 	if position < 1 || position > int64(countChars(s))+1 {
 		return 0, errRegexpIndex
 	}

@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"bytes"
+	"encoding/binary"
 	"slices"
 	"strconv"
 	"unicode"
@@ -85,24 +86,35 @@ var FuncLower = changeCase('A', 'Z', unicode.ToLower)
 // FuncUpper is UPPER; binary strings stay as they are.
 var FuncUpper = changeCase('a', 'z', unicode.ToUpper)
 
+const lowBits = 0x0101010101010101 // the lowest of each byte
+
 func changeCase(first, last byte, of func(rune) rune) Func {
 	return textFunc(func(_ *frame, args []Vector) func([]byte, int) []byte {
-		x, binary := textsOf(args[0]), isBinary(args[0])
+		x, raw := textsOf(args[0]), isBinary(args[0])
 		return func(dst []byte, i int) []byte {
 			s := x.at(i)
 			begin := len(dst)
 			dst = append(dst, s...)
-			if binary {
+			if raw {
 				return dst
 			}
-			ascii := byte(0)
-			for k, c := range dst[begin:] {
-				ascii |= c
+			// Eight bytes at a time: of ASCII, those from first on reach the high bit
+			// when one is added, those behind last when the other is.
+			var all uint64
+			rest := dst[begin:]
+			for ; len(rest) >= 8; rest = rest[8:] {
+				w := binary.LittleEndian.Uint64(rest)
+				all |= w
+				letters := (w + uint64(0x80-first)*lowBits) &^ (w + uint64(0x7f-last)*lowBits) & (0x80 * lowBits)
+				binary.LittleEndian.PutUint64(rest, w^letters>>2)
+			}
+			for k, c := range rest {
+				all |= uint64(c)
 				if c >= first && c <= last {
-					dst[begin+k] = c ^ 0x20
+					rest[k] = c ^ 0x20
 				}
 			}
-			if ascii < utf8.RuneSelf {
+			if all&(0x80*lowBits) == 0 {
 				return dst
 			}
 			dst = dst[:begin]
@@ -302,6 +314,46 @@ var FuncSubstringIndex = textFunc(func(_ *frame, args []Vector) func([]byte, int
 		return dst
 	}
 })
+
+// piece is SUBSTRING_INDEX(SUBSTRING_INDEX(text, delimiter, n), delimiter, -1) with
+// a delimiter of one byte and n above 0: the n-th piece, or the last.
+var piece = textFunc(func(_ *frame, args []Vector) func([]byte, int) []byte {
+	x, delimiters, counts := textsOf(args[0]), textsOf(args[1]), viewOf[int64](args[2])
+	return func(dst []byte, i int) []byte {
+		s, d, n := x.at(i), delimiters.at(i)[0], counts.at(i)
+		begin := 0
+		for k, c := range s {
+			if c == d {
+				if n--; n == 0 {
+					return append(dst, s[begin:k]...)
+				}
+				begin = k + 1
+			}
+		}
+		return append(dst, s[begin:]...)
+	}
+})
+
+// substringIndex is a call of FuncSubstringIndex.
+type substringIndex struct{ *call }
+
+// SubstringIndex calls FuncSubstringIndex. Two of them that together take one
+// piece out of a text, the customary SPLIT_INDEX of MySQL, are one call.
+func SubstringIndex(out types.Type, args ...Expr) Expr {
+	if first, ok := args[0].(*substringIndex); ok {
+		inner, outer := first.args[1:], args[1:]
+		d, _ := ConstantValue(outer[0])
+		same, _ := ConstantValue(inner[0])
+		n, _ := ConstantValue(inner[1])
+		last, _ := ConstantValue(outer[1])
+		delimiter, isText := d.(string)
+		count, isCount := n.(int64)
+		if isText && len(delimiter) == 1 && same == d && isCount && count > 0 && last == int64(-1) {
+			return Call(piece, out, first.args...)
+		}
+	}
+	return &substringIndex{Call(FuncSubstringIndex, out, args...).(*call)}
+}
 
 // FuncPad is LPAD or RPAD(text, length, with).
 func FuncPad(left bool) Func {

@@ -326,3 +326,93 @@ func TestSkippedTime(t *testing.T) {
 		t.Errorf("now is %s", now[0])
 	}
 }
+
+// TestSubstringIndex_Piece compares the piece that two calls take out together
+// with what they do when the delimiter is no constant, and with a split.
+func TestSubstringIndex_Piece(t *testing.T) {
+	r := rand.New(rand.NewPCG(13, 14))
+	table := &functiontest.Table{Schema: types.Schema{
+		{Name: "s", Type: types.TypeText}, {Name: "slash", Type: types.TypeText}, {Name: "n", Type: types.TypeInt64},
+	}}
+	for range 300 {
+		var s strings.Builder
+		for range r.IntN(12) {
+			s.WriteString([]string{"/", "a", "bc", "ä", "//", "x/"}[r.IntN(6)])
+		}
+		table.Rows = append(table.Rows, []any{s.String(), "/", int64(1 + r.IntN(5))})
+	}
+	table.Rows = append(table.Rows, []any{nil, "/", int64(1)})
+	for _, n := range []string{"-1", "0", "1", "2", "3", "4", "9", "n"} {
+		_, got := table.Check(t, "substring_index(substring_index(s, '/', "+n+"), '/', -1)", nil)
+		want, _ := evaluateOn(t, table, "substring_index(substring_index(s, slash, "+n+"), slash, -1)", nil)
+		for i, row := range table.Rows {
+			if got[i] != want[i] {
+				t.Fatalf("piece %s of %v is %s, want %s", n, row, got[i], want[i])
+			}
+			if n == "2" && row[0] != nil {
+				if pieces := strings.Split(row[0].(string), "/"); got[i].Text != pieces[min(1, len(pieces)-1)] {
+					t.Fatalf("piece 2 of %v is %s", row, got[i])
+				}
+			}
+		}
+	}
+	// Delimiters of which one is another, or longer than a byte, or none.
+	for _, text := range []string{
+		"substring_index(substring_index(s, '/', 2), 'a', -1)", "substring_index(substring_index(s, '//', 2), '//', -1)",
+		"substring_index(substring_index(s, '', 2), '', -1)", "substring_index(substring_index(s, '/', 3), '/', -2)", "substring_index(substring_index(s, null, 3), '/', -1)",
+	} {
+		plain := strings.NewReplacer("s, '/'", "s, slash", "s, '//'", "s, concat(slash, '/')", "s, ''", "s, left(slash, 0)").Replace(text)
+		_, got := table.Check(t, text, nil)
+		want, _ := evaluateOn(t, table, plain, nil)
+		for i, row := range table.Rows {
+			if got[i] != want[i] {
+				t.Fatalf("%s of %v is %s, want %s", text, row, got[i], want[i])
+			}
+		}
+	}
+}
+
+// TestChangeCase compares with the case of each character.
+func TestChangeCase(t *testing.T) {
+	r := rand.New(rand.NewPCG(15, 16))
+	table := &functiontest.Table{Schema: types.Schema{{Name: "s", Type: types.TypeText}}}
+	for range 1000 {
+		s := make([]rune, r.IntN(20))
+		for k := range s {
+			if s[k] = rune(r.IntN(128)); r.IntN(200) == 0 {
+				s[k] = []rune("Äöé€Ж")[r.IntN(5)]
+			}
+		}
+		table.Rows = append(table.Rows, []any{string(s)})
+	}
+	_, lower := table.Check(t, "lower(s)", nil)
+	_, upper := table.Check(t, "upper(s)", nil)
+	for i, row := range table.Rows {
+		s := row[0].(string)
+		if lower[i].Text != strings.ToLower(s) || upper[i].Text != strings.ToUpper(s) {
+			t.Fatalf("%q is %q and %q", s, lower[i].Text, upper[i].Text)
+		}
+	}
+}
+
+// TestDateFormat_RowBefore has times that show the text of the row before, or just
+// not any more: Check compares with each row alone.
+func TestDateFormat_RowBefore(t *testing.T) {
+	r := rand.New(rand.NewPCG(17, 18))
+	table := &functiontest.Table{Schema: types.Schema{{Name: "dt", Type: types.Type{Kind: types.DateTime, Fsp: 6}}}}
+	at := time.Date(1969, 12, 31, 23, 59, 58, 0, time.UTC)
+	for range 300 {
+		table.Rows = append(table.Rows, []any{at.UnixMicro()})
+		step := []time.Duration{time.Microsecond, time.Second, time.Minute, time.Hour, 24 * time.Hour, 31 * 24 * time.Hour}[r.IntN(6)]
+		at = at.Add(step * time.Duration(r.IntN(4)-1))
+		if r.IntN(4) == 0 {
+			at = at.Truncate(step).Add(-time.Microsecond * time.Duration(r.IntN(2)))
+		}
+	}
+	table.Rows[17][0] = nil
+	for _, format := range []string{
+		"%Y-%m-%d", "%H:%i", "%a %b %c %D", "%e %j %M", "%h", "%I", "%k", "%l %p", "%r", "%S", "%s", "%T", "%f", "%U %u %V %v %W %w %X %x", "%y", "%H%%i", "%i%", "x", "",
+	} {
+		table.Check(t, "date_format(dt, '"+format+"')", nil)
+	}
+}

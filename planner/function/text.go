@@ -138,7 +138,11 @@ func init() {
 		&Function{
 			Name: "substring_index", Doc: "What is before the n-th delimiter, behind the n-th from the end if negative.",
 			MinArgs: 3, MaxArgs: 3,
-			Bind: textual("tti"), Kernel: kernel.FuncSubstringIndex, DuckDB: duckTexts(duckSubstringIndex),
+			Bind: textual("tti"), Kernel: kernel.FuncSubstringIndex,
+			Build: func(args []kernel.Expr, out types.Type) (kernel.Expr, error) {
+				return kernel.SubstringIndex(out, args...), nil
+			},
+			DuckDB: duckTexts(duckSubstringIndex),
 		},
 		&Function{
 			Name: "lpad", Doc: "Text filled up or cut to a length, at its beginning.", MinArgs: 3, MaxArgs: 3,
