@@ -158,14 +158,14 @@ func (p *StreamPlan) compile() (*Lane, error) {
 	return nil, fmt.Errorf("no projection on top of %s", p.Logical)
 }
 
-// laneCompiler compiles a plan from the scan up. columns says where in the batch
-// each column is after the steps so far.
+// laneCompiler compiles a plan from the scan up; exprs knows the batch after the
+// steps so far.
 type laneCompiler struct {
-	query   *Query // nil for a stream
-	lane    Lane
-	scan    *logical.Scan
-	columns map[logical.ColumnID]int
-	schema  types.Schema
+	query  *Query // nil for a stream
+	lane   Lane
+	scan   *logical.Scan
+	exprs  exprCompiler
+	schema types.Schema
 }
 
 // node compiles n with what is below it; above are the columns that the nodes
@@ -195,7 +195,7 @@ func (c *laneCompiler) node(n logical.Node, above columnSet) error {
 		if err := c.node(n.Input, above.plus(n.Predicate)); err != nil {
 			return err
 		}
-		predicate, err := compileExpr(n.Predicate, c.columns)
+		predicate, err := c.exprs.compile(n.Predicate)
 		if err != nil {
 			return err
 		}
@@ -207,7 +207,7 @@ func (c *laneCompiler) node(n logical.Node, above columnSet) error {
 		}
 		step := &ProjectStep{}
 		for _, e := range n.Exprs {
-			compiled, err := compileExpr(e.Expr, c.columns)
+			compiled, err := c.exprs.compile(e.Expr)
 			if err != nil {
 				return err
 			}
@@ -263,7 +263,7 @@ func (c *laneCompiler) totals(n *logical.Aggregate) error {
 }
 
 func (c *laneCompiler) flatten(n *logical.Flatten, above columnSet) error {
-	data, err := compileExpr(n.Data, c.columns)
+	data, err := c.exprs.compile(n.Data)
 	if err != nil {
 		return err
 	}
@@ -272,7 +272,7 @@ func (c *laneCompiler) flatten(n *logical.Flatten, above columnSet) error {
 	for _, col := range n.Input.Output() {
 		if above[col.ID] {
 			kept = append(kept, col)
-			step.Keep = append(step.Keep, c.columns[col.ID])
+			step.Keep = append(step.Keep, c.exprs.columns[col.ID])
 		}
 	}
 	c.reset(append(kept, n.Columns...))
@@ -282,21 +282,87 @@ func (c *laneCompiler) flatten(n *logical.Flatten, above columnSet) error {
 }
 
 func (c *laneCompiler) reset(cols []logical.OutputColumn) {
-	c.columns = make(map[logical.ColumnID]int, len(cols))
+	c.exprs = exprCompiler{columns: make(map[logical.ColumnID]int, len(cols)), shared: map[string]*kernel.Shared{}}
 	c.schema = nil
 	for i, col := range cols {
-		c.columns[col.ID] = i
+		c.exprs.columns[col.ID] = i
 		c.schema = append(c.schema, types.Column{Name: col.Name, Type: col.Type, NotNull: col.NotNull})
 	}
 }
 
-// compileExpr makes the kernel expression of e over a batch in which columns
-// says where each column is.
-func compileExpr(e logical.Expr, columns map[logical.ColumnID]int) (kernel.Expr, error) {
+// exprCompiler makes the kernel expressions of the steps over one batch, in which
+// columns says where each column is. What several of them have in common is
+// computed once.
+type exprCompiler struct {
+	columns map[logical.ColumnID]int
+	shared  map[string]*kernel.Shared // by appendKey
+}
+
+// compile makes an expression.
+func (c *exprCompiler) compile(e logical.Expr) (kernel.Expr, error) {
+	key := ""
+	if c.shared != nil && sharable(e) {
+		key = string(appendKey(nil, e))
+		if s := c.shared[key]; s != nil {
+			s.Again()
+			return s, nil
+		}
+	}
+	compiled, err := c.compileOne(e)
+	if err != nil || key == "" {
+		return compiled, err
+	}
+	if s := kernel.Share(compiled); s != nil {
+		c.shared[key] = s
+		return s, nil
+	}
+	return compiled, nil
+}
+
+// sharable reports whether e need not be computed in each place that it stands in.
+// A RowFunc may count how often it is called.
+func sharable(e logical.Expr) bool {
+	ofColumns, plain := false, !logical.IsVolatile(e)
+	logical.Walk(e, func(e logical.Expr) bool {
+		switch e.(type) {
+		case *logical.Column:
+			ofColumns = true
+		case *logical.RowFunc, *logical.Subquery:
+			plain = false
+		}
+		return plain
+	})
+	return ofColumns && plain
+}
+
+// appendKey appends what only expressions have in common that are the same.
+func appendKey(dst []byte, e logical.Expr) []byte {
+	switch e := e.(type) {
+	case *logical.Column:
+		dst = fmt.Appendf(dst, "%d", e.ID)
+	case *logical.Literal:
+		dst = fmt.Appendf(dst, "%#v", e.Value)
+	case *logical.Call:
+		dst = append(dst, e.Func.Name...)
+	case *logical.Interval:
+		dst = append(dst, e.Unit...)
+	case *logical.Case:
+		dst = fmt.Appendf(dst, "case %d", len(e.Whens))
+	case *logical.Cast:
+		dst = append(dst, "cast"...)
+	}
+	dst = fmt.Appendf(dst, " %s(", e.Type())
+	for _, child := range e.Children() {
+		dst = append(appendKey(dst, child), ',')
+	}
+	return append(dst, ')')
+}
+
+func (c *exprCompiler) compileOne(e logical.Expr) (kernel.Expr, error) {
 	children := e.Children()
 	args := make([]kernel.Expr, len(children))
-	for i, c := range children {
-		compiled, err := compileExpr(c, columns)
+	for i, child := range children {
+		compiled, err := c.compile(child)
 		if err != nil {
 			return nil, err
 		}
@@ -304,7 +370,7 @@ func compileExpr(e logical.Expr, columns map[logical.ColumnID]int) (kernel.Expr,
 	}
 	switch e := e.(type) {
 	case *logical.Column:
-		i, ok := columns[e.ID]
+		i, ok := c.columns[e.ID]
 		if !ok {
 			return nil, fmt.Errorf("no column %s (id %d) in the batch", e.Name, e.ID)
 		}

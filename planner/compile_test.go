@@ -2,6 +2,7 @@ package planner_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -37,6 +38,11 @@ func run(t *testing.T, plan *planner.StreamPlan, ctx *kernel.Context, input ...[
 	batch := &kernel.Batch{Columns: columns, Rows: len(input)}
 	failed := map[int]error{}
 	for _, step := range lane.Steps {
+		rows := batch.Rows
+		if batch.Sel != nil {
+			rows = len(batch.Sel)
+		}
+		ctx.Remember(rows)
 		switch step := step.(type) {
 		case *planner.FilterStep:
 			sel, errs, err := kernel.Filter(ctx, step.Predicate, batch, nil)
@@ -69,6 +75,7 @@ func run(t *testing.T, plan *planner.StreamPlan, ctx *kernel.Context, input ...[
 					t.Errorf("column %s is %s, want %s", step.Schema[i].Name, got, want)
 				}
 			}
+			ctx.Forget()
 			for _, c := range columns {
 				c.Release()
 			}
@@ -324,6 +331,59 @@ func BenchmarkBindStream(b *testing.B) {
 	for b.Loop() {
 		if _, err := w.bind("SELECT trip_id, fare * 1.08 AS gross, rider->>'$.device.os' AS os FROM trips WHERE fare > 0", nil); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// TestCompile_Shared compares expressions that have parts in common, some of which
+// fail where they are not needed, with the same computed in each place.
+func TestCompile_Shared(t *testing.T) {
+	parts := []string{
+		"LOWER(u)", "CONCAT(u, id)", "10 DIV (id - 2)", "n - id", "price * id", "HOUR(at)", "SUBSTRING_INDEX(SUBSTRING_INDEX(u, 'b', 1), 'b', -1)", "payload->>'$.k'",
+		"CASE WHEN id > 1 THEN u ELSE LOWER(u) END", "COALESCE(u, 'none')", "(id = 2 OR u LIKE 'a%')", "CAST(price * id AS CHAR)", "DATE_FORMAT(at, '%H')", "(1 / id)",
+	}
+	forms := []string{
+		"CASE %[1]s WHEN %[2]s THEN 'x' WHEN 'abc' THEN %[1]s ELSE %[2]s END", "IF(id > 2, %[1]s, %[2]s)", "COALESCE(NULLIF(%[1]s, %[2]s), %[2]s, %[1]s)", "CONCAT(%[1]s, %[2]s, %[1]s)",
+		"(id <> 2 AND %[1]s > 1) OR %[2]s = 'x'", "IF(id <> 2, IF(%[2]s IS NULL, %[1]s, 'y'), 'z')",
+	}
+	r := rand.New(rand.NewPCG(1, 2))
+	form := func() string {
+		return fmt.Sprintf(forms[r.IntN(len(forms))], parts[r.IntN(len(parts))], parts[r.IntN(len(parts))])
+	}
+	failures := 0
+	for range 150 {
+		query := fmt.Sprintf("SELECT id, u, at, flag, price, payload, n, %s AS a, %s AS b, %s AS c FROM clicks WHERE id < 3 OR %s IS NOT NULL", form(), form(), parts[r.IntN(len(parts))], form())
+		plan := mustBind(t, query, nil)
+		var input [][]any
+		for _, row := range append(clicks, clicks...) {
+			var values []any
+			for _, f := range plan.Source.Fields {
+				if i := plan.Output.Index(f.Column.Name); i >= 0 && i < len(row) {
+					values = append(values, row[i])
+				} else {
+					values = append(values, "v") // a path that the decoder evaluates
+				}
+			}
+			input = append(input, values)
+		}
+		for _, strict := range []bool{true, false} {
+			ctx, plain := newContext(t), newContext(t)
+			ctx.Mode.Strict, plain.Mode.Strict = strict, strict
+			plain.Warn = func(error) {}
+			got, wanted := run(t, plan, ctx, input...), run(t, plan, plain, input...)
+			want(t, got, wanted...)
+			failures += strings.Count(strings.Join(got, "\n"), "failed: ")
+		}
+		if t.Failed() {
+			t.Fatal(query)
+		}
+	}
+	if failures == 0 {
+		t.Error("no row failed")
+	}
+	for _, v := range run(t, mustBind(t, "SELECT id, u, at, flag, price, payload, n, IF(RAND(id) = RAND(id), RAND() = RAND(), 'seeded') AS x FROM clicks", nil), newContext(t), clicks[0]) {
+		if !strings.HasSuffix(v, "false") && !strings.HasSuffix(v, " 0") {
+			t.Errorf("two calls of RAND gave one value: %s", v)
 		}
 	}
 }

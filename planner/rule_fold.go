@@ -91,7 +91,7 @@ func (o *optimizer) fold(e logical.Expr) logical.Expr {
 	if logical.HasQuotient(e) {
 		return e
 	}
-	compiled, err := compileExpr(e, nil)
+	compiled, err := (&exprCompiler{}).compile(e)
 	if err != nil {
 		return e
 	}

@@ -148,6 +148,8 @@ func isQuick(e Expr) bool {
 		return isQuick(e.Expr)
 	case *call:
 		return e.quick
+	case *Shared:
+		return isQuick(e.Expr)
 	}
 	return false
 }

@@ -46,6 +46,7 @@ type Context struct {
 	sel []int32
 	// scratch is reused between calls.
 	scratch scratch
+	memo    memo
 }
 
 // location is the zone to evaluate in.

@@ -340,7 +340,11 @@ type substringIndex struct{ *call }
 // SubstringIndex calls FuncSubstringIndex. Two of them that together take one
 // piece out of a text, the customary SPLIT_INDEX of MySQL, are one call.
 func SubstringIndex(out types.Type, args ...Expr) Expr {
-	if first, ok := args[0].(*substringIndex); ok {
+	first, ok := args[0].(*substringIndex)
+	if s, isShared := args[0].(*Shared); isShared {
+		first, ok = s.Expr.(*substringIndex)
+	}
+	if ok {
 		inner, outer := first.args[1:], args[1:]
 		d, _ := ConstantValue(outer[0])
 		same, _ := ConstantValue(inner[0])

@@ -121,11 +121,17 @@ func (p *Pipeline) Run(columns []arrow.Array, n int) (Output, error) {
 	for {
 		p.rows = rows{Batch: kernel.Batch{Columns: columns, Rows: n, Sel: sel}, owned: p.rows.owned[:0], failures: p.rows.failures[:0], position: p.Position}
 		for _, o := range p.operators {
-			if err := o.Apply(p.ctx, &p.rows); err != nil {
+			p.ctx.Remember(p.rows.selected())
+			err := o.Apply(p.ctx, &p.rows)
+			if _, narrows := o.(*Filter); err != nil || !narrows {
+				p.ctx.Forget()
+			}
+			if err != nil {
 				p.Release()
 				return Output{}, err
 			}
 		}
+		p.ctx.Forget()
 		if len(p.rows.failures) == 0 {
 			break
 		}
