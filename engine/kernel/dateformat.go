@@ -21,7 +21,7 @@ func FuncDateFormat(t types.Type) Func {
 		x := temporalView(f.ctx, args[0], t)
 		formats := textsOf(args[1])
 		unit := int64(0)
-		if args[1].Const && t.Kind != types.Time {
+		if args[1].Const {
 			unit = finestUnit(formats.at(0))
 		}
 		out := newTextOut(f)
@@ -32,25 +32,25 @@ func FuncDateFormat(t types.Type) Func {
 		for i := range f.live {
 			out.start(i)
 			micros := x(i)
+			if t.Kind == types.Time {
+				c, negative := clockOfTime(micros)
+				c.year, c.month, c.day = 1970, 1, 1
+				if negative {
+					out.buf = append(out.buf, '-')
+				}
+				out.buf = appendFormatted(out.buf, c, formats.at(i))
+				continue
+			}
 			if uint64(micros-since) < uint64(unit) && end > begin {
 				out.buf = append(out.buf, out.buf[begin:end]...)
 				continue
 			}
 			begin = len(out.buf)
-			if t.Kind != types.Time {
-				out.buf = appendFormatted(out.buf, clockOf(micros), formats.at(i))
-				end = len(out.buf)
-				if unit > 0 {
-					since = floorDiv(micros, unit) * unit
-				}
-				continue
+			out.buf = appendFormatted(out.buf, clockOf(micros), formats.at(i))
+			end = len(out.buf)
+			if unit > 0 {
+				since = floorDiv(micros, unit) * unit
 			}
-			c, negative := clockOfTime(micros)
-			c.year, c.month, c.day = 1970, 1, 1
-			if negative {
-				out.buf = append(out.buf, '-')
-			}
-			out.buf = appendFormatted(out.buf, c, formats.at(i))
 		}
 		return out.finish()
 	})
