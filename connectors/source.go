@@ -3,6 +3,7 @@ package connectors
 import (
 	"cmp"
 	"context"
+	"errors"
 	"io"
 	"slices"
 	"time"
@@ -255,6 +256,32 @@ func Grow(data []byte, n int) []byte {
 		data = grown
 	}
 	return data[:len(data)+n]
+}
+
+// ErrTooMuch is returned by AppendAll.
+var ErrTooMuch = errors.New("there are more bytes than are allowed")
+
+// AppendAll appends all that r has to data, with the padding behind it; guess is how
+// many bytes that may be. It returns data as it was with the error of r, or with
+// ErrTooMuch when there are more than most bytes.
+func AppendAll(data []byte, r io.Reader, guess, most int) ([]byte, error) {
+	start := len(data)
+	out := Grow(data, min(guess, most))[:start]
+	for {
+		if cap(out)-len(out) <= Padding {
+			out = Grow(out, max(512, len(out)-start))[:len(out)]
+		}
+		n, err := r.Read(out[len(out) : cap(out)-Padding])
+		out = out[:len(out)+n]
+		switch {
+		case len(out)-start > most:
+			return data, ErrTooMuch
+		case err == io.EOF:
+			return out, nil
+		case err != nil:
+			return data, err
+		}
+	}
 }
 
 // HiddenColumn is a column of metadata beside the records, such as _offset:

@@ -1,142 +1,99 @@
 package kafka
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"slices"
-	"sync"
 	"unicode/utf8"
-	"unsafe"
-
-	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/leatdb/leat/connectors"
 )
 
-// fill makes c of the records of b, whose payloads are copied once or stay where
-// they are, and gives them back to the client.
-func (s *source) fill(p *partition, b *laneBuffers, c *connectors.Chunk) {
+// header is one of a record.
+type header struct{ key, value []byte }
+
+// message is what hidden columns show of a record.
+type message struct {
+	key     []byte // nil when there is none
+	headers []byte // as they lie in the record
+	offset  int64
+	micros  int64 // since 1970
+}
+
+// fill makes c of the batches of b. Their payloads stay where they are, unless they have
+// to be decompressed.
+func (s *source) fill(p *partition, b *laneBuffers, c *connectors.Chunk) error {
 	c.Split, c.Base = p.split, 0
 	c.Records = c.Records[:0]
-	b.arena = b.arena[:0]
-	keep := len(s.cfg.Hidden) > 0
-	if b.inPlace {
-		c.Data = fillInPlace(b.runs[0], c, keep)
-	} else {
-		b.data = connectors.Grow(b.data[:0], b.bytes)[:0]
-		for _, run := range b.runs {
-			b.data = fillCopied(b.data, run, c, keep)
+	b.messages = b.messages[:0]
+	messages := &b.messages
+	if len(s.cfg.Hidden) == 0 {
+		messages = nil
+	}
+	first, last := &b.batches[0], &b.batches[len(b.batches)-1]
+	b.plain = b.plain[:0]
+	origin := 0
+	if first.codec == 0 {
+		origin = first.start
+	}
+	size := 0
+	for i := range b.batches {
+		batch := &b.batches[i]
+		data, start, stop, err := b.records(batch)
+		n := 0
+		if err == nil {
+			n, err = batch.read(data, start, stop, origin, c, messages)
 		}
-		c.Data = b.data
+		if errors.Is(err, errInflated) {
+			s.mu.Lock()
+			err = s.inflated(p, batch.from, batch.to)
+			s.mu.Unlock()
+		} else if err != nil {
+			err = explain(s.cfg, fmt.Sprintf("read the batch at offset %d of partition %d of topic %s", batch.base, p.number, s.topic), err)
+		}
+		if err != nil {
+			return err
+		}
+		size += n
+	}
+	s.bytesRead.Add(int64(size))
+	if first.codec == 0 {
+		c.Data = first.owner.data[origin:last.end]
+	} else {
+		b.plain = connectors.Grow(b.plain, 0)
+		c.Data = b.plain
 	}
 	if len(c.Hidden) != len(s.cfg.Hidden) {
 		c.Hidden = make([]connectors.HiddenColumn, len(s.cfg.Hidden))
 	}
+	b.arena = b.arena[:0]
 	for i, name := range s.cfg.Hidden {
-		s.fillHidden(name, &c.Hidden[i], p, b)
-	}
-	if keep {
-		for _, run := range b.runs {
-			for _, r := range run {
-				r.Recycle()
-			}
+		if err := s.fillHidden(name, &c.Hidden[i], p, b); err != nil {
+			return explain(s.cfg, fmt.Sprintf("read the headers of a record of partition %d of topic %s", p.number, s.topic), err)
 		}
 	}
-	clear(b.runs)
+	return nil
 }
 
-// fillCopied appends the payloads of a run to data. It keeps the records for those
-// who want more of them.
-func fillCopied(data []byte, run []*kgo.Record, c *connectors.Chunk, keep bool) []byte {
-	for _, r := range run {
-		if !r.Attrs.IsControl() {
-			start := len(data)
-			data = append(data, r.Value...)
-			c.Records = append(c.Records, record(r, start, len(data)))
-		}
-		if !keep {
-			r.Recycle()
-		}
+// records returns where the records of a batch are: in data, from start to stop.
+func (b *laneBuffers) records(batch *recordBatch) (data []byte, start, stop int, err error) {
+	// Only now: what is checked is in the core's cache when it is read.
+	if err := batch.check(); err != nil {
+		return nil, 0, 0, err
 	}
-	return data
+	data = batch.owner.data
+	if batch.codec == 0 {
+		return data, batch.start, batch.end, nil
+	}
+	start = len(b.plain)
+	b.plain, err = b.decompressor.append(b.plain, data[batch.start:batch.end], batch.codec)
+	return b.plain, start, len(b.plain), err
 }
 
-func record(r *kgo.Record, start, end int) connectors.Record {
-	return connectors.Record{Start: int32(start), End: int32(end), Offset: r.Offset, Arrived: max(0, r.Timestamp.UnixMicro()), Null: r.Value == nil}
-}
-
-// leastInPlace is how many bytes of payloads are worth a chunk of their own.
-const leastInPlace = 64 << 10
-
-// takeInPlace takes about a chunk of a run's records whose payloads can stay where
-// they were fetched, and returns how many; 0 if they have to be copied.
-//
-// A run is what one response has of a partition, and the client does not copy what
-// is not compressed: these payloads lie in the response, one behind the other with
-// the records' headers between them. Only the run says what else is there, so a
-// chunk ends at least the padding before the end of the run's last payload.
-func (b *laneBuffers) takeInPlace(run []*kgo.Record, chunk int) int {
-	last := run[len(run)-1]
-	if last.Attrs.CompressionType() != 0 || len(last.Value) == 0 {
-		return 0
-	}
-	limit := endOf(last) - connectors.Padding
-	n, size := 0, 0
-	var start, end uintptr
-	for _, r := range run {
-		if size >= chunk || r.Attrs.CompressionType() != 0 || r.Attrs.IsControl() {
-			break
-		}
-		if len(r.Value) > 0 {
-			at := endOf(r) - uintptr(len(r.Value))
-			if start == 0 {
-				start, end = at, at
-			}
-			if at < end || endOf(r) > limit {
-				break
-			}
-			end = endOf(r)
-			size += len(r.Value)
-		}
-		n++
-	}
-	if size < leastInPlace || int(end-start) > 2*size {
-		return 0
-	}
-	b.runs, b.bytes, b.inPlace = append(b.runs, run[:n]), size, true
-	return n
-}
-
-// endOf is the address behind a payload.
-func endOf(r *kgo.Record) uintptr {
-	return uintptr(unsafe.Pointer(unsafe.SliceData(r.Value))) + uintptr(len(r.Value))
-}
-
-// fillInPlace returns the part of the response that has the payloads of a run
-// which takeInPlace has taken.
-func fillInPlace(run []*kgo.Record, c *connectors.Chunk, keep bool) []byte {
-	var first *byte
-	var start uintptr
-	end := 0
-	for _, r := range run {
-		at := end
-		if len(r.Value) > 0 {
-			if first == nil {
-				first = unsafe.SliceData(r.Value)
-				start = uintptr(unsafe.Pointer(first))
-			}
-			end = int(endOf(r) - start)
-			at = end - len(r.Value)
-		}
-		c.Records = append(c.Records, record(r, at, end))
-		if !keep {
-			r.Recycle()
-		}
-	}
-	return unsafe.Slice(first, end+connectors.Padding)[:end]
-}
-
-func (s *source) fillHidden(name string, h *connectors.HiddenColumn, p *partition, b *laneBuffers) {
+func (s *source) fillHidden(name string, h *connectors.HiddenColumn, p *partition, b *laneBuffers) error {
 	h.Ints, h.Bytes, h.Null = h.Ints[:0], h.Bytes[:0], h.Null[:0]
 	anyNull := false
 	keep := func(from int, null bool) {
@@ -148,36 +105,37 @@ func (s *source) fillHidden(name string, h *connectors.HiddenColumn, p *partitio
 	if name == hiddenTopic {
 		topic = []byte(s.topic)
 	}
-	for _, run := range b.runs {
-		for _, r := range run {
-			if r.Attrs.IsControl() {
-				continue
+	var err error
+	for i := range b.messages {
+		m := &b.messages[i]
+		from := len(b.arena)
+		switch name {
+		case hiddenKey:
+			b.arena = appendText(b.arena, m.key)
+			keep(from, m.key == nil)
+		case hiddenKeyBytes:
+			b.arena = append(b.arena, m.key...)
+			keep(from, m.key == nil)
+		case hiddenHeaders:
+			if b.headers, err = parseHeaders(b.headers[:0], m.headers); err != nil {
+				return err
 			}
-			from := len(b.arena)
-			switch name {
-			case hiddenKey:
-				b.arena = appendText(b.arena, r.Key)
-				keep(from, r.Key == nil)
-			case hiddenKeyBytes:
-				b.arena = append(b.arena, r.Key...)
-				keep(from, r.Key == nil)
-			case hiddenHeaders:
-				b.arena = appendHeaders(b.arena, r.Headers)
-				keep(from, false)
-			case hiddenTopic:
-				h.Bytes = append(h.Bytes, topic)
-			case hiddenPartition:
-				h.Ints = append(h.Ints, int64(p.number))
-			case hiddenOffset:
-				h.Ints = append(h.Ints, r.Offset)
-			case hiddenTimestamp:
-				h.Ints = append(h.Ints, r.Timestamp.UnixMicro())
-			}
+			b.arena = appendHeaders(b.arena, b.headers)
+			keep(from, false)
+		case hiddenTopic:
+			h.Bytes = append(h.Bytes, topic)
+		case hiddenPartition:
+			h.Ints = append(h.Ints, int64(p.number))
+		case hiddenOffset:
+			h.Ints = append(h.Ints, m.offset)
+		case hiddenTimestamp:
+			h.Ints = append(h.Ints, m.micros)
 		}
 	}
 	if !anyNull {
 		h.Null = nil
 	}
+	return nil
 }
 
 // appendText appends text, with U+FFFD for bytes that are no UTF-8.
@@ -194,19 +152,19 @@ func appendText(dst, text []byte) []byte {
 }
 
 // appendHeaders appends headers as a JSON object.
-func appendHeaders(dst []byte, headers []kgo.RecordHeader) []byte {
+func appendHeaders(dst []byte, headers []header) []byte {
 	dst = append(dst, '{')
 	for i, h := range headers {
-		same := func(o kgo.RecordHeader) bool { return o.Key == h.Key }
+		same := func(o header) bool { return bytes.Equal(o.key, h.key) }
 		if slices.ContainsFunc(headers[:i], same) {
 			continue // it is in the array of the first
 		}
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = append(appendJSON(dst, []byte(h.Key)), ':')
+		dst = append(appendJSON(dst, h.key), ':')
 		if !slices.ContainsFunc(headers[i+1:], same) {
-			dst = appendHeader(dst, h.Value)
+			dst = appendHeader(dst, h.value)
 			continue
 		}
 		dst = append(dst, '[')
@@ -217,7 +175,7 @@ func appendHeaders(dst []byte, headers []kgo.RecordHeader) []byte {
 			if j > 0 {
 				dst = append(dst, ',')
 			}
-			dst = appendHeader(dst, o.Value)
+			dst = appendHeader(dst, o.value)
 		}
 		dst = append(dst, ']')
 	}
@@ -251,35 +209,3 @@ func appendJSON(dst, text []byte) []byte {
 	dst = append(dst, text...)
 	return append(dst, '"')
 }
-
-// pools keep what the client decompresses into and its records.
-type pools struct {
-	bytes, records sync.Pool
-}
-
-var (
-	_ kgo.PoolDecompressBytes = (*pools)(nil)
-	_ kgo.PoolRecords         = (*pools)(nil)
-)
-
-// expansion is a guess at how much a batch grows when it is decompressed.
-const expansion = 4
-
-func (p *pools) GetDecompressBytes(compressed []byte, _ kgo.CompressionCodecType) []byte {
-	need := expansion * len(compressed)
-	if b, ok := p.bytes.Get().(*[]byte); ok && cap(*b) >= need {
-		return (*b)[:0]
-	}
-	return make([]byte, 0, need)
-}
-
-func (p *pools) PutDecompressBytes(b []byte) { p.bytes.Put(&b) }
-
-func (p *pools) GetRecords(n int) []kgo.Record {
-	if r, ok := p.records.Get().(*[]kgo.Record); ok && cap(*r) >= n {
-		return (*r)[:0]
-	}
-	return make([]kgo.Record, 0, n)
-}
-
-func (p *pools) PutRecords(r []kgo.Record) { p.records.Put(&r) }

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"net"
 	"os"
 	"strconv"
 	"strings"
@@ -43,7 +44,6 @@ func connectionOptions(about, stream string, o connectors.Options) ([]kgo.Opt, e
 		kgo.SeedBrokers(brokers...),
 		kgo.ClientID(id),
 		kgo.SoftwareNameAndVersion("leat", "1"),
-		kgo.DialTimeout(o.Duration("connect_timeout")),
 		kgo.RequestTimeoutOverhead(o.Duration("connect_timeout")),
 		kgo.MetadataMinAge(500 * time.Millisecond),
 		kgo.DisableClientMetrics(),
@@ -60,13 +60,11 @@ func connectionOptions(about, stream string, o connectors.Options) ([]kgo.Opt, e
 			return fail("option %q has no effect with security_protocol = '%s'; write 'sasl_ssl' or 'sasl_plaintext'", name, protocol)
 		}
 	}
-	if secure {
-		c, err := tlsConfig(o)
-		if err != nil {
-			return fail("%w", err)
-		}
-		opts = append(opts, kgo.DialTLSConfig(c))
+	dial, err := dialer(o)
+	if err != nil {
+		return fail("%w", err)
 	}
+	opts = append(opts, kgo.Dialer(dial))
 	if login {
 		if o.String("sasl_username") == "" || o.String("sasl_password") == "" {
 			return fail("security_protocol = '%s' needs sasl_username and sasl_password", protocol)
@@ -74,6 +72,19 @@ func connectionOptions(about, stream string, o connectors.Options) ([]kgo.Opt, e
 		opts = append(opts, kgo.SASL(mechanism(o)))
 	}
 	return opts, nil
+}
+
+// dialer connects to brokers as the options say. The options have been checked.
+func dialer(o connectors.Options) (dialFunc, error) {
+	dial := &net.Dialer{Timeout: o.Duration("connect_timeout")}
+	if !strings.HasSuffix(o.String("security_protocol"), "ssl") {
+		return dial.DialContext, nil
+	}
+	c, err := tlsConfig(o)
+	if err != nil {
+		return nil, err
+	}
+	return (&tls.Dialer{NetDialer: dial, Config: c}).DialContext, nil
 }
 
 func mechanism(o connectors.Options) sasl.Mechanism {

@@ -24,7 +24,7 @@ func (s *source) note(loss connectors.DataLoss) error {
 // holds mu, and nothing is queued.
 func (s *source) jump(p *partition, offset int64, epoch int32) {
 	was := p.finished()
-	p.runs = nil
+	p.clear()
 	p.offset, p.next, p.epoch = offset, offset, epoch
 	if !was && p.finished() {
 		s.unfinished--
@@ -46,18 +46,14 @@ func (s *source) truncated(p *partition, e *kgo.ErrDataLoss) error {
 	return err
 }
 
-// tooLarge skips a batch that would fill the memory.
-func (s *source) tooLarge(p *partition, e *kgo.ErrDecompressTooLarge) error {
-	to := position{TopicID: p.topicID, Offset: e.NextOffset}
-	err := s.note(connectors.DataLoss{
-		Split: p.split, From: p.position().encode(), To: to.encode(), Records: e.NextOffset - e.Offset,
-		Reason: fmt.Sprintf("the batch at offset %d decompresses to more than the client allows", e.Offset),
+// inflated takes note of a batch that would fill the memory, of which the records up to
+// an offset are skipped. The caller holds mu.
+func (s *source) inflated(p *partition, from, to int64) error {
+	at, next := position{TopicID: p.topicID, Offset: from}, position{TopicID: p.topicID, Offset: to}
+	return s.note(connectors.DataLoss{
+		Split: p.split, From: at.encode(), To: next.encode(), Records: to - from,
+		Reason: fmt.Sprintf("the batch at offset %d decompresses to more than %d bytes", from, mostInflated),
 	})
-	if err == nil {
-		s.jump(p, e.NextOffset, e.Epoch)
-		p.broken = true // to be fetched from there
-	}
-	return err
 }
 
 // mend finds out where the partitions lie whose offset was out of range, and
@@ -195,7 +191,8 @@ func (s *source) replace(ctx context.Context, m metadata) error {
 		case p.stop >= 0:
 			s.jump(p, p.stop, -1) // what it had to read up to is gone
 		case !slices.Contains(m.partitions, p.number):
-			p.runs, p.gone = nil, true
+			p.clear()
+			p.gone = true
 			s.unfinished--
 		default:
 			p.topicID = m.id

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"runtime"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -21,11 +22,15 @@ const (
 	probeLatest = 2 * time.Second
 )
 
+// idleAfter is how long a source without records keeps memory for the next ones.
+const idleAfter = time.Second
+
 // Poll prefers the partitions whose number is the lane's modulo the lanes, and
 // takes from any other when those have nothing.
 func (s *source) Poll(ctx context.Context, lane int, c *connectors.Chunk) error {
 	b := &s.lanes[lane%len(s.lanes)]
 	for {
+		b.release()
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -34,8 +39,10 @@ func (s *source) Poll(ctx context.Context, lane int, c *connectors.Chunk) error 
 		switch {
 		case p != nil:
 			s.mu.Unlock()
-			s.fill(p, b, c)
-			return nil
+			if err := s.fill(p, b, c); err != nil || len(c.Records) > 0 {
+				return err
+			}
+			continue
 		case s.bounded && s.unfinished == 0:
 			s.mu.Unlock()
 			return io.EOF
@@ -96,88 +103,78 @@ func (s *source) takeLead(ctx context.Context) error {
 
 // laneBuffers are what a lane hands out until its next poll.
 type laneBuffers struct {
-	runs    [][]*kgo.Record
-	bytes   int
-	inPlace bool   // the payloads of runs stay where they were fetched
-	data    []byte // payloads that do not
-	arena   []byte // keys and headers
+	batches      []recordBatch // of one partition and one answer, one behind the other
+	messages     []message
+	headers      []header
+	arena        []byte // keys and headers
+	plain        []byte // decompressed batches
+	decompressor decompressor
 }
 
-// claim takes about a chunk of records off a partition's queue, and moves the
+// release gives back what the lane has handed out.
+func (b *laneBuffers) release() {
+	for i := range b.batches {
+		b.batches[i].owner.release()
+	}
+	b.batches = b.batches[:0]
+}
+
+// claim takes about a chunk of batches off a partition's queue, and moves the
 // position behind them. It returns nil when there are none. The caller holds mu.
 func (s *source) claim(lane int, b *laneBuffers) *partition {
-	for {
-		var p *partition
-		for _, q := range s.order {
-			if len(q.runs) == 0 {
-				continue
-			}
-			if int(q.number)%len(s.lanes) == lane {
-				p = q
-				break
-			}
-			if p == nil || q.queued() > p.queued() {
-				p = q
-			}
+	var p *partition
+	most := 0
+	for _, q := range s.order {
+		if len(q.queue) == 0 {
+			continue
 		}
-		if p == nil {
-			return nil
+		if int(q.number)%len(s.lanes) == lane {
+			p = q
+			break
 		}
-		if s.cut(p, b) > 0 {
-			return p
+		if n := q.queued(); n > most {
+			p, most = q, n
 		}
 	}
+	if p == nil {
+		return nil
+	}
+	n, size := 0, 0
+	for n < len(p.queue) && size < min(s.cfg.ChunkBytes, inCache) && p.queue[n].owner == p.queue[0].owner && p.queue[n].codec == p.queue[0].codec {
+		size += p.queue[n].size()
+		s.newest = later(s.newest, time.UnixMilli(p.queue[n].maxTime))
+		n++
+	}
+	b.batches = append(b.batches, p.queue[:n]...)
+	last := &p.queue[n-1]
+	reached := last.to
+	p.epoch = last.epoch
+	if p.queue = p.queue[n:]; len(p.queue) == 0 {
+		p.queue = nil
+		reached = p.next
+	}
+	s.reach(p, reached)
+	return p
 }
 
-// queued is how many records wait.
+// inCache is about how much a lane takes at a time: what it checks, splits into
+// records and decodes, one after the other, stays in the core's cache.
+const inCache = 512 << 10
+
+// queued is how many bytes wait.
 func (p *partition) queued() (n int) {
-	for _, run := range p.runs {
-		n += len(run)
+	for i := range p.queue {
+		n += p.queue[i].size()
 	}
 	return n
 }
 
-// cut moves records from p's queue to b and returns how many of them are data.
-func (s *source) cut(p *partition, b *laneBuffers) (records int) {
-	b.runs, b.bytes, b.inPlace = b.runs[:0], 0, false
-	if n := b.takeInPlace(p.runs[0], s.cfg.ChunkBytes); n > 0 {
-		run := p.runs[0]
-		last := run[n-1]
-		p.epoch, p.runs[0] = last.LeaderEpoch, run[n:]
-		s.newest = later(s.newest, last.Timestamp)
-		s.bytesRead += int64(b.bytes)
-		s.reach(p, last.Offset+1)
-		return n
+// clear drops what is queued.
+func (p *partition) clear() {
+	for i := range p.queue {
+		p.queue[i].owner.release()
 	}
-	reached := p.offset
-	for len(p.runs) > 0 && b.bytes < s.cfg.ChunkBytes {
-		run := p.runs[0]
-		n := 0
-		for n < len(run) && b.bytes < s.cfg.ChunkBytes {
-			if r := run[n]; !r.Attrs.IsControl() {
-				b.bytes += len(r.Value)
-				records++
-			}
-			n++
-		}
-		last := run[n-1]
-		reached, p.epoch = last.Offset+1, last.LeaderEpoch
-		s.newest = later(s.newest, last.Timestamp)
-		b.runs = append(b.runs, run[:n])
-		if n < len(run) {
-			p.runs[0] = run[n:]
-		} else {
-			p.runs[0] = nil
-			p.runs = p.runs[1:]
-		}
-	}
-	s.bytesRead += int64(b.bytes)
-	if len(p.runs) == 0 {
-		p.runs = nil
-		reached = p.next
-	}
-	s.reach(p, reached)
-	return records
+	p.queue = nil
 }
 
 // reach moves a partition's position up to an offset. The caller holds mu.
@@ -203,8 +200,11 @@ func (s *source) lead(ctx context.Context) error {
 		return err
 	}
 	s.dropFinished()
-	waited, read := s.waitedFor()
-	patience := s.slack.update(read, s.cfg.PrefetchBytes/4*3)
+	waited := s.waitedFor()
+	patience := time.Duration(0)
+	if s.fetches.keepsMemory() {
+		patience = idleAfter
+	}
 	if len(waited) > 0 {
 		patience = max(s.probeIn, probeAfter)
 	}
@@ -214,8 +214,11 @@ func (s *source) lead(ctx context.Context) error {
 	}
 	fetches := s.client.PollRecords(pollCtx, -1)
 	cancel()
-	if fetches.NumRecords() == 0 && ctx.Err() == nil && patience >= slackFor {
-		s.slack.idle()
+	// On a single core the client would ask for the next records only when these
+	// are decoded.
+	runtime.Gosched()
+	if fetches.NumRecords() == 0 && ctx.Err() == nil && patience >= idleAfter {
+		s.fetches.trim()
 	}
 	err := s.enqueue(ctx, fetches)
 	if fetches.NumRecords() > 0 {
@@ -273,7 +276,10 @@ func (s *source) enqueue(ctx context.Context, fetches kgo.Fetches) error {
 				case errors.As(fp.Err, &loss) && p != nil:
 					err = s.truncated(p, loss)
 				case errors.As(fp.Err, &large) && p != nil:
-					err = s.tooLarge(p, large)
+					if err = s.inflated(p, large.Offset, large.NextOffset); err == nil {
+						s.jump(p, large.NextOffset, large.Epoch)
+						p.broken = true // to be fetched from there
+					}
 				case errors.Is(fp.Err, kerr.OffsetOutOfRange) && p != nil:
 					p.broken = true
 				case errors.Is(fp.Err, kerr.UnknownTopicID), errors.Is(fp.Err, kerr.UnknownTopicOrPartition):
@@ -305,24 +311,36 @@ func (s *source) queue(p *partition, fp *kgo.FetchPartition) {
 		}
 	}
 	records := fp.Records
-	for len(records) > 0 && records[0].Offset < p.next {
-		records[0].Recycle()
-		records = records[1:]
+	for len(records) > 0 {
+		r := records[0]
+		n := 1
+		b, standIn := s.fetches.take(r)
+		if !standIn {
+			for n < len(records) && !s.fetches.isStandIn(records[n]) {
+				n++
+			}
+			b, _ = batchOf(records[:n])
+		}
+		last := records[n-1]
+		records = records[n:]
+		if standIn && b.owner == nil && last.Offset >= p.next {
+			// The client has kept it for longer than it should: it is fetched again.
+			p.broken = true
+			break
+		}
+		b.from, b.to = p.next, last.Offset+1
+		if p.stop >= 0 {
+			b.to = min(b.to, p.stop)
+		}
+		if b.owner != nil && b.from < b.to {
+			p.queue = append(p.queue, b)
+		} else if b.owner != nil {
+			b.owner.release()
+		}
+		p.next = max(p.next, b.to)
 	}
-	n := len(records)
-	for p.stop >= 0 && n > 0 && records[n-1].Offset >= p.stop {
-		n--
-		records[n].Recycle()
-	}
-	switch {
-	case n < len(records):
-		p.next = p.stop
-	case n > 0:
-		p.next = records[n-1].Offset + 1
-	}
-	if n == 0 {
+	s.fetches.settle(fp.Records)
+	if len(p.queue) == 0 {
 		s.reach(p, p.next)
-		return
 	}
-	p.runs = append(p.runs, records[:n])
 }

@@ -12,17 +12,16 @@ import (
 const probeBytes = 1 << 20
 
 // waitedFor lists the partitions of which nothing is queued and that have not
-// reached their stop, or what a flush waits for. It tells how many bytes were read,
-// too.
-func (s *source) waitedFor() (list []*partition, read int64) {
+// reached their stop, or what a flush waits for.
+func (s *source) waitedFor() (list []*partition) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, p := range s.order {
-		if p.fetching && len(p.runs) == 0 && p.next < max(p.want, p.stop) {
+		if p.fetching && len(p.queue) == 0 && p.next < max(p.want, p.stop) {
 			list = append(list, p)
 		}
 	}
-	return list, s.bytesRead
+	return list
 }
 
 // probe looks whether there are records at all up to where somebody waits. The
@@ -55,7 +54,7 @@ func (s *source) probe(ctx context.Context, waited []*partition) (moved bool, er
 		if p.stop >= 0 {
 			clear = min(clear, p.stop)
 		}
-		if clear > p.next && len(p.runs) == 0 {
+		if clear > p.next && len(p.queue) == 0 {
 			p.next, moved = clear, true
 			s.reach(p, clear)
 		}

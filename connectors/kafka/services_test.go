@@ -108,6 +108,40 @@ func TestApacheKafka(t *testing.T) {
 		live.want("0", numbers(100, 200))
 	})
 
+	// Large answers with batches of all codecs, cut off where the broker's limit was, by
+	// way of TLS, too.
+	t.Run("LargeAnswers", func(t *testing.T) {
+		k.CreateTopic("large", 1, nil)
+		const each = 20_000
+		n := 0
+		for _, codec := range []kgo.CompressionCodec{kgo.NoCompression(), kgo.GzipCompression(), kgo.SnappyCompression(), kgo.Lz4Compression(), kgo.ZstdCompression(), kgo.NoCompression()} {
+			cl := k.Client(manual, kgo.ProducerBatchCompression(codec))
+			for range each {
+				cl.Produce(t.Context(), &kgo.Record{Topic: "large", Value: []byte(strings.Repeat(strconv.Itoa(n)+" ", 30))}, nil)
+				n++
+			}
+			if err := cl.Flush(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, options := range [][]string{
+			{"prefetch_bytes", "4MiB"},
+			{"brokers", k.SASLSSL, "security_protocol", "sasl_ssl", "tls_ca", k.CAFile, "sasl_username", services.KafkaPlainUser, "sasl_password", services.KafkaPlainPassword},
+		} {
+			r := begin(t, "large", nil, append(options, "stop", "latest")...)
+			r.readAll()
+			r.close()
+			if got := len(r.values["0"]); got != n {
+				t.Errorf("%v: %d records, want %d", options, got, n)
+			}
+			for i, v := range r.values["0"] {
+				if v != strings.Repeat(strconv.Itoa(i)+" ", 30) || r.offsets["0"][i] != int64(i) {
+					t.Fatalf("%v: record %d at offset %d is %q", options, i, r.offsets["0"][i], v)
+				}
+			}
+		}
+	})
+
 	t.Run("Compaction", func(t *testing.T) {
 		k.CreateTopic("compacted", 1, map[string]string{
 			"cleanup.policy": "compact", "segment.ms": "100", "min.cleanable.dirty.ratio": "0", "min.compaction.lag.ms": "0",

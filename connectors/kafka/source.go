@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -23,8 +24,7 @@ import (
 // poll's worth of records in the queues and one fetch for each broker in the
 // client. Fetches are limited to prefetch_bytes / (8 × brokers), before
 // decompression; a single batch of the topic that is larger is fetched whole.
-// Responses are garbage once they are read; slack leaves the rest of
-// prefetch_bytes for that.
+// The records stay in the memory of the answers (fetches), which is used again.
 type source struct {
 	cfg       connectors.SourceConfig
 	topic     string
@@ -36,7 +36,7 @@ type source struct {
 	admin     *kadm.Client
 	health    *health
 	lanes     []laneBuffers
-	slack     slack         // the leader's
+	fetches   *fetches
 	probeIn   time.Duration // the leader's: how long it waits before a probe
 
 	mu         sync.Mutex
@@ -53,7 +53,7 @@ type source struct {
 	wake       chan struct{}      // closed when lanes that wait should look again
 
 	lost      []connectors.DataLoss
-	bytesRead int64
+	bytesRead atomic.Int64
 	newest    time.Time
 }
 
@@ -67,10 +67,10 @@ type partition struct {
 	epoch   int32 // of the record before, −1 if unknown
 	topicID string
 
-	runs [][]*kgo.Record // fetched and not yet handed out
-	next int64           // offset behind what was fetched
-	end  int64           // where the partition ends, as far as known; −1
-	want int64           // an offset that a flush waits for
+	queue []recordBatch // fetched and not yet handed out
+	next  int64         // offset behind what was fetched
+	end   int64         // where the partition ends, as far as known; −1
+	want  int64         // an offset that a flush waits for
 
 	fetching bool // the client has been told to fetch it
 	broken   bool // its offset is out of range
@@ -116,6 +116,14 @@ func newSource(cfg connectors.SourceConfig) (*source, error) {
 		now: cfg.Now, retrying: cfg.Retrying, failing: map[int32]failure{},
 		explain: func(err error) error { return explain(cfg, "connect", err) },
 	}
+	dial, err := dialer(o)
+	if err != nil {
+		return nil, err
+	}
+	s.fetches = newFetches(cfg.PrefetchBytes / 2)
+	for i := range s.lanes {
+		s.lanes[i].decompressor.most = mostInflated
+	}
 	isolation := kgo.ReadUncommitted()
 	if s.committed {
 		isolation = kgo.ReadCommitted()
@@ -131,7 +139,7 @@ func newSource(cfg connectors.SourceConfig) (*source, error) {
 		kgo.FetchMinBytes(int32(o.Size("fetch_min_bytes"))),
 		kgo.FetchMaxBytes(most),
 		kgo.FetchMaxPartitionBytes(each),
-		kgo.WithPools(&pools{}),
+		kgo.Dialer(s.fetches.dial(dial)),
 	)
 	if rack := o.String("rack"); rack != "" {
 		opts = append(opts, kgo.Rack(rack))
@@ -495,7 +503,7 @@ func (s *source) Reached(split string, at, end connectors.Position) bool {
 func (s *source) Progress() connectors.Progress {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	progress := connectors.Progress{BytesRead: s.bytesRead, BytesTotal: -1, Behind: s.newest, Splits: len(s.order)}
+	progress := connectors.Progress{BytesRead: s.bytesRead.Load(), BytesTotal: -1, Behind: s.newest, Splits: len(s.order)}
 	for _, p := range s.order {
 		end := p.end
 		if p.stop >= 0 {
@@ -514,7 +522,6 @@ func (s *source) Progress() connectors.Progress {
 }
 
 func (s *source) Close() error {
-	s.slack.idle()
 	s.health.close()
 	// An update of the client's metadata may start fetches while Close, unguarded,
 	// looks at their sessions; without partitions there is nothing to start.
@@ -524,5 +531,8 @@ func (s *source) Close() error {
 	}
 	s.client.RemoveConsumePartitions(map[string][]int32{s.topic: numbers})
 	s.client.Close()
+	for i := range s.lanes {
+		s.lanes[i].decompressor.close()
+	}
 	return nil
 }

@@ -63,24 +63,9 @@ func (d *decompressor) inflate(dst, payload []byte, room int) ([]byte, error) {
 	if err != nil {
 		return dst, err
 	}
-	start, limit := len(dst), min(room, d.limit)
-	out := connectors.Grow(dst, min(limit, 4*len(payload)))[:start]
-	for {
-		if len(out)-start > limit {
-			return dst, errInflated
-		}
-		if cap(out)-len(out) <= connectors.Padding {
-			out = connectors.Grow(out, len(out)-start+512)[:len(out)]
-		}
-		n, err := r.Read(out[len(out) : cap(out)-connectors.Padding])
-		out = out[:len(out)+n]
-		switch {
-		case err == io.EOF && len(out)-start <= limit:
-			return out, nil
-		case err == io.EOF:
-			return dst, errInflated
-		case err != nil:
-			return dst, err
-		}
+	out, err := connectors.AppendAll(dst, r, 4*len(payload), min(room, d.limit))
+	if errors.Is(err, connectors.ErrTooMuch) {
+		err = errInflated
 	}
+	return out, err
 }

@@ -1,0 +1,453 @@
+package kafka
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"hash/crc32"
+	"net"
+	"sync"
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/leatdb/leat/connectors"
+)
+
+// fetches keeps the record batches that the client fetches, so that their records
+// are read where the answer of the broker lies.
+//
+// The client would read each answer into a buffer of its own and make a record of
+// each message. Instead a fetchConn stands between it and the broker: it reads the
+// answers to Fetch requests into buffers that are used again, and gives the client
+// a stand-in for each batch, with the header of the batch and one record, which names
+// the batch, at the batch's last offset. All else is the client's work: leaders and
+// their epochs, sessions, isolation (a stand-in has its batch's producer), errors and
+// retries. When it hands a stand-in over, take returns the batch.
+//
+// What is not a whole, undamaged batch of format 2, and control batches, goes to the
+// client as it is.
+type fetches struct {
+	// mark is the key of a stand-in's header. It is random, so that nobody can write
+	// a record that looks like one.
+	mark string
+
+	mu   sync.Mutex
+	last uint64           // id of the newest fetch
+	held map[int32][]held // by partition, oldest first
+	free [][]byte
+	kept int // bytes of free
+	most int // bytes that may be kept
+}
+
+// held are the batches of one partition in one answer.
+type held struct {
+	id      uint64
+	batches []recordBatch // owner is nil once it was taken
+}
+
+// heldFetches is how many fetches of a partition are kept for the client, which has
+// at most one that it has not handed over, beside one that a probe asked for.
+const heldFetches = 4
+
+// answer is the memory of one answer of a broker. It is used again when all of its
+// batches are read.
+type answer struct {
+	data []byte
+	refs atomic.Int32
+	home *fetches // nil for memory that is not used again
+}
+
+func (a *answer) release() {
+	if a.refs.Add(-1) == 0 && a.home != nil {
+		a.home.recycle(a.data)
+	}
+}
+
+func newFetches(most int) *fetches {
+	return &fetches{mark: rand.Text(), held: map[int32][]held{}, most: most}
+}
+
+// bufferUnit is what sizes of buffers are rounded up to, so that they fit again.
+const bufferUnit = 256 << 10
+
+// buffer returns n bytes, with room for the padding behind them.
+func (f *fetches) buffer(n int) []byte {
+	need := n + connectors.Padding
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	best := -1
+	for i, b := range f.free {
+		if cap(b) >= need && (best < 0 || cap(b) < cap(f.free[best])) {
+			best = i
+		}
+	}
+	if best < 0 {
+		return make([]byte, n, (need+bufferUnit-1)/bufferUnit*bufferUnit)
+	}
+	b := f.free[best]
+	f.kept -= cap(b)
+	f.free = append(f.free[:best], f.free[best+1:]...)
+	return b[:n]
+}
+
+func (f *fetches) recycle(b []byte) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.kept+cap(b) > f.most {
+		return
+	}
+	f.kept += cap(b)
+	f.free = append(f.free, b)
+}
+
+// trim gives up the memory that is not used.
+func (f *fetches) trim() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.free, f.kept = nil, 0
+}
+
+// keepsMemory reports whether there is something to trim.
+func (f *fetches) keepsMemory() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.free) > 0
+}
+
+// dialFunc connects to a broker.
+type dialFunc = func(ctx context.Context, network, address string) (net.Conn, error)
+
+// dial wraps the connections that dial makes.
+func (f *fetches) dial(dial dialFunc) dialFunc {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dial(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return &fetchConn{Conn: conn, fetches: f, pending: map[int32]int16{}, wait: newLowWaterMark(conn)}, nil
+	}
+}
+
+// isStandIn reports whether a record stands for a batch.
+func (f *fetches) isStandIn(r *kgo.Record) bool {
+	return len(r.Headers) == 1 && r.Headers[0].Key == f.mark
+}
+
+// take returns the batch that a record stands for, and whether it is a stand-in. The
+// batch's owner is nil if it is not held any more.
+func (f *fetches) take(r *kgo.Record) (b recordBatch, standIn bool) {
+	if !f.isStandIn(r) {
+		return recordBatch{}, false
+	}
+	id, i := binary.BigEndian.Uint64(r.Value), binary.BigEndian.Uint32(r.Value[8:])
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, h := range f.held[r.Partition] {
+		if h.id == id {
+			b = h.batches[i]
+			h.batches[i].owner = nil
+		}
+	}
+	return b, true
+}
+
+// settle is called with what the client has handed over of a partition. It gives up
+// what is held of that fetch and of those before it: what was not taken belongs to
+// transactions that were aborted, or the client dropped it.
+func (f *fetches) settle(records []*kgo.Record) {
+	var id uint64
+	for _, r := range records {
+		if f.isStandIn(r) {
+			id = binary.BigEndian.Uint64(r.Value)
+		}
+	}
+	if id == 0 {
+		return
+	}
+	partition := records[0].Partition
+	f.mu.Lock()
+	list := f.held[partition]
+	n := 0
+	for n < len(list) && list[n].id <= id {
+		n++
+	}
+	f.held[partition] = list[n:]
+	f.mu.Unlock()
+	drop(list[:n])
+}
+
+func drop(list []held) {
+	for _, h := range list {
+		for _, b := range h.batches {
+			if b.owner != nil {
+				b.owner.release()
+			}
+		}
+	}
+}
+
+// hold keeps the batches of one partition in an answer, in, until they are taken, and
+// returns what the client gets in their place, appended to dst.
+func (f *fetches) hold(dst []byte, a *answer, partition int32, in []byte) []byte {
+	f.mu.Lock()
+	f.last++
+	id := f.last
+	f.mu.Unlock()
+	at := int(uintptr(unsafe.Pointer(unsafe.SliceData(in))) - uintptr(unsafe.Pointer(unsafe.SliceData(a.data))))
+	end := at + len(in)
+	var batches []recordBatch
+	for len(in) > 0 {
+		b, size, ok := parseBatch(a, end-len(in), in)
+		switch {
+		case size == 0 && len(batches) > 0:
+			in = nil // brokers cut the last batch off anywhere
+		case size == 0:
+			return append(dst, in...)
+		case !ok:
+			dst = append(dst, in[:size]...)
+			in = in[size:]
+		default:
+			dst = f.appendStandIn(dst, in[:batchHeader], b, id, len(batches))
+			batches = append(batches, b)
+			in = in[size:]
+		}
+	}
+	if len(batches) == 0 {
+		return dst
+	}
+	a.refs.Add(int32(len(batches)))
+	f.mu.Lock()
+	list := append(f.held[partition], held{id: id, batches: batches})
+	excess := max(0, len(list)-heldFetches)
+	dropped := list[:excess]
+	f.held[partition] = list[excess:]
+	f.mu.Unlock()
+	drop(dropped)
+	return dst
+}
+
+// appendStandIn appends a batch of one record for the client, which names the i-th
+// batch of a partition in a fetch.
+func (f *fetches) appendStandIn(dst, header []byte, b recordBatch, id uint64, i int) []byte {
+	start := len(dst)
+	dst = append(dst, header...)
+	// A record: attributes, timestamp, offset, no key, the name as the value, a header
+	// without a value.
+	body := make([]byte, 0, 64)
+	body = append(body, 0, 0)
+	body = binary.AppendVarint(body, b.last-b.base)
+	body = binary.AppendVarint(body, -1)
+	body = binary.AppendVarint(body, 12)
+	body = binary.BigEndian.AppendUint64(body, id)
+	body = binary.BigEndian.AppendUint32(body, uint32(i))
+	body = binary.AppendVarint(body, 1)
+	body = binary.AppendVarint(body, int64(len(f.mark)))
+	body = append(body, f.mark...)
+	body = binary.AppendVarint(body, -1)
+	dst = binary.AppendVarint(dst, int64(len(body)))
+	dst = append(dst, body...)
+	h := dst[start:]
+	binary.BigEndian.PutUint32(h[8:], uint32(len(h)-12))
+	binary.BigEndian.PutUint16(h[21:], binary.BigEndian.Uint16(h[21:])&^codecBits)
+	binary.BigEndian.PutUint32(h[57:], 1)
+	binary.BigEndian.PutUint32(h[17:], crc32.Checksum(h[21:], castagnoli))
+	return dst
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// fetchConn is a connection of the client's to a broker. It knows which answers are
+// those to Fetch requests by the correlation ids (Kafka protocol guide, "Protocol
+// primitives" and "Request header").
+type fetchConn struct {
+	net.Conn
+	fetches *fetches
+
+	// Of the request that is written: what of its header was seen, and how much of
+	// it is to come.
+	request [12]byte
+	seen    int
+	rest    int
+
+	mu      sync.Mutex
+	pending map[int32]int16 // versions of Fetch requests by correlation id
+
+	// Of the answers: what was read of a header, what the client gets before anything
+	// else is read, and how much goes through to it then.
+	head [8]byte
+	got  int
+	out  []byte
+	pass int
+	wait lowWaterMark
+}
+
+const fetchKey = 1 // of Fetch requests
+
+// Write notes Fetch requests and writes b.
+func (c *fetchConn) Write(b []byte) (int, error) {
+	for p := b; len(p) > 0; {
+		if c.rest > 0 {
+			n := min(c.rest, len(p))
+			c.rest -= n
+			p = p[n:]
+			continue
+		}
+		n := copy(c.request[c.seen:], p)
+		c.seen += n
+		p = p[n:]
+		size := int(int32(binary.BigEndian.Uint32(c.request[:])))
+		switch {
+		case c.seen >= 4 && size < 8:
+			c.seen = 0 // no request at all; who sends those gets no answer to a fetch
+		case c.seen < len(c.request):
+		default:
+			if binary.BigEndian.Uint16(c.request[4:]) == fetchKey {
+				c.mu.Lock()
+				c.pending[int32(binary.BigEndian.Uint32(c.request[8:]))] = int16(binary.BigEndian.Uint16(c.request[6:]))
+				c.mu.Unlock()
+			}
+			c.seen, c.rest = 0, size-8
+		}
+	}
+	return c.Conn.Write(b)
+}
+
+// expected takes note that the answer with a correlation id has come, and returns the
+// version of the Fetch request it belongs to.
+func (c *fetchConn) expected(id int32) (version int16, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	version, ok = c.pending[id]
+	delete(c.pending, id)
+	return version, ok
+}
+
+func (c *fetchConn) expects() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.pending) > 0
+}
+
+// Read reads what the client is to get.
+func (c *fetchConn) Read(b []byte) (int, error) {
+	for {
+		if len(c.out) > 0 {
+			n := copy(b, c.out)
+			c.out = c.out[n:]
+			return n, nil
+		}
+		if c.pass > 0 {
+			n, err := c.Conn.Read(b[:min(len(b), c.pass)])
+			c.pass -= n
+			return n, err
+		}
+		if len(b) == 0 {
+			return 0, nil
+		}
+		if err := c.next(); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// next reads the header of the next answer, and all of it if it is to a Fetch request.
+func (c *fetchConn) next() error {
+	if err := c.readHead(4); err != nil {
+		return err
+	}
+	size := int(int32(binary.BigEndian.Uint32(c.head[:])))
+	// A size that makes no sense is the client's to complain about.
+	if !c.expects() || size < 4 || size > largestAnswer {
+		c.forward(4, size)
+		return nil
+	}
+	if err := c.readHead(8); err != nil {
+		return err
+	}
+	version, ok := c.expected(int32(binary.BigEndian.Uint32(c.head[4:])))
+	if !ok {
+		c.forward(8, size-4)
+		return nil
+	}
+	body := c.fetches.buffer(size - 4)
+	if err := c.readBody(body); err != nil {
+		c.fetches.recycle(body)
+		return err
+	}
+	c.got = 0
+	c.out = c.fetches.replace(c.head, version, body)
+	return nil
+}
+
+// lowWater is how many bytes of an answer are waited for, where the system can do that:
+// a broker sends them by pieces, and to be woken for each costs more than to read it.
+const lowWater = 512 << 10
+
+func (c *fetchConn) readBody(body []byte) error {
+	for at := 0; at < len(body); {
+		c.wait.atLeast(min(lowWater, len(body)-at))
+		n, err := c.Conn.Read(body[at:])
+		at += n
+		if err != nil && at < len(body) {
+			return err
+		}
+	}
+	c.wait.atLeast(1)
+	return nil
+}
+
+// largestAnswer is the client's own limit, kgo.BrokerMaxReadBytes.
+const largestAnswer = 100 << 20
+
+// readHead reads the first bytes of an answer until n are there.
+func (c *fetchConn) readHead(n int) error {
+	for c.got < n {
+		m, err := c.Conn.Read(c.head[c.got:n])
+		c.got += m
+		if err != nil && c.got < n {
+			return err
+		}
+	}
+	return nil
+}
+
+// forward gives the client the first n bytes of an answer, and then the rest.
+func (c *fetchConn) forward(n, rest int) {
+	c.out = append([]byte(nil), c.head[:n]...)
+	c.got, c.pass = 0, max(0, rest)
+}
+
+// replace returns the answer that the client gets in place of one to a Fetch request
+// of a version, with stand-ins for its batches. The body belongs to the batches.
+func (f *fetches) replace(head [8]byte, version int16, body []byte) []byte {
+	a := &answer{data: body, home: f}
+	a.refs.Store(1)
+	defer a.release()
+	resp := kmsg.NewPtrFetchResponse()
+	resp.SetVersion(version)
+	out := append(make([]byte, 0, 1024), head[:]...)
+	rest := body
+	tagged := false
+	if resp.IsFlexible() && len(body) > 0 && body[0] == 0 { // no tags in the header
+		out, rest = append(out, 0), body[1:]
+	} else if resp.IsFlexible() {
+		tagged = true
+	}
+	if tagged || resp.ReadFrom(rest) != nil {
+		return append(out, rest...)
+	}
+	for i := range resp.Topics {
+		for j := range resp.Topics[i].Partitions {
+			p := &resp.Topics[i].Partitions[j]
+			if len(p.RecordBatches) > 0 {
+				p.RecordBatches = f.hold(nil, a, p.Partition, p.RecordBatches)
+			}
+		}
+	}
+	out = resp.AppendTo(out)
+	binary.BigEndian.PutUint32(out, uint32(len(out)-4))
+	return out
+}
