@@ -184,6 +184,38 @@ func TestBadInput_MissingBucket(t *testing.T) {
 	}
 }
 
+// A sign that was not expected is named, not the word before it.
+func TestBadInput_UnexpectedSign(t *testing.T) {
+	db := open(t, t.TempDir())
+	mustExec(t, db, `CREATE SOURCE g (id INT) WITH (connector = 'datagen')`)
+	refused(t, db, "CREATE STREAM s AS\n  SELECT id +* 2 FROM g", sqlerror.CodeSyntax, `^line 2, column 14: syntax error near '\*'`)
+	refused(t, db, "SELECT id, ) FROM g", sqlerror.CodeSyntax, `column 12: syntax error near '\)'`)
+	refused(t, db, "SELECT id FRM g WHERE", sqlerror.CodeSyntax, `column 15: syntax error near 'g'`)
+}
+
+// What opening a sink finds is placed like what checking it finds.
+func TestBadInput_SinkThatCannotBeOpened(t *testing.T) {
+	db := open(t, t.TempDir())
+	refused(t, db, `CREATE SINK x WITH (connector = 's3', path = '/tmp', catalog = 'rest', catalog_uri = 'http://127.0.0.1:1', oauth2_client_id = 'a')`,
+		sqlerror.CodeBadOption, `^line 1, column 13: sink x: oauth2_client_id and oauth2_client_secret go together`)
+}
+
+// A stream whose rejected records would have no place says so before there are any.
+func TestBadInput_MissingBucketBesideTheTable(t *testing.T) {
+	endpoint := bucket(t, nil)
+	db := open(t, t.TempDir())
+	mustExec(t, db, fmt.Sprintf(`CREATE SOURCE g (id INT) WITH (connector = 'datagen'); CREATE SINK x WITH (connector = 's3', table_format = 'hive', path = 's3://lake/w', endpoint = '%s', access_key_id = 'k', secret_access_key = 's')`, endpoint))
+	for _, option := range []string{"error_path", "backup"} {
+		session := db.NewSession()
+		if err := session.Exec(t.Context(), fmt.Sprintf(`CREATE STREAM %s INTO x.%[1]s WITH (%[1]s = 's3://lakke/%[1]s') AS SELECT id FROM g`, option)); err != nil {
+			t.Fatal(err)
+		}
+		if notes := strings.Join(session.Notes(), "\n"); !strings.Contains(notes, "RETRYING") || !strings.Contains(notes, "option "+option) || !strings.Contains(notes, "bucket lakke does not exist") {
+			t.Errorf("%s: notes %q", option, notes)
+		}
+	}
+}
+
 // Without credentials the way to the bucket may be fine; the hint is not about it.
 func TestBadInput_NoCredentials(t *testing.T) {
 	t.Setenv("AWS_CONFIG_FILE", "/dev/null")

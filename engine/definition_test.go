@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 
 	"github.com/leatdb/leat/engine"
+	"github.com/leatdb/leat/engine/dataflow"
 	"github.com/leatdb/leat/sql/sqlerror"
 )
 
@@ -118,6 +119,51 @@ func TestPeek(t *testing.T) {
 		t.Errorf("warnings %q", w)
 	}
 	refused(t, db, `SELECT * FROM p LIMIT 1`, sqlerror.CodeUnsupported, `source p is fed by the program.*SELECT from the table of a stream`)
+}
+
+// What a warning repeats of a record is text, whatever the record is.
+func TestPeek_WarningsAreText(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "latin1.csv"), []byte("id,name\n1,M\xfcller\n2,ok\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	db := open(t, t.TempDir())
+	mustExec(t, db, fmt.Sprintf(`CREATE SOURCE f (id INT, name VARCHAR(20)) WITH (connector = 'files', path = '%s', format = 'csv')`, dir))
+	session := db.NewSession()
+	r, err := session.Query(t.Context(), `SELECT * FROM f`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for r.Next() {
+	}
+	r.Release()
+	if w := sessionWarnings(t, session); r.Err() != nil || len(w) != 1 || !strings.Contains(w[0], "found M\uFFFDller: not valid UTF-8") {
+		t.Errorf("warnings %q, %v", w, r.Err())
+	}
+}
+
+// A file in UTF-16 says so, rather than that its names or values are strange.
+func TestFileInUTF16(t *testing.T) {
+	dir := t.TempDir()
+	name := filepath.Join(dir, "a.csv")
+	if err := os.WriteFile(name, []byte("\xff\xfei\x00d\x00\n\x001\x00\n\x00"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	db := open(t, t.TempDir())
+	refused(t, db, fmt.Sprintf(`CREATE SOURCE f WITH (connector = 'files', path = '%s', format = 'csv')`, dir), sqlerror.CodeExternal, `source f: .*file a.csv: the file is text in UTF-16, and only UTF-8 is read`)
+	mustExec(t, db, fmt.Sprintf(`CREATE SOURCE f (id INT) WITH (connector = 'files', path = '%s', format = 'csv'); CREATE STREAM s AS SELECT id FROM f`, dir))
+	st := await(t, db, "s", func(st engine.StreamStatus) bool { return st.State == dataflow.Failed })
+	if text := fmt.Sprint(st.Reason); !strings.Contains(text, "a.csv") || !strings.Contains(text, "UTF-16") || !strings.Contains(text, "iconv") {
+		t.Errorf("the stream FAILED because of %s", text)
+	}
+	if err := os.WriteFile(name, []byte("id\n1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	mustExec(t, db, `START STREAM s`)
+	await(t, db, "s", func(st engine.StreamStatus) bool { return st.State == dataflow.Finished })
+	if got := query(t, db, `SELECT id FROM s`); len(got) != 1 || got[0] != "1" {
+		t.Errorf("rows %q", got)
+	}
 }
 
 func sessionWarnings(t *testing.T, s *engine.Session) (messages []string) {

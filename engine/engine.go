@@ -293,11 +293,14 @@ func about(err error, object string, at sqlerror.Position) error {
 	if err == nil {
 		return nil
 	}
-	// errors.Join, for one, wraps an error without adding a word.
-	if e := sqlerror.As(err); e != nil && e.Error() == err.Error() {
+	e := sqlerror.As(err)
+	switch {
+	case e == nil:
+		return fmt.Errorf("%s: %w", object, err)
+	case e.Error() == err.Error(): // errors.Join, for one, wraps an error without adding a word
 		return e.About(object).At(at)
 	}
-	return fmt.Errorf("%s: %w", object, err)
+	return &sqlerror.Error{Code: e.Code, Kind: e.Kind, Object: object, Pos: at, Retryable: e.Retryable, Err: err}
 }
 
 // placed gives an error the place of its statement where it has none of its own.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -216,7 +217,7 @@ func (p *peek) poll(ctx context.Context) error {
 
 func (p *peek) take(d *connectors.Decoded) ([]arrow.Array, error) {
 	for _, r := range d.Rejected {
-		p.warn(rejectedWarning, "a value was left out: "+r.Message)
+		p.warn(rejectedWarning, "a value was left out: "+strings.ToValidUTF8(r.Message, "\uFFFD"))
 	}
 	hidden, err := p.hidden.Take(&p.chunk, d.Values)
 	if err != nil {

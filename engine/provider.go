@@ -123,7 +123,11 @@ func (d *lakeDB) GetTableInsensitive(ctx *gms.Context, name string) (gms.Table, 
 		ctx.Warn(1105, "%v", err)
 		return &unreadableTable{relationTable{db: d.db, relation: planner.Relation{Database: d.sink.name, Name: name}}, err}, true, nil
 	}
-	return nil, false, edgeError(ctx, fmt.Errorf("load table %s.%s: %w", d.sink.name, name, err))
+	// Iceberg's errors begin like this.
+	if act := fmt.Sprintf("load table %s.%s: ", d.sink.name, name); !strings.HasPrefix(err.Error(), act) {
+		err = fmt.Errorf("%s%w", act, err)
+	}
+	return nil, false, edgeError(ctx, err)
 }
 
 // DropTable implements gms.TableDropper.

@@ -86,7 +86,7 @@ func (s *sink) open(ctx context.Context) (connectors.Sink, error) {
 	}
 	handle, err := s.connector.Open(ctx, connectors.SinkConfig{Name: s.name, DataDir: s.db.dir, Options: s.options, Logger: s.db.cfg.Logger, Ledger: s.ledger})
 	if err != nil {
-		return nil, fmt.Errorf("open sink %s: %w", s.name, err)
+		return nil, about(err, "sink "+s.name, sqlerror.Position{})
 	}
 	s.handle = handle
 	return handle, nil

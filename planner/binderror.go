@@ -107,13 +107,20 @@ func SyntaxError(err error, rewritten string, positions sql.PositionMap, at sqle
 	}
 	end, _ := strconv.Atoi(m[1])
 	end = max(0, min(end-1, len(rewritten)))
+	positioned := end
 	if start := end - len(m[2]); start >= 0 && strings.EqualFold(rewritten[start:end], m[2]) {
 		end = start
 	}
 	message = strings.Replace(message, " at position "+m[1], "", 1)
+	read := rewritten[:min(end+len(m[2]), len(rewritten))]
+	// A sign has no text of its own: the parser names the word before it.
+	if sign := end - 1; m[2] != "" && sign >= 0 && end == positioned && strings.IndexByte("+-*/%<>=!&|^~(),.:;@", rewritten[sign]) >= 0 {
+		message = strings.Replace(message, "near '"+m[2]+"'", "near '"+rewritten[sign:end]+"'", 1)
+		end = sign
+	}
 	e := sqlerror.Userf(sqlerror.CodeSyntax, "%s", message).At(positions.Position(end).Within(at))
 	for _, missing := range notParsed {
-		if missing.words.MatchString(rewritten[:min(end+len(m[2]), len(rewritten))]) {
+		if missing.words.MatchString(read) {
 			return e.WithHint("%s", missing.instead)
 		}
 	}

@@ -344,7 +344,11 @@ func (d *doctor) checkSystems(ctx context.Context) {
 	for _, r := range engine.Check(ctx, d.dir, defs) {
 		fine := "it can be read"
 		if r.Kind == sql.KindSink {
-			fine = "it can be written, and its catalog answers"
+			fine = "it can be written"
+			def, ok := d.defs[strings.ToLower(r.Name)].(*sql.CreateSink)
+			if ok && slices.ContainsFunc(def.Options, func(o sql.Option) bool { return o.Name == "connector" && o.Value == "s3" }) {
+				fine += ", and its catalog answers"
+			}
 		}
 		d.judge(string(r.Kind)+" "+r.Name, r, fine)
 	}

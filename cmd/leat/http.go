@@ -14,6 +14,7 @@ import (
 
 	"github.com/leatdb/leat/engine"
 	"github.com/leatdb/leat/sql/mysqlserver"
+	"github.com/leatdb/leat/sql/sqlerror"
 )
 
 // health is what the HTTP port tells.
@@ -39,7 +40,7 @@ func startHTTP(addr string, h *health, logger *slog.Logger) (*web, error) {
 	mux.HandleFunc("GET /metrics", h.metrics)
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
-		return nil, fmt.Errorf("listen for HTTP: %w", err)
+		return nil, sqlerror.Externalf(sqlerror.CodeExternal, "listen for HTTP: %w", err).WithHint("give another address with --http, '' for none, or end what listens there")
 	}
 	w := &web{
 		addr:   listener.Addr().String(),

@@ -74,7 +74,13 @@ func run(ctx context.Context, c *cli, args []string) int {
 		return exitUsage
 	}
 	switch args[0] {
-	case "help", "-h", "-help", "--help":
+	case "help":
+		if len(args) > 1 {
+			return run(ctx, c, []string{args[1], "--help"}) // of an unknown command, too, says what is wrong
+		}
+		c.usage(c.stdout)
+		return exitDone
+	case "-h", "-help", "--help":
 		c.usage(c.stdout)
 		return exitDone
 	case "-v", "-version", "--version":
@@ -102,7 +108,7 @@ func (c *cli) usage(w io.Writer) {
 		fmt.Fprintf(w, "  %-8s %s\n", cmd.name, cmd.doc)
 	}
 	fmt.Fprint(w, `
-'leat COMMAND --help' lists the flags of a command.
+'leat help COMMAND' lists the flags of a command.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a stream FAILED, 4 a stream was
 FENCED by a newer generation.

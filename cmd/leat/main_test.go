@@ -202,8 +202,10 @@ func TestRun_Usage(t *testing.T) {
 	f(exitDone, "leat ", "version")
 	f(exitDone, "leat ", "--version")
 	f(exitUsage, `unknown command "sevre"; did you mean "serve"?`, "sevre")
+	f(exitUsage, `unknown command "sevre"; did you mean "serve"?`, "help", "sevre")
 	for _, name := range []string{"serve", "run", "sql", "demo", "doctor"} {
 		f(exitDone, "leat "+name+": ", name, "--help")
+		f(exitDone, "leat "+name+": ", "help", name)
 		f(exitUsage, "flag provided but not defined: -nosuch", name, "--nosuch")
 	}
 	f(exitUsage, `unexpected argument "x.sql"; SQL files are given with --init`, "serve", "x.sql")

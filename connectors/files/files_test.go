@@ -642,6 +642,9 @@ func TestDamaged(t *testing.T) {
 	f("TruncatedSecondMember", packed+packed[:200], "middle of its compressed stream", 20000)
 	f("Corrupt", packed[:len(packed)-8]+"\x00\x00\x00\x00"+packed[len(packed)-4:], "the file is damaged: gzip", 19000)
 	f("TruncatedZstd", zst(content)[:2000], "middle of its compressed stream (zstd", 0)
+	f("UTF16LittleEndian", "\xff\xfe1\x00\n\x00", "text in UTF-16, and only UTF-8 is read", 0)
+	f("UTF16BigEndian", "\xfe\xff\x001\x00\n", "text in UTF-16", 0)
+	f("UTF16Compressed", gz("\xff\xfe1\x00\n\x00"), "text in UTF-16", 0)
 }
 
 func TestLanes_ShareOneFileAndSplitMany(t *testing.T) {

@@ -109,6 +109,9 @@ func (s *source) nextArrived(lane int, b *bucket, most int) (*file, *ranges) {
 			return nil, nil
 		}
 	}
+	if s.limits.beginsUTF16(r.held[0].data) {
+		return nil, nil
+	}
 	b.take(r)
 	s.queue[s.head] = nil
 	s.head++

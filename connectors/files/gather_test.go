@@ -12,10 +12,29 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/leatdb/leat/connectors"
 	"github.com/leatdb/leat/connectors/files"
 	"github.com/leatdb/leat/engine"
 	"github.com/leatdb/leat/engine/kernel"
 )
+
+// An object that is no UTF-8 is none of those that are read as one.
+func TestBucket_GatheredUTF16(t *testing.T) {
+	b := newFakeBucket(t)
+	for i := range 5 {
+		b.put(fmt.Sprintf("in/%d", i), "1\n")
+	}
+	b.put("in/5", "\xff\xfe1\x00\n\x00")
+	b.put("in/6", "2\n")
+	r := openBucket(t, b, nil, "/in/", "on_data_loss", "skip")
+	defer r.close()
+	r.readAll()
+	r.want("5")
+	r.want("6", "2")
+	if lost := r.src.(connectors.DataLossRecorder).TakeDataLoss(); len(lost) != 1 || lost[0].Split != "5" || !strings.Contains(lost[0].Reason, "UTF-16") {
+		t.Errorf("lost %+v", lost)
+	}
+}
 
 // Small objects that have come are one chunk, and each is what it would be alone.
 func TestBucket_Gathered(t *testing.T) {

@@ -46,6 +46,7 @@ type input struct {
 type limits struct {
 	chunk, record int               // bytes
 	document      bool              // a file is one payload
+	text          bool              // a file is lines of text
 	layout        connectors.Layout // of the records; nil where they are lines
 	blocks        connectors.Blocks // nil where files are read from their beginning
 }
@@ -81,7 +82,14 @@ var (
 	errTruncated = errors.New("the file ends in the middle of its compressed stream")
 	errCorrupt   = errors.New("the file is damaged")
 	errCutOff    = errors.New("the file ends in the middle of a record")
+	errUTF16     = errors.New("the file is text in UTF-16, and only UTF-8 is read")
 )
+
+// beginsUTF16 reports whether lines of text begin with the byte order mark of
+// UTF-16, of which every value would be rejected, or the names of its columns.
+func (l *limits) beginsUTF16(data []byte) bool {
+	return l.text && (bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")))
+}
 
 // openInput opens a file at pos. same is false when the file does not hold
 // what was read up to pos; the input is nil then.
@@ -280,6 +288,9 @@ func (in *input) readHeader(ctx context.Context, c *connectors.Chunk, l *limits,
 			return endNone, err
 		}
 		mark := 0
+		if l.beginsUTF16(c.Data) {
+			return endNone, errUTF16
+		}
 		if bytes.HasPrefix(c.Data, byteOrderMark) {
 			mark = len(byteOrderMark)
 		}
@@ -376,6 +387,10 @@ func (in *input) next(ctx context.Context, c *connectors.Chunk, l limits, final 
 		if err != nil {
 			c.Data = c.Data[:0]
 			return endNone, err
+		}
+		if in.offset == 0 && l.beginsUTF16(c.Data) {
+			c.Data = c.Data[:0]
+			return endNone, errUTF16
 		}
 		if in.offset == 0 && bytes.HasPrefix(c.Data, byteOrderMark) {
 			in.consume(byteOrderMark)

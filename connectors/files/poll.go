@@ -293,7 +293,7 @@ func (s *source) stuck(ctx context.Context, f *file, cause error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	truncated, corrupt := errors.Is(cause, errTruncated), errors.Is(cause, errCorrupt) || errors.Is(cause, errCutOff)
+	truncated, corrupt := errors.Is(cause, errTruncated), errors.Is(cause, errCorrupt) || errors.Is(cause, errCutOff) || errors.Is(cause, errUTF16)
 	var end position
 	if f.in != nil {
 		if truncated || corrupt {
@@ -372,6 +372,9 @@ func (s *source) stuck(ctx context.Context, f *file, cause error) error {
 		f.state = waiting
 		s.waiting[f] = struct{}{}
 		return nil
+	case errors.Is(cause, errUTF16):
+		return sqlerror.Externalf(sqlerror.CodeDataLoss, "file %s: %w", f.id, cause).Final().About("source " + s.cfg.Name).
+			WithHint("put it there in UTF-8 (iconv -f UTF-16 -t UTF-8) and START the stream; or do without it by CREATE OR REPLACE SOURCE with on_data_loss = 'skip', which is noted in leat.commits")
 	case truncated || corrupt:
 		return sqlerror.Externalf(sqlerror.CodeDataLoss, "file %s: %w", f.id, cause).Final().About("source " + s.cfg.Name).
 			WithHint("put the whole file in its place and START the stream; or do without the rest of it, and remove it if you like, by CREATE OR REPLACE SOURCE with on_data_loss = 'skip', which is noted in leat.commits")

@@ -196,6 +196,7 @@ func newSource(ctx context.Context, cfg connectors.SourceConfig) (_ *source, err
 	if c := compression(o.String("compression")); c != "auto" {
 		s.compression = c
 	}
+	s.limits.text = !s.limits.whole() && s.limits.lines() && o.String("format") != "raw" // whose values may be any bytes
 	s.gathers = st.immutable() && s.limits.layout == nil && !s.limits.whole() && (s.compression == "" || s.compression == uncompressed)
 	return s, nil
 }

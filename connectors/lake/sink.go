@@ -176,8 +176,17 @@ func (s *Sink) Stream(ctx context.Context, spec connectors.StreamSpec) (connecto
 	if s.hive {
 		// What they say is checked before the table is made.
 		for _, name := range []string{"error_path", "backup"} {
-			if _, err := s.openOutside(spec.Options, name); err != nil {
+			place, err := s.openOutside(spec.Options, name)
+			if err != nil {
 				return nil, err
+			}
+			// That a bucket is missing would show with the first rejected record. More
+			// than writing may not be allowed there.
+			if place == nil {
+				continue
+			}
+			if err := place.store.Check(ctx); sqlerror.HasCode(err, sqlerror.CodeUnknownObject) {
+				return nil, aboutOption(err, name)
 			}
 		}
 	}

@@ -174,7 +174,7 @@ func (l *lane) poll(ctx, pollCtx context.Context) error {
 	default:
 		// Nothing was consumed: what the source has given before is good.
 		s.m.Lock()
-		s.endAfterCommit(fmt.Errorf("read source %s: %w", s.cfg.SourceName, err))
+		s.endAfterCommit(s.aboutSource("read", err))
 		s.m.Unlock()
 		return nil
 	}
@@ -260,7 +260,7 @@ func (l *lane) process(ctx context.Context, chunk *connectors.Chunk) (total conn
 	for {
 		d, err := l.decoder.Next(s.cfg.BatchRows)
 		if err != nil {
-			return total, "", fmt.Errorf("decode source %s: %w", s.cfg.SourceName, err)
+			return total, "", s.aboutSource("decode", err)
 		}
 		if d == nil {
 			return total, message, nil

@@ -320,7 +320,7 @@ func (s *Stream) begin(ctx context.Context) error {
 		}
 		splits, err := src.Splits(ctx, true, nil)
 		if err != nil {
-			return nil, fmt.Errorf("list splits of source %s: %w", s.cfg.SourceName, err)
+			return nil, s.aboutSource("list splits of", err)
 		}
 		positions := connectors.Positions{}
 		for _, split := range splits {
@@ -446,12 +446,21 @@ func (s *Stream) generation(ctx context.Context) error {
 	return s.coordinate(ctx, src)
 }
 
+// aboutSource says what was done with the source when err came, unless err is
+// about the source as it is.
+func (s *Stream) aboutSource(act string, err error) error {
+	if e := sqlerror.As(err); e != nil && e.Object == "source "+s.cfg.SourceName {
+		return err
+	}
+	return fmt.Errorf("%s source %s: %w", act, s.cfg.SourceName, err)
+}
+
 // assign hands the source everything it has to read: the known splits from
 // their positions, the others from their start.
 func (s *Stream) assign(ctx context.Context, src connectors.Source, known connectors.Positions) error {
 	splits, err := src.Splits(ctx, false, known)
 	if err != nil {
-		return fmt.Errorf("list splits of source %s: %w", s.cfg.SourceName, err)
+		return s.aboutSource("list splits of", err)
 	}
 	if known == nil {
 		known = connectors.Positions{}

@@ -85,7 +85,7 @@ func Start(db *engine.DB, cfg Config) (*Server, error) {
 	}
 	tcp, err := net.Listen("tcp", net.JoinHostPort(host, port))
 	if err != nil {
-		return nil, fmt.Errorf("listen for MySQL clients: %w", err)
+		return nil, sqlerror.Externalf(sqlerror.CodeExternal, "listen for MySQL clients: %w", err).WithHint("give another address with --mysql, or end what listens there")
 	}
 	adoptLibraryLog(cfg.Logger)
 	if err := setServerVariables(cfg); err != nil {
