@@ -16,6 +16,7 @@ import (
 	"syscall"
 	_ "time/tzdata" // SET time_zone = 'Europe/Paris' needs no files of the system
 
+	_ "github.com/leatdb/leat/cmd/leat/internal/heap"      // the first collection comes late
 	_ "github.com/leatdb/leat/cmd/leat/internal/substrait" // comes first of what is not needed
 	"github.com/leatdb/leat/sql/sqlerror"
 )
