@@ -54,6 +54,9 @@ type State struct {
 	// Positions by source name, then by split.
 	Positions map[string]Positions
 	Counters  Counters
+	// CommittedAt is when the epoch was committed, in UTC; zero before the first,
+	// and where the state was written by a Leat that did not note it.
+	CommittedAt time.Time
 	// Operators is the handle of the operators' state, opaque to the sink.
 	Operators json.RawMessage
 	// Replays are those that have begun and that no later epoch has found

@@ -62,7 +62,7 @@ func await(t *testing.T, db *engine.DB, stream string, f func(engine.StreamStatu
 		}
 		select {
 		case <-ctx.Done():
-			t.Fatalf("stream %s is %s (%v), %+v", stream, st.State, st.Reason, st.Counters)
+			t.Fatalf("stream %s is %s (%v), %+v", stream, st.State, st.Reason, st.Committed.Counters)
 		case <-time.After(10 * time.Millisecond):
 		}
 	}

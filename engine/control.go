@@ -83,7 +83,7 @@ func (db *DB) drop(ctx context.Context, stmt *sql.Drop) (*result, error) {
 		db.mu.Lock()
 		delete(db.sinks, strings.ToLower(name))
 		db.mu.Unlock()
-		return r, s.close()
+		return r, s.retire(r)
 	case sql.KindSecret:
 		return db.dropSecret(ctx, stmt)
 	case sql.KindStream:

@@ -324,7 +324,7 @@ func TestOutage_ShutDownMeanwhile(t *testing.T) {
 	s3.fault.Store(&silent)
 	writeFile(t, filepath.Join(in, "2.ndjson"), `{"id":2}`+"\n")
 	for _, name := range []string{"a", "b"} {
-		await(t, db, name, func(st engine.StreamStatus) bool { return st.Counters.RowsIn == 2 })
+		await(t, db, name, func(st engine.StreamStatus) bool { return st.Committed.Counters.RowsIn+st.InFlight.RowsIn == 2 })
 	}
 	begun := time.Now()
 	if err := db.Close(); err != nil {

@@ -78,7 +78,12 @@ func (d *lakeDB) Name() string { return d.sink.name }
 
 // GetTableNames implements gms.Database.
 func (d *lakeDB) GetTableNames(ctx *gms.Context) ([]string, error) {
-	lake, err := d.sink.readable(ctx)
+	s, release := d.db.heldSink(d.sink.name)
+	defer release()
+	if s == nil {
+		return nil, nil
+	}
+	lake, err := s.readable(ctx)
 	if errors.Is(err, errNoTables) {
 		return nil, nil
 	}
@@ -106,11 +111,16 @@ func (d *lakeDB) GetTableNames(ctx *gms.Context) ([]string, error) {
 
 // GetTableInsensitive implements gms.Database.
 func (d *lakeDB) GetTableInsensitive(ctx *gms.Context, name string) (gms.Table, bool, error) {
-	lake, err := d.sink.readable(ctx)
+	held, release := d.db.heldSink(d.sink.name)
+	defer release()
+	if held == nil {
+		return nil, false, nil
+	}
+	lake, err := held.readable(ctx)
 	if err == nil {
 		var t catalog.Table
 		if t, err = lake.Table(ctx, name); err == nil {
-			return newLakeTable(d.db, d.sink.name, t)
+			return newLakeTable(d.db, held, t)
 		}
 	}
 	if s := d.db.source(name); s != nil {
@@ -287,17 +297,18 @@ func (t *unreadableTable) PartitionRows(*gms.Context, gms.Partition) (gms.RowIte
 // DuckDB cannot evaluate.
 type lakeTable struct {
 	relationTable
-	table catalog.Table
+	table heldTable
 }
 
-func newLakeTable(db *DB, database string, t catalog.Table) (gms.Table, bool, error) {
+func newLakeTable(db *DB, s *sink, t catalog.Table) (gms.Table, bool, error) {
+	held := heldTable{t, s}
 	r, err := newRelationTable(db, planner.Relation{
-		Kind: logical.RelationTable, Database: database, Name: t.Name(), Schema: t.Schema(), Handle: t,
+		Kind: logical.RelationTable, Database: s.name, Name: t.Name(), Schema: t.Schema(), Handle: held,
 	})
 	if err != nil {
 		return nil, false, err
 	}
-	return &lakeTable{*r, t}, true, nil
+	return &lakeTable{*r, held}, true, nil
 }
 
 // WithProjections implements gms.ProjectedTable.
@@ -330,12 +341,17 @@ func (t *lakeTable) DataLength(ctx *gms.Context) (uint64, error) {
 // size is what the table's metadata says; partitions whose rows nobody has
 // counted are left out.
 func (t *lakeTable) size(ctx *gms.Context) (rows, bytes uint64, err error) {
-	if s, ok := t.table.(catalog.Sized); ok {
+	table, release, err := t.table.Hold()
+	if err != nil {
+		return 0, 0, edgeError(ctx, err)
+	}
+	defer release()
+	if s, ok := table.(catalog.Sized); ok {
 		if rows, bytes, ok := s.Size(); ok {
 			return uint64(max(rows, 0)), uint64(max(bytes, 0)), nil
 		}
 	}
-	partitions, err := t.table.Partitions(ctx)
+	partitions, err := table.Partitions(ctx)
 	if err != nil {
 		return 0, 0, edgeError(ctx, fmt.Errorf("size of table %s: %w", t.relation.Name, err))
 	}

@@ -1,11 +1,16 @@
 package engine_test
 
 import (
+	"context"
+	"fmt"
+	"net/http"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/leatdb/leat/engine"
+	"github.com/leatdb/leat/engine/kernel"
 	"github.com/leatdb/leat/sql/sqlerror"
 )
 
@@ -28,4 +33,108 @@ func TestReplaceSink_OfStoppedStreams(t *testing.T) {
 	await(t, db, "one", func(st engine.StreamStatus) bool { return st.State == "FINISHED" })
 	equal(t, "rows", query(t, db, `SELECT id FROM s.one ORDER BY id`), "1", "2")
 	mustExec(t, db, `DROP STREAM one; DROP SINK s`)
+}
+
+// A SELECT that has begun to read a sink ends on what it has begun with, though the
+// sink is dropped or replaced meanwhile.
+func TestReplaceSink_WhileItIsRead(t *testing.T) {
+	for _, format := range []string{"iceberg", "hive"} {
+		for what, statement := range map[string]string{
+			"dropped":  "DROP STREAM a; DROP SINK k",
+			"replaced": "STOP STREAM a; CREATE OR REPLACE SINK k WITH (connector = 's3', path = '${DIR}/other')",
+		} {
+			t.Run(format+"/"+what, func(t *testing.T) {
+				s3 := startFlakyS3(t, "lake")
+				dir := t.TempDir()
+				db := open(t, filepath.Join(dir, "data"))
+				mustExec(t, db, fmt.Sprintf(`CREATE SOURCE src (id BIGINT) WITH (connector = 'datagen', rows = 1000);
+					CREATE SINK k WITH (connector = 's3', path = 's3://lake/k', endpoint = '%s', region = 'us-east-1', path_style = 'true',
+						access_key_id = 'k', secret_access_key = 's', table_format = '%s');
+					CREATE STREAM a INTO k.t AS SELECT id FROM src`, s3.URL, format))
+				await(t, db, "a", func(st engine.StreamStatus) bool { return st.State == "FINISHED" })
+
+				reads, goOn := make(chan struct{}), make(chan struct{})
+				begun := sync.OnceFunc(func() { close(reads) })
+				hold := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, ".parquet") {
+						begun()
+						<-goOn
+					}
+					s3.inner.ServeHTTP(w, r)
+				})
+				s3.fault.Store(&hold)
+				answer := make(chan string, 1)
+				go func() { answer <- fmt.Sprint(ask(t.Context(), db, "SELECT COUNT(*) AS n FROM k.t WHERE id >= 0")) }()
+				<-reads
+				session := db.NewSession()
+				if err := session.Exec(t.Context(), strings.ReplaceAll(statement, "${DIR}", dir)); err != nil {
+					t.Fatal(err)
+				}
+				if notes := fmt.Sprint(session.Notes()); !strings.Contains(notes, "1 statement still reads sink k") {
+					t.Errorf("notes %s", notes)
+				}
+				if _, err := ask(t.Context(), db, "SELECT COUNT(*) AS n FROM k.t"); err == nil {
+					t.Error("the table is still there")
+				}
+				close(goOn)
+				if got := <-answer; got != "1000<nil>" {
+					t.Errorf("the query ends with %s", got)
+				}
+			})
+		}
+	}
+}
+
+// ask is the number that a query gives.
+func ask(ctx context.Context, db *engine.DB, text string) (string, error) {
+	r, err := db.Query(ctx, text)
+	if err != nil {
+		return "", err
+	}
+	defer r.Release()
+	var n string
+	for r.Next() {
+		n = fmt.Sprint(kernel.Value(r.RecordBatch().Column(0), 0))
+	}
+	return n, r.Err()
+}
+
+// Queries that come while a sink is replaced over and over answer right, or say in
+// so many words that they are to be repeated.
+func TestReplaceSink_UnderQueries(t *testing.T) {
+	dir := t.TempDir()
+	db := open(t, filepath.Join(dir, "data"))
+	define := func(interval int) string {
+		return fmt.Sprintf(`CREATE OR REPLACE SINK k WITH (connector = 's3', path = '%s/k', catalog_uri = '%[1]s/k.db', commit_interval = '%ds')`, dir, interval)
+	}
+	mustExec(t, db, define(1)+`; CREATE SOURCE src (id BIGINT) WITH (connector = 'datagen', rows = 100);
+		CREATE STREAM a INTO k.t AS SELECT id FROM src`)
+	await(t, db, "a", func(st engine.StreamStatus) bool { return st.State == "FINISHED" })
+	mustExec(t, db, `STOP STREAM a`)
+	ctx, cancel := context.WithCancel(t.Context())
+	var wait sync.WaitGroup
+	for _, text := range []string{
+		"SELECT COUNT(*) AS n FROM k.t", "SELECT SUM(rows_landed) AS n FROM leat.commits", "SELECT SUM(`rows`) AS n FROM leat.files WHERE `table` = 't'",
+		"SELECT table_rows AS n FROM information_schema.tables WHERE table_schema = 'k'",
+	} {
+		wait.Go(func() {
+			for ctx.Err() == nil {
+				n, err := ask(ctx, db, text)
+				if ctx.Err() == nil && err == nil && n != "100" {
+					t.Errorf("%s: %s", text, n)
+				}
+				if ctx.Err() == nil && err != nil && (!sqlerror.IsRetryable(err) || !strings.Contains(err.Error(), "sink k was dropped or replaced")) {
+					t.Errorf("%s: %v", text, err)
+				}
+			}
+		})
+	}
+	for i := range 20 {
+		mustExec(t, db, define(i+2))
+	}
+	cancel()
+	wait.Wait()
+	if n, err := ask(t.Context(), db, "SELECT COUNT(*) AS n FROM k.t"); n != "100" || err != nil {
+		t.Errorf("%s rows, %v", n, err)
+	}
 }

@@ -196,23 +196,27 @@ func (db *DB) deadLetters(ctx context.Context, columns types.Schema, warn warnFu
 	if scope != nil {
 		home = scope.sink
 		// A sink that is no table keeps them in the embedded lake.
-		if s := db.sink(home); s != nil {
+		s, release := db.heldSink(home)
+		if s != nil {
 			if _, err := s.readable(ctx); errors.Is(err, errNoTables) {
 				home = sql.DefaultSink
 			}
 		}
+		release()
 	}
 	for _, s := range db.allSinks() {
 		if scope != nil && !strings.EqualFold(home, s.name) {
 			continue
 		}
-		lake, err := s.readable(ctx)
+		s, release := db.heldSink(s.name)
+		if s == nil {
+			continue
+		}
+		schema, err := s.deadLetterColumns(ctx)
+		release()
 		if err == nil {
-			var t catalog.Table
-			if t, err = lake.Table(ctx, catalog.DeadLetterTable); err == nil {
-				r.queries = append(r.queries, letterQuery(s.name, t.Schema(), r.columns, scope))
-				continue
-			}
+			r.queries = append(r.queries, letterQuery(s.name, schema, r.columns, scope))
+			continue
 		}
 		switch {
 		case sqlerror.HasCode(err, sqlerror.CodeUnknownObject), errors.Is(err, errNoTables):
@@ -223,6 +227,19 @@ func (db *DB) deadLetters(ctx context.Context, columns types.Schema, warn warnFu
 		}
 	}
 	return r, nil
+}
+
+// deadLetterColumns are those of the table of dead letters that a sink has.
+func (s *sink) deadLetterColumns(ctx context.Context) (types.Schema, error) {
+	lake, err := s.readable(ctx)
+	if err != nil {
+		return nil, err
+	}
+	t, err := lake.Table(ctx, catalog.DeadLetterTable)
+	if err != nil {
+		return nil, err
+	}
+	return t.Schema(), nil
 }
 
 // letterQuery reads the letters of a sink, with the marks of those that a replay

@@ -414,7 +414,7 @@ func (db *DB) rebindSecret(ctx context.Context, name string, r *result) error {
 	}
 	db.mu.Unlock()
 	for _, s := range before {
-		errs = append(errs, s.close())
+		errs = append(errs, s.retire(r))
 	}
 	for _, s := range again {
 		db.restart(ctx, s)

@@ -34,7 +34,7 @@ var (
 	sinksColumns   = types.Schema{text("sink"), text("connector"), text("path"), text("table_format"), text("streams"), text("problem")}
 	streamsColumns = types.Schema{
 		text("stream"), text("state"), text("source"), text("target"), text("progress"),
-		integer("rows_in"), integer("rows_landed"), integer("rows_filtered"), integer("rows_dead"),
+		integer("rows_in"), integer("rows_landed"), integer("rows_filtered"), integer("rows_dead"), integer("rows_in_flight"),
 		double("rows_per_second"), integer("lag"), integer("millis_behind_latest"), instant("last_commit_at"), instant("since"), text("because"),
 	}
 	createColumns   = types.Schema{text("name"), text("definition")}
@@ -134,11 +134,23 @@ func streamRow(s *stream) []any {
 		return make([]any, len(streamsColumns))
 	}
 	st := s.status()
-	return []any{
-		s.name, string(st.State), s.sourceLabel(), s.sink + "." + s.table, progressText(st),
-		st.Counters.RowsIn, st.Counters.RowsLanded, st.Counters.RowsFiltered, st.Counters.RowsDead,
-		st.RowsPerSecond, known(st.Progress.Lag), millisBehind(st), moment(st.LastCommit), moment(st.Since), reasonText(st.Reason),
+	c := st.Committed.Counters
+	return append(append([]any{s.name, string(st.State), s.sourceLabel(), s.sink + "." + s.table, progressText(st)},
+		committed(st, c.RowsIn, c.RowsLanded, c.RowsFiltered, c.RowsDead)...),
+		st.InFlight.RowsIn, st.RowsPerSecond, known(st.Progress.Lag), millisBehind(st), moment(st.Committed.CommittedAt), moment(st.Since), reasonText(st.Reason),
+	)
+}
+
+// committed are numbers of the last commit, NULL while it is not known: a counter
+// that was 0 for a moment would be taken for one that began anew.
+func committed(st dataflow.Status, numbers ...int64) []any {
+	row := make([]any, len(numbers))
+	for i, n := range numbers {
+		if st.Committed.Generation > 0 {
+			row[i] = n
+		}
 	}
+	return row
 }
 
 // millisBehind is how far the split that is behind most is behind the newest
@@ -431,11 +443,11 @@ func (db *DB) analyze(_ context.Context, name string) (string, error) {
 		return "", sqlerror.Userf(sqlerror.CodeState, "EXPLAIN ANALYZE shows what a running stream has measured, and stream %s does not run", name).WithHint("create it first, or use EXPLAIN")
 	}
 	st := s.status()
-	c := st.Counters
+	c := st.Committed.Counters
 	var b strings.Builder
 	fmt.Fprintf(&b, "measured: %s, generation %d, epoch %d\n", st.State, st.Committed.Generation, st.Committed.Epoch)
 	fmt.Fprintf(&b, "  in: %d records, %d rows, %s; %.0f rows/s, %s/s\n", c.RecordsIn, c.RowsIn, bytesText(st.BytesIn), st.RowsPerSecond, bytesText(int64(st.BytesPerSecond)))
-	fmt.Fprintf(&b, "  rows: %d landed, %d filtered, %d dead, %d exploded, %d replayed\n", c.RowsLanded, c.RowsFiltered, c.RowsDead, c.RowsExploded, c.RowsReplayed)
+	fmt.Fprintf(&b, "  rows: %d landed, %d filtered, %d dead, %d exploded, %d replayed; %d rows in flight\n", c.RowsLanded, c.RowsFiltered, c.RowsDead, c.RowsExploded, c.RowsReplayed, st.InFlight.RowsIn)
 	fmt.Fprintf(&b, "  out: %d commits, %d files, %s; %s in open files\n", st.Commits, st.Files, bytesText(st.BytesOut), bytesText(st.Buffered))
 	return b.String(), nil
 }

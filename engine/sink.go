@@ -27,9 +27,11 @@ type sink struct {
 	options   connectors.Options
 	err       error // why a stored definition cannot be used now
 
-	mu     sync.Mutex
-	handle connectors.Sink
-	kept   *lake.Sink // nil until the ledger at state_path is read
+	mu      sync.Mutex
+	handle  connectors.Sink
+	kept    *lake.Sink // nil until the ledger at state_path is read
+	readers int        // statements that read what the sink has opened
+	retired bool       // nobody else can begin to
 }
 
 // lakeConnector is the kind of sink that the embedded lake is.
@@ -81,6 +83,9 @@ func (s *sink) open(ctx context.Context) (connectors.Sink, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.retired {
+		return nil, s.retiredError()
+	}
 	if s.handle != nil {
 		return s.handle, nil
 	}
@@ -136,6 +141,9 @@ func (s *sink) keptAt(ctx context.Context) (*lake.Sink, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.retired {
+		return nil, s.retiredError()
+	}
 	if s.kept != nil {
 		return s.kept, nil
 	}
@@ -150,16 +158,38 @@ func (s *sink) keptAt(ctx context.Context) (*lake.Sink, error) {
 // commits are those of a stream into a sink that is no lake, as far as they are
 // kept.
 func (s *sink) commits(ctx context.Context, stream string) ([]catalog.Commit, error) {
-	handle, err := s.open(ctx)
+	states, kept, err := s.history(ctx, stream)
 	if err != nil {
 		return nil, err
 	}
+	if kept == nil {
+		return lake.KeptCommits(stream, states)
+	}
+	return kept.LoggedCommits(ctx, stream)
+}
+
+// keptState is what a stream into a sink that is no lake has committed last.
+func (s *sink) keptState(ctx context.Context, stream string) (connectors.State, error) {
+	states, kept, err := s.history(ctx, stream)
+	if err != nil {
+		return connectors.State{}, err
+	}
+	if kept == nil {
+		return lake.KeptState(states)
+	}
+	return kept.LoggedState(ctx, stream)
+}
+
+// history is where a sink that is no lake has what its streams have committed: the
+// states that it keeps itself, or else the ledger that has them.
+func (s *sink) history(ctx context.Context, stream string) ([]connectors.KeptState, *lake.Sink, error) {
+	handle, err := s.open(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
 	if h, ok := handle.(connectors.StateHistory); ok {
 		states, err := h.States(ctx, stream)
-		if err != nil {
-			return nil, err
-		}
-		return lake.KeptCommits(stream, states)
+		return states, nil, err
 	}
 	kept, err := s.keptAt(ctx)
 	if err == nil && kept == nil {
@@ -168,10 +198,7 @@ func (s *sink) commits(ctx context.Context, stream string) ([]catalog.Commit, er
 			kept, _ = l.(*lake.Sink)
 		}
 	}
-	if err != nil || kept == nil {
-		return nil, err
-	}
-	return kept.LoggedCommits(ctx, stream)
+	return nil, kept, err
 }
 
 // errNoTables says that a sink is no lake.
@@ -198,9 +225,84 @@ func (s *sink) ledger(ctx context.Context, path string) (connectors.Ledger, erro
 	return l, nil
 }
 
+// hold keeps what the sink has opened open until release is called, also when the
+// sink is dropped or replaced meanwhile.
+func (s *sink) hold() (release func(), err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.retired {
+		return nil, s.retiredError()
+	}
+	s.readers++
+	return sync.OnceFunc(func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.readers--; s.readers > 0 || !s.retired {
+			return
+		}
+		if err := s.closeOpened(); err != nil {
+			s.db.cfg.Logger.Warn("the last reader of a sink that is gone could not close it", "sink", s.name, "error", err)
+		}
+	}), nil
+}
+
+// heldSink is the sink of a name, held, whoever replaces it; nil if there is none.
+func (db *DB) heldSink(name string) (s *sink, release func()) {
+	for {
+		if s = db.sink(name); s == nil {
+			return nil, func() {}
+		}
+		if release, err := s.hold(); err == nil {
+			return s, release
+		}
+	}
+}
+
+// retire lets nobody begin to use the sink any more, and closes it, or leaves that
+// to the last of its readers.
+func (s *sink) retire(r *result) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.retired = true
+	if s.readers > 0 {
+		count := "1 statement still reads"
+		if s.readers > 1 {
+			count = fmt.Sprintf("%d statements still read", s.readers)
+		}
+		r.note("%s sink %s as it was: what has begun goes on, and the last closes it", count, s.name)
+		return nil
+	}
+	return s.closeOpened()
+}
+
+// retiredError is for a statement that has found the sink before it was dropped or
+// replaced, and comes to read it after that.
+func (s *sink) retiredError() error {
+	return sqlerror.Externalf(sqlerror.CodeState, "sink %s was dropped or replaced while the statement began", s.name).
+		WithHint("nothing was read yet: run the statement again")
+}
+
+// heldTable is a table of a sink, for a query.
+type heldTable struct {
+	catalog.Table
+	sink *sink
+}
+
+// Hold implements adhoc.Held.
+func (t heldTable) Hold() (catalog.Table, func(), error) {
+	release, err := t.sink.hold()
+	return t.Table, release, err
+}
+
+// close closes the sink, whoever reads it.
 func (s *sink) close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.closeOpened()
+}
+
+// closeOpened closes what the sink has opened. The caller holds mu.
+func (s *sink) closeOpened() error {
 	var err error
 	if s.handle != nil {
 		err = s.handle.Close()

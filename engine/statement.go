@@ -231,7 +231,9 @@ func (db *DB) load(ctx context.Context) error {
 // startStored starts the streams that were not stopped.
 func (db *DB) startStored(ctx context.Context) {
 	for _, s := range db.allStreams() {
-		db.restart(ctx, s)
+		if db.restart(ctx, s); s.running() == nil {
+			s.recall()
+		}
 	}
 }
 
@@ -280,8 +282,13 @@ func (db *DB) createSink(ctx context.Context, def *sql.CreateSink, r *result, ol
 	before := db.sinks[strings.ToLower(s.name)]
 	db.sinks[strings.ToLower(s.name)] = s
 	db.mu.Unlock()
+	for _, st := range db.allStreams() {
+		if strings.EqualFold(st.sink, s.name) && st.running() == nil {
+			st.recall() // it has another table now
+		}
+	}
 	if before != nil {
-		return before.close()
+		return before.retire(r)
 	}
 	return nil
 }
@@ -425,6 +432,7 @@ func (db *DB) replaceStream(ctx context.Context, before, after *stream, p *plann
 		return err
 	}
 	after.setWanted(old.Running)
+	after.setStored(before.status().Committed)
 	db.mu.Lock()
 	db.streams[strings.ToLower(after.name)] = after
 	db.mu.Unlock()

@@ -4,6 +4,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/leatdb/leat/connectors"
+	"github.com/leatdb/leat/connectors/lake"
 	"github.com/leatdb/leat/engine/dataflow"
 	"github.com/leatdb/leat/engine/kernel"
 	"github.com/leatdb/leat/engine/operator"
@@ -44,6 +46,7 @@ type stream struct {
 	done       chan struct{}
 	plan       *planner.StreamPlan
 	ended      *dataflow.Status // of the last run, once it was stopped
+	stored     connectors.State // of the last commit, for when no run knows it
 }
 
 // streamOptions are the options of CREATE STREAM beside those of its sink.
@@ -369,19 +372,78 @@ func (s *stream) starting() bool {
 // status is the stream's status, whether it runs or not.
 func (s *stream) status() dataflow.Status {
 	s.mu.Lock()
-	run, failed, wanted, ended := s.run, s.failed, s.wanted, s.ended
+	run, failed, wanted, ended, stored := s.run, s.failed, s.wanted, s.ended, s.stored
 	s.mu.Unlock()
-	if run != nil {
-		return run.Status()
-	}
-	if ended != nil && failed == nil {
-		return *ended
-	}
 	st := dataflow.Status{State: dataflow.Stopped, Progress: connectors.Progress{Lag: -1, BytesRead: -1, BytesTotal: -1}}
-	if failed != nil && wanted {
+	switch {
+	case run != nil:
+		st = run.Status()
+	case ended != nil && failed == nil:
+		st = *ended
+	case failed != nil && wanted:
 		st.State, st.Reason = dataflow.Failed, failed
 	}
+	if st.Committed.Generation == 0 {
+		st.Committed = stored
+	}
 	return st
+}
+
+// recall reads in the background what the stream's table says of it, for as long
+// as no run does.
+func (s *stream) recall() {
+	s.mu.Lock()
+	s.stored, s.ended = connectors.State{}, nil
+	s.mu.Unlock()
+	s.db.runs.Go(func() {
+		backoff := objectstore.Backoff{Cap: time.Minute, Scheduler: s.db.scheduler}
+		err := backoff.Retry(s.db.ctx, nil, func(ctx context.Context) error {
+			if s.running() != nil {
+				return nil
+			}
+			stored, err := s.db.storedState(ctx, s)
+			if err == nil {
+				s.setStored(stored)
+			}
+			return err
+		})
+		if err != nil && s.db.ctx.Err() == nil {
+			s.db.cfg.Logger.Debug("what the stream has committed is not known", "stream", s.name, "error", err)
+		}
+	})
+}
+
+// setStored notes what the stream has committed, unless a run has more to say.
+func (s *stream) setStored(state connectors.State) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.run == nil && s.ended == nil {
+		s.stored = state
+	}
+}
+
+// storedState is what the sink says that a stream has committed.
+func (db *DB) storedState(ctx context.Context, s *stream) (connectors.State, error) {
+	sink, release := db.heldSink(s.sink)
+	defer release()
+	if sink == nil {
+		return connectors.State{}, nil
+	}
+	tables, err := sink.lake(ctx)
+	if errors.Is(err, errNoTables) {
+		return sink.keptState(ctx, s.name)
+	}
+	if err != nil {
+		return connectors.State{}, err
+	}
+	t, err := tables.Table(ctx, s.table)
+	if sqlerror.HasCode(err, sqlerror.CodeUnknownObject) {
+		return connectors.State{}, nil
+	}
+	if err != nil {
+		return connectors.State{}, err
+	}
+	return lake.StateIn(t.Properties(), s.name)
 }
 
 // fail notes why a stream could not be started.
@@ -416,6 +478,9 @@ func (s *stream) stop(ctx context.Context) error {
 			st := run.Status()
 			s.mu.Lock()
 			s.run, s.ended = nil, &st
+			if st.Committed.Generation > 0 {
+				s.stored = st.Committed
+			}
 			s.mu.Unlock()
 			return nil
 		case <-ctx.Done():

@@ -88,7 +88,7 @@ var (
 	metricsColumns = types.Schema{
 		text("stream"), text("state"), integer("generation"), integer("epoch"),
 		integer("records_in"), integer("records_empty"), integer("rows_in"), integer("rows_exploded"),
-		integer("rows_landed"), integer("rows_filtered"), integer("rows_dead"), integer("rows_replayed"),
+		integer("rows_landed"), integer("rows_filtered"), integer("rows_dead"), integer("rows_replayed"), integer("rows_in_flight"),
 		integer("bytes_in"), integer("bytes_out"), integer("files"), integer("commits"), double("commit_seconds"), integer("bytes_buffered"), integer("open_partitions"), integer("max_open_partitions"),
 		double("rows_per_second"), double("bytes_per_second"), integer("lag"), integer("millis_behind_latest"), integer("freshness_ms"), instant("last_commit_at"),
 	}
@@ -304,19 +304,19 @@ func arrayOf(c types.Column, n int, value func(row int) any) (arrow.Array, error
 
 func (db *DB) metricsRow(s *stream) []any {
 	st := s.status()
-	c := st.Counters
+	c := st.Committed.Counters
 	var freshness any
 	if at := st.Progress.Behind; !at.IsZero() {
 		freshness = db.scheduler.Now().Sub(at).Milliseconds()
-	} else if !st.LastCommit.IsZero() {
-		freshness = db.scheduler.Now().Sub(st.LastCommit).Milliseconds()
+	} else if at := st.Committed.CommittedAt; !at.IsZero() {
+		freshness = db.scheduler.Now().Sub(at).Milliseconds()
 	}
-	return []any{
-		s.name, string(st.State), st.Committed.Generation, st.Committed.Epoch,
-		c.RecordsIn, c.RecordsEmpty, c.RowsIn, c.RowsExploded, c.RowsLanded, c.RowsFiltered, c.RowsDead, c.RowsReplayed,
-		st.BytesIn, st.BytesOut, st.Files, st.Commits, st.CommitTime.Seconds(), st.Buffered, st.OpenPartitions, limit(st.MaxOpenPartitions),
-		st.RowsPerSecond, st.BytesPerSecond, known(st.Progress.Lag), millisBehind(st), freshness, moment(st.LastCommit),
-	}
+	return append(append([]any{s.name, string(st.State)},
+		committed(st, st.Committed.Generation, st.Committed.Epoch,
+			c.RecordsIn, c.RecordsEmpty, c.RowsIn, c.RowsExploded, c.RowsLanded, c.RowsFiltered, c.RowsDead, c.RowsReplayed)...),
+		st.InFlight.RowsIn, st.BytesIn, st.BytesOut, st.Files, st.Commits, st.CommitTime.Seconds(), st.Buffered, st.OpenPartitions, limit(st.MaxOpenPartitions),
+		st.RowsPerSecond, st.BytesPerSecond, known(st.Progress.Lag), millisBehind(st), freshness, moment(st.Committed.CommittedAt),
+	)
 }
 
 // limit is NULL where there is none.
@@ -379,32 +379,46 @@ func (s *stream) sourceNow() string {
 // seen.
 func (db *DB) eachTable(ctx context.Context, warn warnFunc, f func(database string, t catalog.Table) error) error {
 	for _, s := range db.allSinks() {
-		lake, err := s.lake(ctx)
-		var names []string
-		if err == nil {
-			names, err = lake.Tables(ctx)
-		}
-		if errors.Is(err, errNoTables) {
+		s, release := db.heldSink(s.name)
+		if s == nil {
 			continue
+		}
+		err := s.eachTable(ctx, warn, f)
+		release()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// eachTable visits the tables of a sink, which the caller holds.
+func (s *sink) eachTable(ctx context.Context, warn warnFunc, f func(database string, t catalog.Table) error) error {
+	lake, err := s.lake(ctx)
+	var names []string
+	if err == nil {
+		names, err = lake.Tables(ctx)
+	}
+	if errors.Is(err, errNoTables) {
+		return nil
+	}
+	if err != nil {
+		warn.leftOut("sink "+s.name, err)
+		return nil
+	}
+	for _, name := range names {
+		t, err := lake.Table(ctx, name)
+		if sqlerror.HasCode(err, sqlerror.CodeUnknownObject) {
+			continue
+		}
+		if err == nil {
+			err = f(s.name, t)
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
 		if err != nil {
-			warn.leftOut("sink "+s.name, err)
-			continue
-		}
-		for _, name := range names {
-			t, err := lake.Table(ctx, name)
-			if sqlerror.HasCode(err, sqlerror.CodeUnknownObject) {
-				continue
-			}
-			if err == nil {
-				err = f(s.name, t)
-			}
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			if err != nil {
-				warn.leftOut("table "+s.name+"."+name, err)
-			}
+			warn.leftOut("table "+s.name+"."+name, err)
 		}
 	}
 	return nil
@@ -429,14 +443,18 @@ func commitRows(ctx context.Context, db *DB, r *result, warn warnFunc) error {
 	}
 	// Streams into sinks that are no lakes.
 	for _, s := range db.allStreams() {
-		sink := db.sink(s.sink)
+		sink, release := db.heldSink(s.sink)
 		if sink == nil {
 			continue
 		}
-		if _, err := sink.lake(ctx); !errors.Is(err, errNoTables) {
-			continue
+		var err error
+		var commits []catalog.Commit
+		if _, err = sink.lake(ctx); errors.Is(err, errNoTables) {
+			commits, err = sink.commits(ctx, s.name)
+		} else {
+			err = nil // its tables have them
 		}
-		commits, err := sink.commits(ctx, s.name)
+		release()
 		if err != nil {
 			warn(1105, "commits of stream "+s.name+" are left out: "+err.Error())
 			continue

@@ -160,7 +160,7 @@ func land(ctx context.Context, c config, db *engine.DB, job, stream string) erro
 	if err != nil {
 		return err
 	}
-	if n := status.Counters; status.Reason != nil || n.RowsIn != c.rows || n.RowsDead != 0 {
+	if n := status.Committed.Counters; status.Reason != nil || n.RowsIn != c.rows || n.RowsDead != 0 {
 		return fmt.Errorf("%d rows in, %d dead, want %d and none: %w", n.RowsIn, n.RowsDead, c.rows, status.Reason)
 	}
 	return nil

@@ -320,8 +320,8 @@ func demoLine(st engine.StreamStatus, elapsed time.Duration) string {
 	committed := st.Committed.Counters
 	line := fmt.Sprintf("%4.0f s  %9s landed  %7s rows/s  %4s dead  lag %-6s", elapsed.Seconds(),
 		thousands(committed.RowsLanded), thousands(int64(st.RowsPerSecond)), thousands(committed.RowsDead), thousands(max(0, st.Progress.Lag)))
-	if !st.LastCommit.IsZero() {
-		line += fmt.Sprintf("  committed %.1f s ago", time.Since(st.LastCommit).Seconds())
+	if at := st.Committed.CommittedAt; !at.IsZero() {
+		line += fmt.Sprintf("  committed %.1f s ago", time.Since(at).Seconds())
 	}
 	return line
 }

@@ -60,6 +60,7 @@ var streamMetrics = []streamMetric{
 	ofStream("rows_filtered", "rows_filtered_total", counter, 1, "Rows that the query's WHERE has left out."),
 	ofStream("rows_dead", "rows_dead_total", counter, 1, "Values that went to the dead letters."),
 	ofStream("rows_replayed", "rows_replayed_total", counter, 1, "Values of rows_in that were dead letters which a replay has read again."),
+	ofStream("rows_in_flight", "rows_in_flight", gauge, 1, "Values that were read and are not yet committed; the counters above are of the last commit."),
 	ofStream("bytes_in", "bytes_in_total", counter, 1, "Payload bytes decoded since the stream was started in this process."),
 	ofStream("bytes_out", "bytes_out_total", counter, 1, "Bytes of data files committed since the stream was started in this process."),
 	ofStream("files", "files_total", counter, 1, "Data files committed since the stream was started in this process."),

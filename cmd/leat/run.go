@@ -113,8 +113,9 @@ func progressLines(db *engine.DB) []string {
 }
 
 func progressLine(st engine.StreamStatus) string {
-	line := fmt.Sprintf("%s rows in, %s landed, %s dead, %s rows/s, %s/s", thousands(st.Counters.RowsIn), thousands(st.Counters.RowsLanded),
-		thousands(st.Counters.RowsDead), thousands(int64(st.RowsPerSecond)), size(int64(st.BytesPerSecond)))
+	n := st.Committed.Counters
+	line := fmt.Sprintf("%s rows in, %s landed, %s dead, %s in flight, %s rows/s, %s/s", thousands(n.RowsIn), thousands(n.RowsLanded),
+		thousands(n.RowsDead), thousands(st.InFlight.RowsIn), thousands(int64(st.RowsPerSecond)), size(int64(st.BytesPerSecond)))
 	if p := st.Progress; p.BytesTotal > 0 {
 		line += fmt.Sprintf(", %.1f %% of %s", 100*float64(min(p.BytesRead, p.BytesTotal))/float64(p.BytesTotal), size(p.BytesTotal))
 		if left := p.BytesTotal - p.BytesRead; left > 0 && st.BytesPerSecond > 0 {
@@ -161,7 +162,7 @@ func (c *cli) summary(db *engine.DB, took time.Duration) int {
 }
 
 func summarise(w io.Writer, name string, st engine.StreamStatus, took time.Duration) {
-	n := st.Counters
+	n := st.Committed.Counters
 	fmt.Fprintf(w, "%s: %s, %d rows in, %d landed, %d filtered, %d dead, %d files, %s in %s",
 		name, st.State, n.RowsIn, n.RowsLanded, n.RowsFiltered, n.RowsDead, st.Files, size(st.BytesOut), took.Round(time.Millisecond))
 	if seconds := took.Seconds(); seconds > 0 && st.BytesIn > 0 {

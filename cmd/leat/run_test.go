@@ -78,14 +78,15 @@ func TestProgressLine(t *testing.T) {
 		}
 	}
 	st := engine.StreamStatus{
-		Counters: connectors.Counters{RowsIn: 1234567, RowsLanded: 1200000, RowsDead: 3}, RowsPerSecond: 1500.4, BytesPerSecond: 2e6,
+		Committed: connectors.State{Counters: connectors.Counters{RowsIn: 1234567, RowsLanded: 1200000, RowsDead: 3}},
+		InFlight:  connectors.Counters{RowsIn: 5000}, RowsPerSecond: 1500.4, BytesPerSecond: 2e6,
 		Progress: connectors.Progress{BytesRead: 1e8, BytesTotal: 4e8, Lag: -1},
 	}
-	f("1,234,567 rows in, 1,200,000 landed, 3 dead, 1,500 rows/s, 2 MB/s, 25.0 % of 400 MB, 2m30s left", st)
+	f("1,234,567 rows in, 1,200,000 landed, 3 dead, 5,000 in flight, 1,500 rows/s, 2 MB/s, 25.0 % of 400 MB, 2m30s left", st)
 	st.Progress = connectors.Progress{Lag: 12345, BytesTotal: -1}
-	f("1,234,567 rows in, 1,200,000 landed, 3 dead, 1,500 rows/s, 2 MB/s, 12,345 behind", st)
+	f("1,234,567 rows in, 1,200,000 landed, 3 dead, 5,000 in flight, 1,500 rows/s, 2 MB/s, 12,345 behind", st)
 	st.Progress.Lag = -1
-	f("1,234,567 rows in, 1,200,000 landed, 3 dead, 1,500 rows/s, 2 MB/s", st)
+	f("1,234,567 rows in, 1,200,000 landed, 3 dead, 5,000 in flight, 1,500 rows/s, 2 MB/s", st)
 }
 
 func TestSizeAndThousands(t *testing.T) {

@@ -231,8 +231,8 @@ func TestServe_SIGTERMCommits(t *testing.T) {
 	mysql := log.wait(t, "ready")["mysql"].(string)
 	read := int64(0)
 	for read == 0 {
-		_, stdout, stderr := leat(t, "", "sql", "--mysql", mysql, "--format", "csv", "-e", "SELECT rows_in FROM leat.stream_metrics")
-		if _, err := fmt.Sscanf(stdout, "rows_in\n%d\n", &read); err != nil {
+		_, stdout, stderr := leat(t, "", "sql", "--mysql", mysql, "--format", "csv", "-e", "SELECT rows_in_flight FROM leat.stream_metrics")
+		if _, err := fmt.Sscanf(stdout, "rows_in_flight\n%d\n", &read); err != nil {
 			t.Fatal(err, stdout, stderr)
 		}
 	}

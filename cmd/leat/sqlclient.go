@@ -289,7 +289,7 @@ func (s *sqlClient) progress(ctx context.Context, stmt statement, elapsed time.D
 	}
 	var state string
 	var progress, because sql.NullString
-	var landed int64
+	var landed sql.NullInt64
 	var rate float64
 	err = s.pool.QueryRowContext(ctx, "SELECT state, progress, rows_landed, rows_per_second, because FROM leat.streams WHERE stream = '"+strings.ReplaceAll(flush.Name.Name, "'", "''")+"'").
 		Scan(&state, &progress, &landed, &rate, &because)
@@ -300,7 +300,10 @@ func (s *sqlClient) progress(ctx context.Context, stmt statement, elapsed time.D
 	if progress.Valid {
 		line += ", " + progress.String
 	}
-	line += fmt.Sprintf(", %s rows landed, %s rows/s", thousands(landed), thousands(int64(rate)))
+	if landed.Valid {
+		line += fmt.Sprintf(", %s rows landed", thousands(landed.Int64))
+	}
+	line += fmt.Sprintf(", %s rows/s", thousands(int64(rate)))
 	if because.Valid {
 		line += ": " + because.String
 	}

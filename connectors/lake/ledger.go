@@ -212,9 +212,51 @@ func KeptCommits(stream string, states []connectors.KeptState) ([]catalog.Commit
 	return commits, nil
 }
 
+// KeptState is the last of the states of a stream; its Generation is 0 if there is
+// none.
+func KeptState(states []connectors.KeptState) (connectors.State, error) {
+	if len(states) == 0 {
+		return connectors.State{}, nil
+	}
+	return stateOf(states[len(states)-1].Text)
+}
+
+// StateIn is what a table's properties say of a stream; its Generation is 0 if
+// they say nothing. Long positions, which lie elsewhere, are left out.
+func StateIn(properties map[string]string, stream string) (connectors.State, error) {
+	return stateOf(properties[protocol.Key(stream)])
+}
+
+func stateOf(text string) (connectors.State, error) {
+	r, err := protocol.Decode(text)
+	if err != nil || r == nil {
+		return connectors.State{}, err
+	}
+	return r.State(), nil
+}
+
 // LoggedCommits are the commits of a stream whose state lies in a log of the
 // ledger, none if there is no such log.
 func (s *Sink) LoggedCommits(ctx context.Context, stream string) ([]catalog.Commit, error) {
+	t, err := s.logOf(ctx, stream)
+	if err != nil || t == nil {
+		return nil, err
+	}
+	return t.Commits(ctx)
+}
+
+// LoggedState is what the log says of a stream; its Generation is 0 if it says
+// nothing.
+func (s *Sink) LoggedState(ctx context.Context, stream string) (connectors.State, error) {
+	t, err := s.logOf(ctx, stream)
+	if err != nil || t == nil {
+		return connectors.State{}, err
+	}
+	return StateIn(t.Properties(), stream)
+}
+
+// logOf is the log of a stream, nil if there is none.
+func (s *Sink) logOf(ctx context.Context, stream string) (catalog.Table, error) {
 	logs := s.lake
 	if !s.hive {
 		stager, ok := s.store.(objectstore.Stager)
@@ -231,8 +273,5 @@ func (s *Sink) LoggedCommits(ctx context.Context, stream string) ([]catalog.Comm
 	if sqlerror.HasCode(err, sqlerror.CodeUnknownObject) {
 		return nil, nil
 	}
-	if err != nil {
-		return nil, err
-	}
-	return t.Commits(ctx)
+	return t, err
 }

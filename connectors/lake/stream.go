@@ -464,9 +464,10 @@ func (s *streamSink) Commit(ctx context.Context, state connectors.State, parts [
 			return nil, err
 		}
 		if verdict == protocol.Done {
-			next.PositionsFile = found.PositionsFile
+			next.PositionsFile, next.CommittedAt = found.PositionsFile, found.CommittedAt
 			return nil, nil
 		}
+		next.CommittedAt = s.spec.Now().UTC().Truncate(time.Millisecond)
 		change, err := s.change(ctx, &next, epoch.sealed, info, epoch.dead)
 		if err == nil {
 			tried := next
@@ -477,7 +478,7 @@ func (s *streamSink) Commit(ctx context.Context, state connectors.State, parts [
 	if err != nil {
 		return connectors.CommitResult{}, err
 	}
-	result.Files, result.CommittedAt = len(epoch.files), s.spec.Now()
+	result.Files, result.CommittedAt = len(epoch.files), next.CommittedAt
 	for _, f := range epoch.files {
 		result.Bytes += f.footer.Bytes
 	}

@@ -88,12 +88,37 @@ type source struct {
 	scanned string
 }
 
+// Held is a table that stays readable only for as long as somebody holds it.
+type Held interface {
+	catalog.Table
+	// Hold gives the table itself, to be read until release is called, which a
+	// query does when it ends.
+	Hold() (t catalog.Table, release func(), err error)
+}
+
+// hold keeps a table readable until the query ends.
+func (q *query) hold(t catalog.Table) (catalog.Table, error) {
+	held, ok := t.(Held)
+	if !ok {
+		return t, nil
+	}
+	t, release, err := held.Hold()
+	if err == nil {
+		q.atEnd(release)
+	}
+	return t, err
+}
+
 func (q *query) run(s *Statement, group int64, schema *arrow.Schema) (*reader, error) {
 	sources := make([]*source, len(s.Relations))
 	for i := range s.Relations {
 		r := &s.Relations[i]
 		switch t := r.Scan.Handle.(type) {
 		case catalog.Table:
+			t, err := q.hold(t)
+			if err != nil {
+				return nil, err
+			}
 			columns, err := r.resolve(t)
 			if err != nil {
 				return nil, err
@@ -124,6 +149,10 @@ func (q *query) run(s *Statement, group int64, schema *arrow.Schema) (*reader, e
 }
 
 func (q *query) scan(s *source, sql string, schema *arrow.Schema) (*reader, error) {
+	var err error
+	if s.table, err = q.hold(s.table); err != nil {
+		return nil, err
+	}
 	if err := q.connect(); err != nil {
 		return nil, err
 	}

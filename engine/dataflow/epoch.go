@@ -232,10 +232,10 @@ func (s *Stream) commit(ctx context.Context) {
 			s.m.Broadcast()
 			return
 		}
+		next.CommittedAt = result.CommittedAt
 		s.committed = next
 		s.replayCommitted(ctx, request, result)
 		s.uncommitted = connectors.Counters{}
-		s.lastCommit = result.CommittedAt
 		s.commits++
 		s.files += int64(result.Files)
 		s.bytesOut += result.Bytes

@@ -60,7 +60,7 @@ func TestFewLanes_HelpOneThatIsBehind(t *testing.T) {
 		wait := start(t.Context(), s)
 		w.add("slow", "a", "b")
 		time.Sleep(5 * time.Second)
-		if got := s.Status().Counters.RowsIn; got != 2 {
+		if got := s.Status().InFlight.RowsIn; got != 2 {
 			t.Errorf("%d rows are read beside the lane that is held up, want 2", got)
 		}
 		close(held)

@@ -33,10 +33,11 @@ type Status struct {
 	Reason error
 	// Resumed is set when the stream went on from a state that its table held.
 	Resumed bool
-	// Committed is the state of the last commit; Counters run ahead of it by
-	// what is in flight.
+	// Committed is the state of the last commit, of this process or an earlier
+	// one; its Generation is 0 while it is not known. InFlight counts what was read
+	// since: it is in no table yet, and is read again after a crash.
 	Committed connectors.State
-	Counters  connectors.Counters
+	InFlight  connectors.Counters
 	// BytesIn is the payload bytes decoded since the stream was started here.
 	BytesIn int64
 	// RowsPerSecond and BytesPerSecond over the last ten seconds.
@@ -48,9 +49,8 @@ type Status struct {
 	Positions                     connectors.Positions
 	SplitLag                      map[string]time.Duration // of the splits of which it is known
 	Replays                       []connectors.Replay      // under way, and what the last epoch has finished
-	LastCommit                    time.Time
-	Commits                       int64         // since the stream was started here
-	CommitTime                    time.Duration // spent in them, and in commits that failed
+	Commits                       int64                    // since the stream was started here
+	CommitTime                    time.Duration            // spent in them, and in commits that failed
 	Files                         int64
 	BytesOut                      int64
 	LanesAtEnd, Lanes             int
@@ -109,13 +109,12 @@ func (s *Stream) Status() Status {
 	defer s.m.Unlock()
 	now := s.cfg.Scheduler.Now()
 	st := Status{
-		Resumed: s.resumed, Committed: s.committed, Counters: s.committed.Counters, BytesIn: s.bytesIn,
-		LastCommit: s.lastCommit, Commits: s.commits, CommitTime: s.commitTime, Files: s.files, BytesOut: s.bytesOut,
+		Resumed: s.resumed, Committed: s.committed, InFlight: s.inFlight, BytesIn: s.bytesIn,
+		Commits: s.commits, CommitTime: s.commitTime, Files: s.files, BytesOut: s.bytesOut,
 		Lanes: len(s.lanes), LanesAtEnd: s.lanesAtEnd(),
 	}
 	st.State, st.Since, st.Reason = s.life.get()
-	st.Counters.Add(s.inFlight)
-	st.Counters.Add(s.uncommitted)
+	st.InFlight.Add(s.uncommitted)
 	st.RowsPerSecond, st.BytesPerSecond = s.rate.perSecond(now)
 	st.Committed.Positions = maps.Clone(s.committed.Positions)
 	st.Replays = slices.Clone(s.replays)

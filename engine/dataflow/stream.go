@@ -125,7 +125,6 @@ type Stream struct {
 	epochReplays   []connectors.Replay
 
 	epochStart time.Time
-	lastCommit time.Time
 	commits    int64
 	files      int64
 	bytesIn    int64
@@ -370,9 +369,11 @@ func (s *Stream) move(ctx context.Context) error {
 			return fmt.Errorf("move stream %s: %w", s.cfg.Stream, err)
 		}
 	}
-	if _, err := s.sink.Commit(ctx, next, sealed, connectors.CommitInfo{}); err != nil {
+	result, err := s.sink.Commit(ctx, next, sealed, connectors.CommitInfo{})
+	if err != nil {
 		return fmt.Errorf("move stream %s: %w", s.cfg.Stream, err)
 	}
+	next.CommittedAt = result.CommittedAt
 	s.m.Lock()
 	s.committed = next
 	s.m.Unlock()
@@ -517,7 +518,7 @@ func (s *Stream) startLanes(ctx context.Context) error {
 			l.help(s.cfg.Scheduler.Now())
 		}
 	}
-	s.inFlight, s.uncommitted, s.chunks = connectors.Counters{}, connectors.Counters{}, 0
+	s.chunks = 0
 	s.replays = slices.Clone(s.committed.Replays)
 	for _, f := range s.flushes {
 		f.sealed = false // in an epoch that did not come about
@@ -554,6 +555,8 @@ func (s *Stream) endLanes(cancel context.CancelFunc) {
 	}
 	lanes := s.lanes
 	s.lanes = nil
+	// What was not committed is thrown away.
+	s.inFlight, s.uncommitted = connectors.Counters{}, connectors.Counters{}
 	s.m.Unlock()
 	s.life.trouble("lane", nil)
 	s.life.trouble("discovery", nil)

@@ -20,6 +20,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/leatdb/leat/connectors"
 	"github.com/leatdb/leat/sql/sqlerror"
@@ -66,6 +67,9 @@ type Record struct {
 	// PositionsFile holds the positions when they are too long for a property.
 	PositionsFile string              `json:"positions_file,omitempty"`
 	Counters      connectors.Counters `json:"counters"`
+	// CommittedAt is when the epoch was committed, by the clock of who did it, in
+	// UTC. Zero before the first epoch; older programs did not write it.
+	CommittedAt time.Time `json:"committed_at,omitzero"`
 	// Pending is what an epoch produced beside its rows and what is published
 	// after its commit. It stays until the next epoch, which is not committed
 	// before it is published.
@@ -154,7 +158,8 @@ func (r Record) Encode() (string, error) {
 // State is what the engine sees of a record whose positions are complete.
 func (r Record) State() connectors.State {
 	return connectors.State{
-		Life: r.ID, Generation: r.Generation, Epoch: r.Epoch, Positions: r.Positions, Counters: r.Counters, Operators: r.Operators, Replays: r.Replays,
+		Life: r.ID, Generation: r.Generation, Epoch: r.Epoch, Positions: r.Positions, Counters: r.Counters, CommittedAt: r.CommittedAt,
+		Operators: r.Operators, Replays: r.Replays,
 	}
 }
 
@@ -186,7 +191,8 @@ func union(a, b []int) []int {
 }
 
 // Next is the record that an epoch commits after base. The state must be of
-// base's generation and of the epoch that follows.
+// base's generation and of the epoch that follows. When it was committed, who
+// sends the record fills in.
 func (rules Rules) Next(base Record, state connectors.State, pending *Pending) (Record, error) {
 	if state.Generation != base.Generation || state.Epoch != base.Epoch+1 && !rules.lacks(RuleOrder) {
 		return Record{}, &sqlerror.Error{Code: sqlerror.CodeInternal, Message: fmt.Sprintf(
@@ -200,6 +206,7 @@ func (rules Rules) Next(base Record, state connectors.State, pending *Pending) (
 	next.Positions, next.PositionsFile = state.Positions, ""
 	next.Replays, next.DataLoss = state.Replays, nil
 	next.Counters, next.Operators, next.Pending = state.Counters, state.Operators, pending
+	next.CommittedAt = time.Time{}
 	return next, nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/leatdb/leat/connectors"
 	"github.com/leatdb/leat/connectors/lake/protocol"
@@ -17,6 +18,29 @@ import (
 
 func record(generation int64, instance string, epoch int64) *protocol.Record {
 	return &protocol.Record{V: 1, ID: "life", Generation: generation, Instance: instance, Epoch: epoch}
+}
+
+// A record of before commits had a time is read as one without, and stays without
+// until the next epoch: a start keeps the time of the last one.
+func TestRecord_CommittedAt(t *testing.T) {
+	const old = `{"v":1,"id":"life","generation":1,"instance":"a","epoch":2,"counters":{"records_in":0,"records_empty":0,"rows_in":0,"rows_exploded":0,"rows_landed":0,"rows_filtered":0,"rows_dead":0}}`
+	at := time.Date(2026, 7, 1, 10, 0, 0, 5e6, time.UTC)
+	for name, found := range map[string]time.Time{"unknown": {}, "known": at} {
+		r, err := protocol.Decode(old)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.CommittedAt = found
+		if text, err := r.Encode(); err != nil || found.IsZero() && text != old || !found.IsZero() && !strings.Contains(text, `"committed_at":"2026-07-01T10:00:00.005Z"`) {
+			t.Errorf("%s: encoded as %s, %v", name, text, err)
+		}
+		started := protocol.Rules{}.Start(r, "life", "b", nil)
+		if text, err := started.Encode(); err != nil {
+			t.Error(err)
+		} else if back, err := protocol.Decode(text); err != nil || !back.State().CommittedAt.Equal(found) {
+			t.Errorf("%s: after a start it is %+v, %v", name, back, err)
+		}
+	}
 }
 
 func TestRecord_RoundTrip(t *testing.T) {
