@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/leatdb/leat/connectors"
+	"github.com/leatdb/leat/internal/sched"
 )
 
 // RecordOfPage is a record as a page holds it.
@@ -124,7 +125,7 @@ func SinkWriter(spec connectors.StreamSpec) (w connectors.LaneWriter, sent func(
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	s := &streamSink{sink: &sink{cfg: connectors.SinkConfig{Options: spec.Options}}, spec: spec, layout: l, prefix: []byte("s-life/")}
+	s := &streamSink{sink: &sink{cfg: connectors.SinkConfig{Options: spec.Options}, scheduler: sched.System{}}, spec: spec, layout: l, prefix: []byte("s-life/")}
 	var records atomic.Int64
 	s.sender = newSender(s, func(_ context.Context, c *call) error {
 		records.Add(int64(len(c.records)))

@@ -7,7 +7,7 @@ import "sync"
 type health struct {
 	retrying func(error)
 
-	mu      sync.Mutex
+	mu      sync.Locker
 	failing map[string]bool // by shard
 	told    bool
 	closed  bool

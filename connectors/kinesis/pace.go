@@ -1,6 +1,7 @@
 package kinesis
 
 import (
+	"context"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -52,7 +53,22 @@ const (
 
 // backoff is how long to wait after so many failures in a row: exponentially
 // longer, and at random, so that shards do not come back all at once.
-func backoff(failures int) time.Duration {
+func backoff(failures int) time.Duration { return backoffAt(failures, rand.Float64()) }
+
+// backoffAt is backoff with a random number in [0, 1).
+func backoffAt(failures int, random float64) time.Duration {
 	d := min(maxBackoff, firstBackoff<<min(failures, 10))
-	return d/2 + rand.N(d/2)
+	return d/2 + time.Duration(random*float64(d/2))
+}
+
+// pause waits, and reports whether ctx has not ended meanwhile.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
 }

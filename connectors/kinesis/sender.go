@@ -11,6 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+
+	"github.com/leatdb/leat/internal/sched"
 )
 
 // maxPutRecords is how many records a call of PutRecords may have
@@ -54,7 +56,6 @@ type sender struct {
 	s       *streamSink
 	ctx     context.Context
 	cancel  context.CancelFunc
-	workers sync.WaitGroup
 	limit   int64
 	most    int // bytes of a call
 	put     func(context.Context, *call) error
@@ -62,12 +63,12 @@ type sender struct {
 	health  *health
 	batches sync.Pool
 
-	mu      sync.Mutex
+	m       sched.Monitor      // guards all below
+	workers int                // that have not ended
 	ready   fifo               // what can be sent, one record of each key
 	last    map[uint64]*record // the last of those that wait for each other; present while one is ready or under way
 	bytes   int64              // of batches that are not acknowledged
 	waiting map[int64]int      // how many these are, by epoch
-	changed chan struct{}      // closed when one of these changes
 }
 
 // fifo is a queue.
@@ -103,13 +104,21 @@ func newSender(s *streamSink, put func(context.Context, *call) error) *sender {
 	}
 	q := &sender{
 		s: s, limit: memory / 2, most: int(o.Size("max_call_bytes")), put: put, seed: maphash.MakeSeed(),
-		last: map[uint64]*record{}, waiting: map[int64]int{}, changed: make(chan struct{}),
+		last: map[uint64]*record{}, waiting: map[int64]int{}, m: s.sink.scheduler.NewMonitor(),
 		batches: sync.Pool{New: func() any { return new(batch) }},
-		health:  &health{retrying: s.spec.Retrying, failing: map[string]bool{}},
+		health:  &health{retrying: s.spec.Retrying, failing: map[string]bool{}, mu: s.sink.scheduler.NewMonitor()},
 	}
 	q.ctx, q.cancel = context.WithCancel(context.Background())
-	for n := range o.Int("calls_in_flight") {
-		q.workers.Go(func() { q.work(fmt.Sprintf("call %d", n)) })
+	q.workers = int(o.Int("calls_in_flight"))
+	for n := range q.workers {
+		name := fmt.Sprintf("call %d", n)
+		s.sink.scheduler.Go(s.spec.Stream+" "+name, func() {
+			q.work(name)
+			q.m.Lock()
+			defer q.m.Unlock()
+			q.workers--
+			q.m.Broadcast()
+		})
 	}
 	return q
 }
@@ -117,19 +126,18 @@ func newSender(s *streamSink, put func(context.Context, *call) error) *sender {
 // close ends the calls under way; what is not acknowledged is thrown away.
 func (q *sender) close() {
 	q.cancel()
-	q.workers.Wait()
+	q.m.Lock()
+	q.m.Broadcast()
+	for q.workers > 0 {
+		q.m.Wait()
+	}
+	q.m.Unlock()
 	q.health.close()
 }
 
-// notify tells all who wait to look again. The caller holds mu.
-func (q *sender) notify() {
-	close(q.changed)
-	q.changed = make(chan struct{})
-}
-
 func (q *sender) held() int64 {
-	q.mu.Lock()
-	defer q.mu.Unlock()
+	q.m.Lock()
+	defer q.m.Unlock()
 	return q.bytes
 }
 
@@ -141,19 +149,17 @@ func (q *sender) push(ctx context.Context, b *batch) error {
 			r.hash = maphash.String(q.seed, r.key)
 		}
 	}
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for q.bytes > q.limit {
-		if err := q.wait(ctx); err != nil {
-			return err
-		}
+	q.m.Lock()
+	defer q.m.Unlock()
+	if err := q.await(ctx, func() bool { return q.bytes <= q.limit }); err != nil {
+		return err
 	}
 	q.bytes += b.bytes
 	q.waiting[b.epoch]++
 	before := q.ready.len()
 	for i := range b.records {
 		r := &b.records[i]
-		if !r.free {
+		if !r.free && !q.s.sink.rules.lacks(RuleOneOfKey) {
 			last := q.last[r.hash]
 			q.last[r.hash] = r
 			if last != nil {
@@ -164,23 +170,27 @@ func (q *sender) push(ctx context.Context, b *batch) error {
 		q.ready.push(r)
 	}
 	if n := q.ready.len(); before == 0 && n > 0 || n/maxPutRecords > before/maxPutRecords {
-		q.notify()
+		q.m.Broadcast()
 	}
 	return nil
 }
 
-// wait gives up mu until something changes.
-func (q *sender) wait(ctx context.Context) error {
-	changed := q.changed
-	q.mu.Unlock()
-	defer q.mu.Lock()
-	select {
-	case <-changed:
+// await gives up the lock until what the caller waits for has come.
+func (q *sender) await(ctx context.Context, ready func() bool) error {
+	if ready() {
 		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-q.ctx.Done():
-		return errClosed
+	}
+	defer q.m.BroadcastAfter(ctx)()
+	for {
+		switch {
+		case ready():
+			return nil
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case q.ctx.Err() != nil:
+			return errClosed
+		}
+		q.m.Wait()
 	}
 }
 
@@ -189,15 +199,9 @@ var errClosed = errors.New("the sink is closed")
 // acknowledged waits until all records of an epoch, of which no more come, are
 // acknowledged.
 func (q *sender) acknowledged(ctx context.Context, epoch int64) error {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for q.waiting[epoch] > 0 {
-		if err := q.wait(ctx); err != nil {
-			return err
-		}
-	}
-	delete(q.waiting, epoch)
-	return nil
+	q.m.Lock()
+	defer q.m.Unlock()
+	return q.await(ctx, func() bool { return q.waiting[epoch] == 0 })
 }
 
 // gather is how long a call waits for more records when there are few.
@@ -226,24 +230,14 @@ func (q *sender) work(name string) {
 		if err != nil && (!isThrottled(err) || failures > throttledQuietly) {
 			q.health.failed(name, q.s.sink.explain(q.s.spec.Table, "write to stream "+q.s.spec.Table, err))
 		}
-		delay := backoff(failures - 1)
+		random := sched.Float64(q.s.sink.scheduler)
+		delay := backoffAt(failures-1, random)
 		if refused < all {
-			failures, delay = 0, backoff(0)/2 // other shards have room
+			failures, delay = 0, backoffAt(0, random)/2 // other shards have room
 		}
-		if !pause(q.ctx, delay) {
+		if sched.Sleep(q.ctx, q.s.sink.scheduler, delay) != nil {
 			return
 		}
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
 	}
 }
 
@@ -251,31 +245,30 @@ func pause(ctx context.Context, d time.Duration) bool {
 // closed.
 func (q *sender) take(c *call) bool {
 	c.records, c.refused = c.records[:0], c.refused[:0]
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	waited := false
+	q.m.Lock()
+	defer q.m.Unlock()
+	var until time.Time // when few records are enough; zero while there are none
 	for {
 		if q.ctx.Err() != nil {
 			return false
 		}
 		n := q.ready.len()
-		if n >= maxPutRecords || n > 0 && waited {
+		if n >= maxPutRecords {
 			break
 		}
 		if n == 0 {
-			waited = false
-			if q.wait(q.ctx) != nil {
-				return false
-			}
+			until = time.Time{}
+			q.m.Wait()
 			continue
 		}
-		waited = true
-		q.mu.Unlock()
-		ok := pause(q.ctx, gather)
-		q.mu.Lock()
-		if !ok {
-			return false
+		now := q.s.sink.scheduler.Now()
+		if until.IsZero() {
+			until = now.Add(gather)
 		}
+		if !now.Before(until) {
+			break
+		}
+		q.m.WaitUntil(until)
 	}
 	for bytes := 0; q.ready.len() > 0 && len(c.records) < maxPutRecords; {
 		next := q.ready.list[q.ready.from]
@@ -293,7 +286,7 @@ func (s *streamSink) putRecords(ctx context.Context, c *call) error {
 	for _, r := range c.records {
 		c.entries = append(c.entries, types.PutRecordsRequestEntry{Data: r.data, PartitionKey: &r.key})
 	}
-	out, err := s.sink.client.PutRecords(ctx, &kinesis.PutRecordsInput{StreamName: &s.spec.Table, Records: c.entries}, once)
+	out, err := s.sink.service.PutRecords(ctx, &kinesis.PutRecordsInput{StreamName: &s.spec.Table, Records: c.entries}, once)
 	clear(c.entries)
 	if err == nil && len(out.Records) != len(c.records) {
 		err = fmt.Errorf("the service answers for %d of %d records", len(out.Records), len(c.records))
@@ -321,8 +314,8 @@ func (e *refusedError) Error() string { return e.code + ": " + e.message }
 // settle notes what became of a call's records: those that were taken make room
 // for the next of their keys, the others are sent again, before the next.
 func (q *sender) settle(c *call) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
+	q.m.Lock()
+	defer q.m.Unlock()
 	refused := c.refused
 	for _, r := range refused {
 		q.ready.push(r)
@@ -332,7 +325,7 @@ func (q *sender) settle(c *call) {
 			refused = refused[1:]
 			continue
 		}
-		if !r.free {
+		if !r.free && !q.s.sink.rules.lacks(RuleOneOfKey) {
 			if r.next != nil {
 				q.ready.push(r.next)
 			} else {
@@ -347,11 +340,11 @@ func (q *sender) settle(c *call) {
 	}
 	clear(c.records)
 	clear(c.refused)
-	q.notify()
+	q.m.Broadcast()
 }
 
 // release takes the memory of a batch back that is acknowledged. The caller holds
-// mu.
+// the lock.
 func (q *sender) release(b *batch) {
 	q.bytes -= b.bytes
 	if q.waiting[b.epoch]--; q.waiting[b.epoch] == 0 {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/leatdb/leat/connectors"
 	"github.com/leatdb/leat/connectors/format/json"
+	"github.com/leatdb/leat/internal/sched"
 	"github.com/leatdb/leat/sql/sqlerror"
 )
 
@@ -62,10 +63,13 @@ var sinkSpec = func() connectors.Spec {
 
 // sink is a region that streams write to.
 type sink struct {
-	cfg    connectors.SinkConfig
-	about  string
-	client *kinesis.Client
-	hangUp func()
+	cfg       connectors.SinkConfig
+	about     string
+	client    *kinesis.Client // nil where the service is given
+	service   Service
+	hangUp    func()
+	scheduler sched.Scheduler
+	rules     Rules
 
 	mu     sync.Mutex
 	ledger connectors.Ledger
@@ -73,12 +77,41 @@ type sink struct {
 }
 
 func openSink(ctx context.Context, cfg connectors.SinkConfig) (connectors.Sink, error) {
-	s := &sink{cfg: cfg, about: "sink " + cfg.Name, limits: map[string]int{}}
+	s := &sink{cfg: cfg, about: "sink " + cfg.Name, scheduler: sched.System{}, limits: map[string]int{}}
 	var err error
 	if s.client, _, s.hangUp, err = newClient(ctx, s.about, cfg.Options, "unnamed"); err != nil {
 		return nil, err
 	}
+	s.service = s.client
 	return s, nil
+}
+
+// Service is what a stream needs of Kinesis to write records; *kinesis.Client is
+// one and documents the method.
+type Service interface {
+	PutRecords(ctx context.Context, in *kinesis.PutRecordsInput, opts ...func(*kinesis.Options)) (*kinesis.PutRecordsOutput, error)
+}
+
+// Config is a sink over a service that is given, such as a simulated one.
+type Config struct {
+	Name      string
+	Options   connectors.Options
+	Service   Service
+	Ledger    connectors.Ledger
+	Scheduler sched.Scheduler
+	Logger    connectors.Logger
+	Rules     Rules
+}
+
+// Open opens a sink. Its streams' data streams have to exist.
+func Open(cfg Config) connectors.Sink {
+	return &sink{
+		cfg: connectors.SinkConfig{
+			Name: cfg.Name, Options: cfg.Options, Logger: cfg.Logger,
+			Ledger: func(context.Context, string) (connectors.Ledger, error) { return cfg.Ledger, nil },
+		},
+		about: "sink " + cfg.Name, service: cfg.Service, hangUp: func() {}, scheduler: cfg.Scheduler, rules: cfg.Rules, limits: map[string]int{},
+	}
 }
 
 // Close implements connectors.Sink.
@@ -114,7 +147,7 @@ func (s *sink) Stream(ctx context.Context, spec connectors.StreamSpec) (connecto
 	if err != nil {
 		return nil, err
 	}
-	if !spec.Dropping {
+	if !spec.Dropping && s.client != nil {
 		if err := s.describe(ctx, spec.Table); err != nil {
 			return nil, err
 		}

@@ -105,7 +105,7 @@ func newSource(ctx context.Context, cfg connectors.SourceConfig) (*source, error
 		pace:      pace{calls: o.Int("shard_calls_per_second"), bytes: o.Size("shard_bytes_per_second"), idle: o.Duration("poll_interval")},
 		inflates:  o.String("compression") == "auto",
 		strays:    o.String("aggregate_strays"),
-		health:    &health{retrying: cfg.Retrying, failing: map[string]bool{}},
+		health:    &health{retrying: cfg.Retrying, failing: map[string]bool{}, mu: &sync.Mutex{}},
 		budget:    budget{limit: cfg.PrefetchBytes},
 		pages:     sync.Pool{New: func() any { return new(page) }},
 		lanes:     make([]laneBuffers, cfg.Lanes),

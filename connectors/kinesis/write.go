@@ -71,6 +71,9 @@ func (s *streamSink) Commit(ctx context.Context, state connectors.State, parts [
 		}
 		kept[i] = one.kept
 		bytes += one.bytes
+		if s.sink.rules.lacks(RuleAcknowledged) {
+			continue
+		}
 		if err := s.sender.acknowledged(ctx, one.epoch); err != nil {
 			return connectors.CommitResult{}, err
 		}

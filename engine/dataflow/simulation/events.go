@@ -283,7 +283,7 @@ func (w *world) move(d *definition) {
 // without one, or what tidies up.
 func (w *world) foreign() {
 	name := []string{tableName, catalog.DeadLetterTable}[w.s.IntN(2)]
-	if w.cluster != nil {
+	if w.cluster != nil || w.shards != nil {
 		name = catalog.DeadLetterTable
 	}
 	what := w.s.IntN(3)
@@ -351,6 +351,9 @@ func (w *world) storm() {
 	parts := []part{theStore, theCatalog, theSource}
 	if w.cluster != nil {
 		parts = append(parts, theBroker)
+	}
+	if w.shards != nil {
+		parts = append(parts, theShards)
 	}
 	for _, p := range parts {
 		var sky weather

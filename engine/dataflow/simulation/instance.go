@@ -82,6 +82,7 @@ type instance struct {
 	source     *source // as opened last
 	// moveTo is where START STREAM … FROM sends the stream.
 	moveTo connectors.Positions
+	link   *shardLink // to the shards; nil for none
 	// replays are those of which the user was told that they have begun.
 	replays []string
 
@@ -98,6 +99,7 @@ type sender struct {
 	version int
 	moveTo  connectors.Positions
 	route   route
+	run     *shardRun // of its link to the shards
 }
 
 // start lets a stream run, in a process of its own or in one that runs others,
@@ -142,6 +144,12 @@ func (i *instance) spec(retrying func(error)) connectors.StreamSpec {
 			Exprs: map[string]int{"key": 1}, Retrying: retrying, Now: i.p.Now, Logger: logger{i.host},
 		}
 	}
+	if i.w.shards != nil {
+		return connectors.StreamSpec{
+			Stream: i.name, Table: tableName, Schema: landed, Selected: len(landed), Options: shardOptions(), Lanes: i.w.lanes,
+			Exprs: map[string]int{"partition_key": 1}, Retrying: retrying, Now: i.p.Now, Logger: logger{i.host},
+		}
+	}
 	return connectors.StreamSpec{
 		Stream: i.name, Table: tableName, Schema: landed, Options: o, Lanes: i.w.lanes, MemoryBytes: 16 << 20,
 		Partition: []connectors.PartitionField{{Name: "part", Column: 1, Transform: "identity"}},
@@ -172,6 +180,8 @@ func (i *instance) main(ctx context.Context) error {
 				return &impatient{named}, nil
 			case i.w.cluster != nil && !i.w.cfg.Unordered:
 				return &ordered{named}, nil
+			case i.w.shards != nil:
+				return &sharded{ordered{named}}, nil
 			}
 			return named, nil
 		},
@@ -206,13 +216,19 @@ func (i *instance) drop(ctx context.Context) error {
 	return opened.Drop(ctx)
 }
 
-// sinkOf is the lake, or what writes to a topic and keeps dead letters there.
+// sinkOf is the lake, or what writes to a topic or to shards and keeps dead letters
+// there.
 func (i *instance) sinkOf(ctx context.Context) (connectors.Sink, error) {
 	sink, err := i.open(ctx)
-	if err != nil || i.w.cluster == nil {
-		return sink, err
+	switch {
+	case err != nil:
+		return nil, err
+	case i.w.cluster != nil:
+		return i.topicSink(sink), nil
+	case i.w.shards != nil:
+		return i.shardSink(sink), nil
 	}
-	return i.topicSink(sink), nil
+	return sink, nil
 }
 
 // ordered is a sink whose lanes take turns.
@@ -239,6 +255,9 @@ func (s *named) Commit(ctx context.Context, state connectors.State, sealed []con
 	from := &sender{process: s.i.p.Name(), version: s.i.version, moveTo: s.i.moveTo}
 	if s.i.source != nil {
 		from.route = s.i.source.route.clone()
+	}
+	if s.i.link != nil {
+		from.run = s.i.link.run
 	}
 	return s.StreamSink.Commit(context.WithValue(ctx, senderKey{}, from), state, sealed, info)
 }

@@ -108,7 +108,7 @@ func (i *instance) choose(ctx context.Context, wanted func(value) bool, take fun
 		if marked[one.id] || !wanted(v) {
 			continue
 		}
-		if err := take(connectors.DeadLetter{ID: one.id, Source: sourceName, Raw: []byte(one.raw), Attempt: one.attempt}); err != nil {
+		if err := take(connectors.DeadLetter{ID: one.id, Source: sourceName, Position: one.position, Raw: []byte(one.raw), Attempt: one.attempt}); err != nil {
 			return err
 		}
 	}
@@ -117,14 +117,14 @@ func (i *instance) choose(ctx context.Context, wanted func(value) bool, take fun
 
 // letterRow is a row of the table of dead letters.
 type letterRow struct {
-	stream, raw, id, replay string
-	attempt                 int
+	stream, position, raw, id, replay string
+	attempt                           int
 }
 
 // lettersOf reads a row group of the table of dead letters.
 func lettersOf(group *file.RowGroupReader) ([]letterRow, error) {
-	var columns [4][]string
-	for i, column := range [...]int{0, 6, 11, 14} {
+	var columns [5][]string
+	for i, column := range [...]int{0, 2, 6, 11, 14} {
 		var err error
 		if columns[i], err = texts(group, column); err != nil {
 			return nil, err
@@ -136,7 +136,7 @@ func lettersOf(group *file.RowGroupReader) ([]letterRow, error) {
 	}
 	rows := make([]letterRow, len(attempts))
 	for i := range rows {
-		rows[i] = letterRow{columns[0][i], columns[1][i], columns[2][i], columns[3][i], int(attempts[i])}
+		rows[i] = letterRow{columns[0][i], columns[1][i], columns[2][i], columns[3][i], columns[4][i], int(attempts[i])}
 	}
 	return rows, nil
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/leatdb/leat/connectors/kafka"
+	"github.com/leatdb/leat/connectors/kinesis"
 	"github.com/leatdb/leat/connectors/lake/protocol"
 	"github.com/leatdb/leat/engine/dataflow/simulation"
 )
@@ -158,6 +159,8 @@ func TestRules(t *testing.T) {
 	f("one transaction of rows and positions", simulation.Config{Transactions: kafka.Without(kafka.RuleTogether)})
 	f("beginning again after a commit that failed", simulation.Config{Transactions: kafka.Without(kafka.RuleBeginAgain)})
 	f("waiting for the last transaction", simulation.Config{Transactions: kafka.Without(kafka.RuleAwait)})
+	f("waiting for the shards", simulation.Config{Sending: kinesis.Without(kinesis.RuleAcknowledged)})
+	f("one record of a key at a time", simulation.Config{Sending: kinesis.Without(kinesis.RuleOneOfKey)})
 	f("taking the transactional id", simulation.Config{Unfenced: true})
 	f("reading committed positions only", simulation.Config{Uncommitted: true})
 	f("the turns of lanes", simulation.Config{Unordered: true})

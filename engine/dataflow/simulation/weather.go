@@ -19,6 +19,7 @@ const (
 	theCatalog part = "catalog"
 	theSource  part = "source"
 	theBroker  part = "broker" // of the topic that streams write to
+	theShards  part = "shards" // of the data stream that they write to
 )
 
 // weather is how likely a call to a part goes wrong in which way.

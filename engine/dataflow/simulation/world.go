@@ -1,12 +1,13 @@
 // Package simulation runs a stream's own code, from the source's records to the
 // commits of its table or its topic, in a world that is made up: a source, an
-// object store, a catalog and a cluster of brokers that fail, are slow and lie,
+// object store, a catalog, a cluster of brokers and the shards of Kinesis that fail, are slow and lie,
 // and processes that die, are paused and run twice. One seed decides everything, also who goes on at each step, so
 // that what went wrong once goes wrong again.
 //
 // A model looks at every commit at the moment when it happens, and at the tables,
 // or at what readers with isolation read_committed find, after every recovery: each record's rows, or its dead letter, must be there
-// once; counters must reconcile; positions only go forward.
+// once, or in shards, which promise no more, at least once and in order;
+// counters must reconcile; positions only go forward.
 package simulation
 
 import (
@@ -16,6 +17,7 @@ import (
 
 	"github.com/leatdb/leat/catalog"
 	"github.com/leatdb/leat/connectors/kafka"
+	"github.com/leatdb/leat/connectors/kinesis"
 	"github.com/leatdb/leat/connectors/lake/protocol"
 	"github.com/leatdb/leat/internal/sched/seeded"
 	"github.com/leatdb/leat/sql/sqlerror"
@@ -33,6 +35,8 @@ type Config struct {
 	Unpinned bool
 	// Transactions are the rules by which streams write to a topic.
 	Transactions kafka.Rules
+	// Sending are the rules by which streams write to a data stream.
+	Sending kinesis.Rules
 	// Unfenced lets a transactional id be taken from nobody, Uncommitted lets
 	// positions be read that are not committed, Unordered lets lanes write without
 	// taking turns.
@@ -68,6 +72,7 @@ type world struct {
 	catalog *service
 	topic   *topic
 	cluster *cluster // nil unless the streams write to a topic
+	shards  *shards  // nil unless they write to a data stream of Kinesis
 	model   *model
 	weather map[part]weather
 
@@ -83,6 +88,7 @@ type world struct {
 	deadLimit int64
 
 	values int64 // made so far
+	made   []made
 	calls  int
 	hosts  int
 	all    []*instance
@@ -97,6 +103,8 @@ func Run(cfg Config) Report {
 	w.catalog = newService(w, s.Chance(0.4))
 	if s.Chance(0.25) && !cfg.Impatient && !cfg.Unpinned {
 		w.cluster = newCluster(w)
+	} else if s.Chance(0.2) && !cfg.Impatient && !cfg.Unpinned {
+		w.shards = newShards(w)
 	}
 	w.model = newModel(w)
 	w.lanes = 1 + s.IntN(3)
@@ -154,6 +162,12 @@ func (w *world) addPartitions(n int) {
 	}
 }
 
+// made is a value, and the number of the topic that had it.
+type made struct {
+	value
+	topic int
+}
+
 // produce writes some records.
 func (w *world) produce(n int) {
 	for range n {
@@ -169,6 +183,7 @@ func (w *world) produce(n int) {
 		v.split = strconv.Itoa(n)
 		p := w.topic.partitions[n]
 		p.values = append(p.values, v)
+		w.made = append(w.made, made{v, w.topic.number})
 	}
 }
 
@@ -203,7 +218,7 @@ func (w *world) check() error {
 		if err := w.checkTopic(); err != nil {
 			return err
 		}
-	} else {
+	} else if w.shards == nil { // what is in the shards was looked at by each commit
 		files, err := plan(tableName)
 		if err != nil {
 			return err
