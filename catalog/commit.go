@@ -35,6 +35,21 @@ type Committer interface {
 	Maintain(ctx context.Context, retention time.Duration) error
 }
 
+type progressKey struct{}
+
+// WithProgress is a context whose holder learns that a Committer gets on with what
+// has many parts: f is called when one of them is done, by any goroutine.
+func WithProgress(ctx context.Context, f func()) context.Context {
+	return context.WithValue(ctx, progressKey{}, f)
+}
+
+// Progress tells the holder of the context.
+func Progress(ctx context.Context) {
+	if f, ok := ctx.Value(progressKey{}).(func()); ok {
+		f()
+	}
+}
+
 // Target is a table that is ready to be written to.
 type Target struct {
 	Committer

@@ -24,7 +24,9 @@ const (
 	// dropFlush is how long DROP STREAM lets a stream catch up with its source, but
 	// for no longer than retryingGrace once the stream is RETRYING.
 	dropFlush = time.Minute
-	// dropPatience is how long it lets the sink remove the stream's state.
+	// dropPatience is how long the sink may stand still while it removes the stream's
+	// state. What was decided last is finished first, which may be tens of thousands of
+	// files of a Hive folder.
 	dropPatience = 15 * time.Second
 )
 
@@ -107,7 +109,7 @@ func (db *DB) dropStream(ctx context.Context, s *stream, r *result) error {
 	if err := s.stop(ctx); err != nil {
 		return err
 	}
-	patience, cancel := context.WithTimeout(ctx, dropPatience)
+	patience, cancel := whileItMoves(ctx, dropPatience)
 	err := db.dropState(patience, s)
 	if err != nil && patience.Err() != nil && ctx.Err() == nil {
 		err = sqlerror.Externalf(sqlerror.CodeExternal, "sink %s does not answer within %v: %w", s.sink, dropPatience, err)
@@ -127,6 +129,16 @@ func (db *DB) dropStream(ctx context.Context, s *stream, r *result) error {
 	delete(db.streams, strings.ToLower(s.name))
 	db.mu.Unlock()
 	return nil
+}
+
+// whileItMoves is a context that ends when a sink has not got on for so long.
+func whileItMoves(ctx context.Context, patience time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	timer := time.AfterFunc(patience, cancel)
+	return catalog.WithProgress(ctx, func() { timer.Reset(patience) }), func() {
+		timer.Stop()
+		cancel()
+	}
 }
 
 // catchUp is a flush before the stream is dropped, which is given up soon where

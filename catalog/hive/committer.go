@@ -245,6 +245,7 @@ func (l *Lake) sweep(ctx context.Context, table string, mine func(name string) b
 		if err := l.opts.Store.Discard(ctx, u); err != nil {
 			return fmt.Errorf("discard an upload of table %s: %w", table, err)
 		}
+		catalog.Progress(ctx)
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/leatdb/leat/catalog"
@@ -264,6 +265,30 @@ func TestCommitter_LostAnswers(t *testing.T) {
 		if got, want := len(logNumbers(t, dir)), 3; err == nil && got != want {
 			t.Errorf("%d entries, want %d", got, want)
 		}
+	}
+}
+
+// TestCommitter_TellsOfFilesOnTheWay drops a stream that has not finished its last
+// commit: who waits for it learns of each file.
+func TestCommitter_TellsOfFilesOnTheWay(t *testing.T) {
+	dir := t.TempDir()
+	l, store := openLake(t, dir, nil)
+	var files []catalog.NewFile
+	for n := range int64(40) {
+		files = append(files, stageFile(t, store, hive.FileName{Stream: "s", Generation: 1, Epoch: 1, N: n}))
+	}
+	mustUpdate(t, define(t, l, definition("s")), epochChange("s", 1, files...))
+	again, _ := openLake(t, dir, nil)
+	c, err := again.Committer(t.Context(), "t", "s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told atomic.Int64
+	ctx := catalog.WithProgress(t.Context(), func() { told.Add(1) })
+	if _, err := c.Update(ctx, true, func(catalog.Version) (*catalog.Change, error) {
+		return &catalog.Change{Remove: []string{"leat.stream.s"}}, nil
+	}); err != nil || told.Load() != 40 {
+		t.Errorf("told %d times, %v", told.Load(), err)
 	}
 }
 

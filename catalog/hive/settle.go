@@ -154,6 +154,7 @@ func (c *Committer) complete(ctx context.Context, e *entry) ([]decided, error) {
 			m.Lock()
 			switch {
 			case err == nil:
+				catalog.Progress(ctx)
 				s.m.Lock()
 				s.settled[f.name] = true
 				s.m.Unlock()

@@ -65,6 +65,7 @@ type sender struct {
 
 	m       sched.Monitor      // guards all below
 	workers int                // that have not ended
+	gathers bool               // a worker waits for more records
 	ready   fifo               // what can be sent, one record of each key
 	last    map[uint64]*record // the last of those that wait for each other; present while one is ready or under way
 	bytes   int64              // of batches that are not acknowledged
@@ -247,28 +248,19 @@ func (q *sender) take(c *call) bool {
 	c.records, c.refused = c.records[:0], c.refused[:0]
 	q.m.Lock()
 	defer q.m.Unlock()
-	var until time.Time // when few records are enough; zero while there are none
 	for {
+		for q.ctx.Err() == nil && (q.ready.len() == 0 || q.gathers && q.ready.len() < maxPutRecords) {
+			q.m.Wait()
+		}
+		if q.ready.len() < maxPutRecords {
+			q.gather()
+		}
 		if q.ctx.Err() != nil {
 			return false
 		}
-		n := q.ready.len()
-		if n >= maxPutRecords {
+		if q.ready.len() > 0 {
 			break
 		}
-		if n == 0 {
-			until = time.Time{}
-			q.m.Wait()
-			continue
-		}
-		now := q.s.sink.scheduler.Now()
-		if until.IsZero() {
-			until = now.Add(gather)
-		}
-		if !now.Before(until) {
-			break
-		}
-		q.m.WaitUntil(until)
 	}
 	for bytes := 0; q.ready.len() > 0 && len(c.records) < maxPutRecords; {
 		next := q.ready.list[q.ready.from]
@@ -277,7 +269,21 @@ func (q *sender) take(c *call) bool {
 		}
 		c.records = append(c.records, q.ready.pop())
 	}
+	if q.ready.len() > 0 {
+		q.m.Broadcast() // somebody else gathers
+	}
 	return true
+}
+
+// gather waits a moment for more records, one worker at a time. The caller holds
+// the lock.
+func (q *sender) gather() {
+	q.gathers = true
+	until := q.s.sink.scheduler.Now().Add(gather)
+	for q.ctx.Err() == nil && q.ready.len() < maxPutRecords && q.s.sink.scheduler.Now().Before(until) {
+		q.m.WaitUntil(until)
+	}
+	q.gathers = false
 }
 
 // putRecords makes a call.
