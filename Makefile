@@ -161,7 +161,7 @@ bench-tables: build ## measure narrow queries, dirty lines, thousands of partiti
 
 .PHONY: bench-nexmark
 bench-nexmark: build ## measure Nexmark's queries without state
-	$(GO) run $(FLAGS) ./bench/nexmark -events 2000000
+	$(GO) run $(FLAGS) ./bench/nexmark -events 3000000
 
 .PHONY: bench-streaming
 bench-streaming: build peers-streaming ## measure Kafka to Parquet beside other streaming programs, and latency
