@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -385,12 +386,46 @@ func (db *DB) createView(ctx *gms.Context, database, name, selectText, createTex
 		return err
 	}
 	mode := gms.LoadSqlMode(ctx).String()
+	if script, _ := ctx.Value(scriptKey{}).(bool); script {
+		old, found, err := db.store.View(ctx, database, name)
+		switch {
+		case err != nil:
+			return fmt.Errorf("look up view %s.%s: %w", database, name, err)
+		case found && old.SQLMode == mode && sameView(old.Definition, createText):
+			return nil
+		case found:
+			return sqlerror.Userf(sqlerror.CodeConflict, "view %s.%s is defined differently, AS %s", database, name, old.Select).
+				WithHint("write CREATE OR REPLACE VIEW to change it")
+		}
+	}
 	err := db.store.PutView(ctx, &catalog.View{Database: database, Name: name, Select: selectText, Definition: createText, SQLMode: mode})
 	if err != nil {
 		return fmt.Errorf("create view %s.%s: %w", database, name, err)
 	}
 	return nil
 }
+
+// sameView reports whether two CREATE VIEW statements make the same view: they may
+// differ by OR REPLACE, and by white space.
+func sameView(a, b string) bool {
+	return slices.Equal(viewWords(a), viewWords(b))
+}
+
+// viewWords are the words of a CREATE VIEW statement; texts in quotes stay as they
+// are.
+func viewWords(statement string) (words []string) {
+	for _, part := range quotedText.Split(statement, -1) {
+		words = append(words, strings.Fields(part)...)
+	}
+	words = append(words, quotedText.FindAllString(statement, -1)...)
+	if len(words) > 3 && strings.EqualFold(words[1], "OR") && strings.EqualFold(words[2], "REPLACE") {
+		words = slices.Delete(words, 1, 3)
+	}
+	return words
+}
+
+// quotedText is what white space matters in.
+var quotedText = regexp.MustCompile("'[^']*'|\"[^\"]*\"|`[^`]*`")
 
 // viewCycle follows the views that a query names, and fails where one of them
 // leads back to the view that is being created.

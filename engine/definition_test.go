@@ -142,6 +142,23 @@ func TestPeek_WarningsAreText(t *testing.T) {
 	}
 }
 
+// A file with a view is a deployment too: it can be executed again.
+func TestScript_ViewAgain(t *testing.T) {
+	db := open(t, t.TempDir())
+	run := func(text string) error { return db.Script(t.Context(), text, "init.sql") }
+	const source = "CREATE SOURCE IF NOT EXISTS g (id INT) WITH (connector = 'datagen');\n"
+	for _, text := range []string{"CREATE VIEW v AS SELECT id, 'a  b' AS x FROM g", "CREATE VIEW v AS\n  SELECT id, 'a  b' AS x FROM g", "CREATE OR REPLACE VIEW v AS SELECT id, 'a  b' AS x FROM g", "CREATE VIEW v AS SELECT id, 'a  b' AS x FROM g"} {
+		if err := run(source + text); err != nil {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+	err := run(source + "CREATE VIEW v AS SELECT id, 'a b' AS x FROM g")
+	if !sqlerror.HasCode(err, sqlerror.CodeConflict) || !strings.HasPrefix(err.Error(), "init.sql:2:1: view lake.v is defined differently") || !strings.Contains(err.Error(), "CREATE OR REPLACE VIEW") {
+		t.Errorf("another view: %v", err)
+	}
+	refused(t, db, "CREATE VIEW v AS SELECT id, 'a  b' AS x FROM g", sqlerror.CodeExists, "view lake.v exists")
+}
+
 // A file in UTF-16 says so, rather than that its names or values are strange.
 func TestFileInUTF16(t *testing.T) {
 	dir := t.TempDir()

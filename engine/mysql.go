@@ -111,10 +111,14 @@ func (db *DB) NewSession() *Session {
 // the value is where the statement begins in the user's text.
 type libraryKey struct{}
 
+// scriptKey marks those of a file that can be executed again and again.
+type scriptKey struct{}
+
 // context is the MySQL engine's context for one statement that begins at a
 // place of the user's text.
 func (s *Session) context(ctx context.Context, query string, at sqlerror.Position) *gms.Context {
-	return gms.NewContext(context.WithValue(ctx, libraryKey{}, at), gms.WithSession(s.base), gms.WithQuery(query),
+	ctx = context.WithValue(context.WithValue(ctx, libraryKey{}, at), scriptKey{}, s.script)
+	return gms.NewContext(ctx, gms.WithSession(s.base), gms.WithQuery(query),
 		gms.WithMemoryManager(s.db.mysql.MemoryManager), gms.WithProcessList(s.db.mysql.ProcessList))
 }
 
