@@ -1,6 +1,7 @@
 // Package services installs and starts the real servers and clients that tests
-// run against: Apache Kafka, S3 servers, independent readers in Python, the
-// mariadb client, the leat binary itself, and what the benchmarks compare it with.
+// run against: Apache Kafka, S3 servers, independent readers in Python, Apache
+// Spark, the mariadb client, the leat binary itself, and what the benchmarks
+// compare it with.
 // Only tests, the installer command and bench import it.
 //
 // Installing and starting are apart. The command internal/services/install

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"math"
+	"slices"
 	"unsafe"
 )
 
@@ -319,7 +321,7 @@ func encodeIntegers[T int32 | int64](e *Encoder, c *chunk, data []byte, width in
 func encodeNumbers[T int32 | int64, S stored](e *Encoder, c *chunk, values []S, page []byte, t Type) ([]byte, int) {
 	if !c.plain {
 		first := len(c.numbers) == 0
-		if codes := numberCodes(e, c, values); codes != nil {
+		if codes := numberCodes(e, c, values, t); codes != nil {
 			if first { // the page has all values of the dictionary
 				addNumbers(&e.bounds, c.numbers, t)
 			} else {
@@ -380,8 +382,9 @@ func splitPays[T int32 | int64, S stored](e *Encoder, values []S) bool {
 }
 
 // numberCodes looks the values up in the chunk's dictionary, which grows; nil
-// when too few of them repeat.
-func numberCodes[S stored](e *Encoder, c *chunk, values []S) []uint16 {
+// when too few of them repeat, or when one is −0.0: Spark, and Iceberg for Spark,
+// look for 0.0 in dictionaries, do not take −0.0 for it, and skip the chunk.
+func numberCodes[S stored](e *Encoder, c *chunk, values []S, t Type) []uint16 {
 	most := maxNumbers
 	first := len(c.numbers) == 0
 	if first {
@@ -397,6 +400,12 @@ func numberCodes[S stored](e *Encoder, c *chunk, values []S) []uint16 {
 		ok = directCodes(e.direct, c, values, codes, most)
 	} else {
 		ok = hashedCodes(e.numbers, c, values, codes, most)
+	}
+	switch t {
+	case Float:
+		ok = ok && !slices.Contains(c.numbers[known:], math.MinInt32)
+	case Double:
+		ok = ok && !slices.Contains(c.numbers[known:], math.MinInt64)
 	}
 	if !ok {
 		c.numbers = c.numbers[:known]

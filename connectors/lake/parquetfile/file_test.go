@@ -18,6 +18,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/decimal128"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/apache/arrow-go/v18/parquet/file"
+	"github.com/apache/arrow-go/v18/parquet/metadata"
 	"github.com/apache/arrow-go/v18/parquet/pqarrow"
 
 	"github.com/leatdb/leat/connectors/lake/parquetfile"
@@ -225,6 +226,92 @@ func newSchema(t testing.TB, list []kind, required bool) *parquetfile.Schema {
 	return s
 }
 
+// writeColumn writes a file of one column with so many of the values in each
+// page, all in one without pages.
+func writeColumn(t *testing.T, column parquetfile.Column, options parquetfile.Options, values arrow.Array, pages ...int) ([]byte, parquetfile.Footer) {
+	t.Helper()
+	column.Name, column.ID = "c", 7
+	schema, err := parquetfile.NewSchema([]parquetfile.Column{column})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := &parquetfile.Pool{}
+	encoder, err := parquetfile.NewEncoder(schema, pool, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	appender, rows := parquetfile.NewAppender(schema), parquetfile.NewRows(schema, pool)
+	if err := appender.Bind([]arrow.Array{values}); err != nil {
+		t.Fatal(err)
+	}
+	if pages == nil {
+		pages = []int{values.Len()}
+	}
+	var out sink
+	w := encoder.NewFile(&out)
+	row := int32(0)
+	for _, n := range pages {
+		some := make([]int32, n)
+		for i := range some {
+			some[i] = row
+			row++
+		}
+		appender.Append(rows, some)
+		if err := w.WriteRows(t.Context(), rows); err != nil {
+			t.Fatal(err)
+		}
+	}
+	footer, err := w.Finish(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes(), footer
+}
+
+// openFile opens a file with Arrow's reader.
+func openFile(t *testing.T, data []byte) *file.Reader {
+	t.Helper()
+	r, err := file.NewParquetReader(bytes.NewReader(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = r.Close() })
+	return r
+}
+
+// firstChunk is what the footer of a file says of the first column's first chunk.
+func firstChunk(t *testing.T, data []byte) *metadata.ColumnChunkMetaData {
+	t.Helper()
+	chunk, err := openFile(t, data).MetaData().RowGroup(0).ColumnChunk(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return chunk
+}
+
+func float64s(v ...float64) arrow.Array {
+	b := array.NewFloat64Builder(memory.DefaultAllocator)
+	defer b.Release()
+	b.AppendValues(v, nil)
+	return b.NewArray()
+}
+
+func float32s(v ...float64) arrow.Array {
+	b := array.NewFloat32Builder(memory.DefaultAllocator)
+	defer b.Release()
+	for _, f := range v {
+		b.Append(float32(f))
+	}
+	return b.NewArray()
+}
+
+func int64s(v ...int64) arrow.Array {
+	b := array.NewInt64Builder(memory.DefaultAllocator)
+	defer b.Release()
+	b.AppendValues(v, nil)
+	return b.NewArray()
+}
+
 // TestFile_RoundTrip writes random batches in pages and row groups of random
 // size and reads them with Arrow's reader.
 func TestFile_RoundTrip(t *testing.T) {
@@ -335,43 +422,18 @@ func TestFile_RoundTrip(t *testing.T) {
 
 // TestFile_Statistics compares what the footer says with Arrow's reading of it.
 func TestFile_Statistics(t *testing.T) {
-	column := parquetfile.Column{Name: "c", ID: 7}
 	f := func(t *testing.T, typ parquetfile.Type, arr arrow.Array, groups int, lower, upper string) {
 		t.Helper()
-		column.Type = typ
+		column := parquetfile.Column{Type: typ}
 		if typ == parquetfile.Decimal {
 			dt := arr.DataType().(*arrow.Decimal128Type)
 			column.Precision, column.Scale = int(dt.Precision), int(dt.Scale)
 		}
-		schema, err := parquetfile.NewSchema([]parquetfile.Column{column})
-		if err != nil {
-			t.Fatal(err)
-		}
-		pool := &parquetfile.Pool{}
-		encoder, err := parquetfile.NewEncoder(schema, pool, parquetfile.Options{RowGroupBytes: 1})
-		if err != nil {
-			t.Fatal(err)
-		}
-		appender, rows := parquetfile.NewAppender(schema), parquetfile.NewRows(schema, pool)
-		var out sink
-		w := encoder.NewFile(&out)
+		var pages []int
 		for i := range groups {
-			if err := appender.Bind([]arrow.Array{arr}); err != nil {
-				t.Fatal(err)
-			}
-			var some []int32
-			for row := i * arr.Len() / groups; row < (i+1)*arr.Len()/groups; row++ {
-				some = append(some, int32(row))
-			}
-			appender.Append(rows, some)
-			if err := w.WriteRows(t.Context(), rows); err != nil {
-				t.Fatal(err)
-			}
+			pages = append(pages, (i+1)*arr.Len()/groups-i*arr.Len()/groups)
 		}
-		footer, err := w.Finish(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
+		_, footer := writeColumn(t, column, parquetfile.Options{RowGroupBytes: 1}, arr, pages...)
 		got := footer.Columns[0]
 		if string(got.Lower) != lower || string(got.Upper) != upper {
 			t.Errorf("%s: bounds are %q and %q, want %q and %q", typ, got.Lower, got.Upper, lower, upper)
@@ -387,18 +449,6 @@ func TestFile_Statistics(t *testing.T) {
 				b.Append(s)
 			}
 		}
-		return b.NewArray()
-	}
-	floats := func(v ...float64) arrow.Array {
-		b := array.NewFloat64Builder(memory.DefaultAllocator)
-		defer b.Release()
-		b.AppendValues(v, nil)
-		return b.NewArray()
-	}
-	ints := func(v ...int64) arrow.Array {
-		b := array.NewInt64Builder(memory.DefaultAllocator)
-		defer b.Release()
-		b.AppendValues(v, nil)
 		return b.NewArray()
 	}
 	decimals := func(precision int32, v ...int64) arrow.Array {
@@ -417,11 +467,11 @@ func TestFile_Statistics(t *testing.T) {
 		return string(b)
 	}
 	double := func(v float64) string { return long(int64(math.Float64bits(v))) }
-	f(t, parquetfile.Long, ints(5, -3, 9, 7), 2, long(-3), long(9))
-	f(t, parquetfile.Double, floats(1, 2.5, -4, 0), 2, double(-4), double(2.5))
-	f(t, parquetfile.Double, floats(0, 0), 1, double(math.Copysign(0, -1)), double(0))
+	f(t, parquetfile.Long, int64s(5, -3, 9, 7), 2, long(-3), long(9))
+	f(t, parquetfile.Double, float64s(1, 2.5, -4, 0), 2, double(-4), double(2.5))
+	f(t, parquetfile.Double, float64s(0, 0), 1, double(math.Copysign(0, -1)), double(0))
 	// A NaN in one row group says nothing of the whole column.
-	f(t, parquetfile.Double, floats(1, 2, math.NaN(), 3), 2, "", "")
+	f(t, parquetfile.Double, float64s(1, 2, math.NaN(), 3), 2, "", "")
 	f(t, parquetfile.Decimal, decimals(9, 5, -300), 1, "\xfe\xd4", "\x05")
 	f(t, parquetfile.Decimal, decimals(18, 128, -128), 1, "\x80", "\x00\x80")
 	f(t, parquetfile.Decimal, decimals(38, 5, -300, 70000), 3, "\xfe\xd4", "\x01\x11\x70")
@@ -443,44 +493,18 @@ func TestFile_Encodings(t *testing.T) {
 	const n = 20_000
 	f := func(name, want string, value func(i int) int64) {
 		t.Helper()
-		schema, err := parquetfile.NewSchema([]parquetfile.Column{{Name: "c", ID: 1, Type: parquetfile.Long, Required: true}})
-		if err != nil {
-			t.Fatal(err)
+		values := make([]int64, n)
+		for i := range values {
+			values[i] = value(i)
 		}
-		pool := &parquetfile.Pool{}
-		encoder, err := parquetfile.NewEncoder(schema, pool, parquetfile.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		rows := parquetfile.NewRows(schema, pool)
-		var out sink
-		w := encoder.NewFile(&out)
-		for i := range n {
-			rows.AppendInt(0, value(i))
-			rows.EndRow()
-		}
-		if err := w.WriteRows(t.Context(), rows); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := w.Finish(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		r, err := file.NewParquetReader(bytes.NewReader(out.Bytes()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer r.Close()
-		chunk, err := r.MetaData().RowGroup(0).ColumnChunk(0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := fmt.Sprint(chunk.Encodings()); !strings.Contains(got, want) {
+		data, _ := writeColumn(t, parquetfile.Column{Type: parquetfile.Long, Required: true}, parquetfile.Options{}, int64s(values...))
+		if got := fmt.Sprint(firstChunk(t, data).Encodings()); !strings.Contains(got, want) {
 			t.Errorf("%s: encodings %s, want %s", name, got, want)
 		}
-		got := readBack(t, out.Bytes())[0]
+		got := readBack(t, data)[0]
 		for i := range n {
-			if got[i] != fmt.Sprint(value(i)) {
-				t.Fatalf("%s: row %d is %s, want %d", name, i, got[i], value(i))
+			if got[i] != fmt.Sprint(values[i]) {
+				t.Fatalf("%s: row %d is %s, want %d", name, i, got[i], values[i])
 			}
 		}
 	}
@@ -502,59 +526,19 @@ func TestFile_FloatsSplitByBytes(t *testing.T) {
 	const n = 20_000
 	f := func(name, want string, options parquetfile.Options, typ parquetfile.Type, value func(i int) float64) {
 		t.Helper()
-		schema, err := parquetfile.NewSchema([]parquetfile.Column{{Name: "c", ID: 1, Type: typ}})
-		if err != nil {
-			t.Fatal(err)
+		values := make([]float64, n)
+		for i := range values {
+			values[i] = value(i)
 		}
-		pool := &parquetfile.Pool{}
-		encoder, err := parquetfile.NewEncoder(schema, pool, options)
-		if err != nil {
-			t.Fatal(err)
-		}
-		appender, rows := parquetfile.NewAppender(schema), parquetfile.NewRows(schema, pool)
-		var column arrow.Array
+		column := float64s(values...)
 		if typ == parquetfile.Float {
-			b := array.NewFloat32Builder(memory.DefaultAllocator)
-			for i := range n {
-				b.Append(float32(value(i)))
-			}
-			column = b.NewArray()
-		} else {
-			b := array.NewFloat64Builder(memory.DefaultAllocator)
-			for i := range n {
-				b.Append(value(i))
-			}
-			column = b.NewArray()
+			column = float32s(values...)
 		}
-		if err := appender.Bind([]arrow.Array{column}); err != nil {
-			t.Fatal(err)
-		}
-		all := make([]int32, n)
-		for i := range all {
-			all[i] = int32(i)
-		}
-		appender.Append(rows, all)
-		var out sink
-		w := encoder.NewFile(&out)
-		if err := w.WriteRows(t.Context(), rows); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := w.Finish(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		r, err := file.NewParquetReader(bytes.NewReader(out.Bytes()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer r.Close()
-		chunk, err := r.MetaData().RowGroup(0).ColumnChunk(0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := fmt.Sprint(chunk.Encodings()); !strings.Contains(got, want) {
+		data, _ := writeColumn(t, parquetfile.Column{Type: typ}, options, column)
+		if got := fmt.Sprint(firstChunk(t, data).Encodings()); !strings.Contains(got, want) {
 			t.Errorf("%s: encodings %s, want %s", name, got, want)
 		}
-		for i, got := range readBack(t, out.Bytes())[0] {
+		for i, got := range readBack(t, data)[0] {
 			if got != text(column, i) {
 				t.Fatalf("%s: row %d is %s, want %s", name, i, got, text(column, i))
 			}
@@ -784,45 +768,14 @@ func TestFile_LongStatistics(t *testing.T) {
 		}
 		arr := b.NewArray()
 		defer arr.Release()
-		schema, err := parquetfile.NewSchema([]parquetfile.Column{{Name: "c", ID: 1, Type: kind}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		pool := &parquetfile.Pool{}
-		e, err := parquetfile.NewEncoder(schema, pool, parquetfile.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		var out sink
-		w, rows, a := e.NewFile(&out), parquetfile.NewRows(schema, pool), parquetfile.NewAppender(schema)
-		if err := a.Bind([]arrow.Array{arr}); err != nil {
-			t.Fatal(err)
-		}
-		for i := range values { // a page each
-			a.Append(rows, []int32{int32(i)})
-			if err := w.WriteRows(t.Context(), rows); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if _, err := w.Finish(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		r, err := file.NewParquetReader(bytes.NewReader(out.Bytes()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer r.Close()
-		chunk, err := r.MetaData().RowGroup(0).ColumnChunk(0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s, err := chunk.Statistics()
+		data, _ := writeColumn(t, parquetfile.Column{Type: kind}, parquetfile.Options{}, arr, slices.Repeat([]int{1}, len(values))...)
+		s, err := firstChunk(t, data).Statistics()
 		if err != nil {
 			t.Fatal(err)
 		}
 		var got *bound
 		if s.HasMinMax() {
-			raw := r.MetaData().RowGroups[0].Columns[0].MetaData.Statistics
+			raw := openFile(t, data).MetaData().RowGroups[0].Columns[0].MetaData.Statistics
 			got = &bound{string(s.EncodeMin()), string(s.EncodeMax()), raw.IsMinValueExact == nil || *raw.IsMinValueExact, raw.IsMaxValueExact == nil || *raw.IsMaxValueExact}
 			for _, v := range values {
 				if v < got.low || v > got.high {
@@ -849,4 +802,112 @@ func TestFile_LongStatistics(t *testing.T) {
 	f(parquetfile.String, &bound{"a", "a\uffff", true, false}, "a", "a\ufffe"+strings.Repeat("\U0010ffff", 500))
 	f(parquetfile.Binary, nil, strings.Repeat("\xff", 2000))
 	f(parquetfile.Binary, &bound{"\xfe" + strings.Repeat("\xff", 63), "\xff", false, false}, "\xfe"+strings.Repeat("\xff", 2000))
+}
+
+// TestFile_FloatStatistics pins what a chunk and its page index say of floats:
+// zeros of both signs are within the bounds whichever the values have, and nothing
+// is said where one is NaN, which some readers have above all and others nowhere.
+func TestFile_FloatStatistics(t *testing.T) {
+	negative, nan, inf := math.Copysign(0, -1), math.NaN(), math.Inf(1)
+	// A page each; want has the bounds of the chunk, nil for none, then of the pages.
+	f := func(want [][2]float64, pages ...[]float64) {
+		t.Helper()
+		var sizes []int
+		for _, page := range pages {
+			sizes = append(sizes, len(page))
+		}
+		values := slices.Concat(pages...)
+		for _, typ := range []parquetfile.Type{parquetfile.Float, parquetfile.Double} {
+			column := float64s(values...)
+			if typ == parquetfile.Float {
+				column = float32s(values...)
+			}
+			data, _ := writeColumn(t, parquetfile.Column{Type: typ}, parquetfile.Options{}, column, sizes...)
+			for i, got := range readBack(t, data)[0] {
+				if got != text(column, i) {
+					t.Errorf("%v as %s: value %d is %s", values, typ, i, got)
+				}
+			}
+			var got [][2]float64
+			s, err := firstChunk(t, data).Statistics()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s.HasMinMax() {
+				got = append(got, [2]float64{plainFloat(s.EncodeMin()), plainFloat(s.EncodeMax())})
+			}
+			indexes, err := openFile(t, data).GetPageIndexReader().RowGroup(0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			index, err := indexes.GetColumnIndex(0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			switch index := index.(type) {
+			case *metadata.TypedColumnIndex[float32]:
+				for i, low := range index.MinValues() {
+					got = append(got, [2]float64{float64(low), float64(index.MaxValues()[i])})
+				}
+			case *metadata.TypedColumnIndex[float64]:
+				for i, low := range index.MinValues() {
+					got = append(got, [2]float64{low, index.MaxValues()[i]})
+				}
+			}
+			// As texts, which tell the signs of zeros.
+			if fmt.Sprint(got) != fmt.Sprint(want) {
+				t.Errorf("%v as %s has the bounds %v, want %v", pages, typ, got, want)
+			}
+		}
+	}
+	f([][2]float64{{-2, 3}, {-2, 1}, {0.5, 3}}, []float64{1, -2}, []float64{3, 0.5})
+	f([][2]float64{{negative, 0}, {negative, 0}}, []float64{0})
+	f([][2]float64{{negative, 0}, {negative, 0}}, []float64{negative})
+	f([][2]float64{{negative, 3}, {negative, 0}, {1, 3}}, []float64{0}, []float64{1, 3})
+	f([][2]float64{{-3, 0}, {-3, -1}, {negative, 0}}, []float64{-3, -1}, []float64{negative})
+	f([][2]float64{{-inf, inf}, {-inf, 1}, {2, inf}}, []float64{-inf, 1}, []float64{2, inf})
+	f(nil, []float64{nan})
+	f(nil, []float64{1, 2}, []float64{3, nan})
+	f(nil, []float64{nan, -inf}, []float64{3, inf})
+}
+
+func plainFloat(b []byte) float64 {
+	if len(b) == 4 {
+		return float64(math.Float32frombits(binary.LittleEndian.Uint32(b)))
+	}
+	return math.Float64frombits(binary.LittleEndian.Uint64(b))
+}
+
+// TestFile_NegativeZeroInDictionary writes zeros that Spark did not find: it takes a
+// chunk whose dictionary has −0.0 for one without 0.0.
+func TestFile_NegativeZeroInDictionary(t *testing.T) {
+	negative := math.Copysign(0, -1)
+	f := func(pages, dictionaries int, values ...float64) {
+		t.Helper()
+		for _, typ := range []parquetfile.Type{parquetfile.Float, parquetfile.Double} {
+			column := float64s(values...)
+			if typ == parquetfile.Float {
+				column = float32s(values...)
+			}
+			data, _ := writeColumn(t, parquetfile.Column{Type: typ}, parquetfile.Options{}, column, slices.Repeat([]int{len(values) / pages}, pages)...)
+			got := 0
+			for _, s := range openFile(t, data).MetaData().RowGroups[0].Columns[0].MetaData.EncodingStats {
+				if s.PageType.String() == "DATA_PAGE" && s.Encoding.String() == "RLE_DICTIONARY" {
+					got += int(s.Count)
+				}
+			}
+			if got != dictionaries {
+				t.Errorf("%v as %s: %d pages by a dictionary, want %d", values, typ, got, dictionaries)
+			}
+			for i, got := range readBack(t, data)[0] {
+				if got != text(column, i) {
+					t.Errorf("%v as %s: value %d is %s", values, typ, i, got)
+				}
+			}
+		}
+	}
+	f(2, 2, 0, 0, 1, 1, 0, 0, 1, 1)
+	f(1, 0, negative, negative, negative, negative)
+	f(1, 0, 0, negative, 0, negative, 1, 1, 1, 1)
+	f(2, 1, 0, 0, 1, 1, 0, 0, 1, negative)
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/apache/arrow-go/v18/parquet"
 	"github.com/apache/arrow-go/v18/parquet/file"
@@ -148,40 +149,18 @@ func compareNumbers(t *testing.T, a, b string) int {
 func TestFile_PageIndexOrder(t *testing.T) {
 	f := func(want metadata.BoundaryOrder, pages ...[]int64) {
 		t.Helper()
-		schema, err := parquetfile.NewSchema([]parquetfile.Column{{Name: "c", ID: 1, Type: parquetfile.Long}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		pool := &parquetfile.Pool{}
-		encoder, err := parquetfile.NewEncoder(schema, pool, parquetfile.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		rows := parquetfile.NewRows(schema, pool)
-		var out sink
-		w := encoder.NewFile(&out)
+		b := array.NewInt64Builder(memory.DefaultAllocator)
+		defer b.Release()
+		var sizes []int
 		for _, page := range pages {
-			for _, v := range page {
-				rows.AppendInt(0, v)
-				rows.EndRow()
-			}
+			b.AppendValues(page, nil)
 			if len(page) == 0 {
-				rows.AppendNull(0)
-				rows.EndRow()
+				b.AppendNull()
 			}
-			if err := w.WriteRows(t.Context(), rows); err != nil {
-				t.Fatal(err)
-			}
+			sizes = append(sizes, max(len(page), 1))
 		}
-		if _, err := w.Finish(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		r, err := file.NewParquetReader(bytes.NewReader(out.Bytes()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer r.Close()
-		indexes, err := r.GetPageIndexReader().RowGroup(0)
+		data, _ := writeColumn(t, parquetfile.Column{Type: parquetfile.Long}, parquetfile.Options{}, b.NewArray(), sizes...)
+		indexes, err := openFile(t, data).GetPageIndexReader().RowGroup(0)
 		if err != nil {
 			t.Fatal(err)
 		}
