@@ -275,13 +275,6 @@ type condition struct {
 
 // conditions are comparisons with values that are there, at the edges and absent.
 func (c *modelColumn) conditions() []condition {
-	probes := c.probes
-	for _, i := range []int{0, sparkRows / 3, sparkRows - 1} {
-		v := c.values[i]
-		if v != nil && !slices.ContainsFunc(probes, func(p any) bool { return compareValues(p, v) == 0 }) {
-			probes = append(probes, v)
-		}
-	}
 	list := []condition{
 		{c.name + " IS NULL", func(v any) bool { return v == nil }},
 		{c.name + " IS NOT NULL", func(v any) bool { return v != nil }},
@@ -289,12 +282,32 @@ func (c *modelColumn) conditions() []condition {
 	compare := func(operator string, p any, f func(order int) bool) {
 		list = append(list, condition{c.name + " " + operator + " " + c.literal(p), func(v any) bool { return v != nil && f(compareValues(v, p)) }})
 	}
+	equal := func(order int) bool { return order == 0 }
+	less := func(order int) bool { return order < 0 }
+	notLess := func(order int) bool { return order >= 0 }
+	probes := c.probes
 	for i, p := range probes {
-		compare("=", p, func(order int) bool { return order == 0 })
-		if i%2 == 0 {
-			compare("<", p, func(order int) bool { return order < 0 })
-		} else {
-			compare(">=", p, func(order int) bool { return order >= 0 })
+		compare("=", p, equal)
+		switch {
+		case i == 0 || c.isFloat() && i%2 == 0:
+			compare("<", p, less)
+		case c.isFloat():
+			compare(">=", p, notLess)
+		}
+	}
+	for _, i := range []int{0, sparkRows / 3, sparkRows - 1} {
+		v := c.values[i]
+		if v == nil || slices.ContainsFunc(probes, func(p any) bool { return compareValues(p, v) == 0 }) {
+			continue
+		}
+		probes = append(probes, v)
+		switch i {
+		case 0:
+			compare("<", v, less)
+		case sparkRows - 1:
+			compare(">=", v, notLess)
+		default:
+			compare("=", v, equal)
 		}
 	}
 	if len(probes) > 1 {
@@ -419,6 +432,75 @@ func writeModel(t *testing.T, dir, table string, columns []modelColumn, partitio
 	}
 }
 
+// pick are some columns, with each step'th of their values.
+func pick(columns []modelColumn, step int, names ...string) []modelColumn {
+	var some []modelColumn
+	for _, name := range names {
+		c := columns[slices.IndexFunc(columns, func(c modelColumn) bool { return c.name == name })]
+		var values []any
+		for i := 0; i < len(c.values); i += step {
+			values = append(values, c.values[i])
+		}
+		c.values = values
+		some = append(some, c)
+	}
+	return some
+}
+
+// writeEvolved writes a table, then more of it with wider and further columns, and
+// returns the columns as they are at last.
+func writeEvolved(t *testing.T, dir string, columns []modelColumn) []modelColumn {
+	t.Helper()
+	before := pick(columns, 60, "id", "i16", "u16", "f32", "d9")
+	n := len(before[0].values)
+	for i := range n {
+		before[0].values[i] = num(int64(i) * 10)
+	}
+	writeModel(t, dir, "evolved", before, nil, 1)
+	after := append(slices.Clone(before), pick(columns, 60, "s")...)
+	for i, wider := range [][2]string{1: {"BIGINT", "BIGINT"}, 2: {"INT UNSIGNED", "BIGINT"}, 3: {"DOUBLE", "DOUBLE"}, 4: {"DECIMAL(18,2)", "DECIMAL(18,2)"}} {
+		if wider[0] != "" {
+			after[i].declared, after[i].spark = wider[0], wider[1]
+		}
+	}
+	for i := range after {
+		values := slices.Clone(after[i].values)
+		for k, v := range values {
+			switch i {
+			case 0:
+				values[k] = num(int64(n+k) * 10)
+			case 1, 4:
+				if v != nil {
+					values[k] = v.(decimal128.Num).Mul(num(1_000_003))
+				}
+			}
+		}
+		after[i].values = values
+	}
+	writeModel(t, dir, "evolved", after, nil, 1)
+	all := slices.Clone(after)
+	for i := range all {
+		if i < len(before) {
+			all[i].values = slices.Concat(before[i].values, after[i].values)
+		} else {
+			all[i].values = slices.Concat(make([]any, n), after[i].values)
+		}
+	}
+	return all
+}
+
+// writeTransformed writes a table that is partitioned by transforms of columns.
+func writeTransformed(t *testing.T, dir, table string, columns []modelColumn, transforms ...string) {
+	t.Helper()
+	var partition []connectors.PartitionField
+	for i, transform := range transforms {
+		if transform != "" {
+			partition = append(partition, connectors.PartitionField{Name: columns[i].name + "_part", Column: i, Transform: transform})
+		}
+	}
+	writeModel(t, dir, table, columns, partition, 1)
+}
+
 // sparkSession gathers statements, and what is to be checked of their results.
 type sparkSession struct {
 	statements []string
@@ -446,6 +528,23 @@ func TestFiles_Spark(t *testing.T) {
 	for _, table := range []string{"leat.lake.model", "folder"} {
 		s.askModel(t, table, columns)
 	}
+	for dir, table := range map[string]string{iceberg: "leat.lake.evolved", folder: "evolved"} {
+		evolved := writeEvolved(t, dir, columns)
+		if dir == folder {
+			var declared []string
+			for _, c := range evolved {
+				declared = append(declared, c.name+" "+c.spark)
+			}
+			s.ask("CREATE TEMPORARY VIEW evolved ("+strings.Join(declared, ", ")+") USING parquet OPTIONS (path '"+filepath.Join(folder, "lake", "evolved")+"')", nil)
+		}
+		s.askRows(t, table, evolved, 1)
+	}
+	keyed := pick(columns, 20, "id", "k", "d18", "u64", "raw", "ts3")
+	writeTransformed(t, iceberg, "keyed", keyed, "", "bucket[2]", "bucket[2]", "bucket[2]", "bucket[2]", "hour")
+	timed := pick(columns, 20, "id", "day", "ts", "dt", "i32", "s")
+	writeTransformed(t, iceberg, "timed", timed, "", "bucket[2]", "bucket[2]", "bucket[2]", "bucket[2]", "truncate[1]")
+	s.askPartitions(t, "leat.lake.keyed", keyed)
+	s.askPartitions(t, "leat.lake.timed", timed)
 	start := time.Now()
 	results := services.RunSpark(t, services.SparkIceberg("leat", filepath.Join(iceberg, "iceberg.db"), filepath.Join(iceberg, "lake")), s.statements)
 	t.Log("spark took", time.Since(start))
@@ -458,52 +557,14 @@ func TestFiles_Spark(t *testing.T) {
 
 // askModel asks for all that the model knows of a table.
 func (s *sparkSession) askModel(t *testing.T, table string, columns []modelColumn) {
-	// The rows: of some each value, of all a sum of their texts' checksums.
-	const step = 7
-	var plain, totals, bounded []string
+	s.askRows(t, table, columns, 7)
+	var bounded []string
 	var inManifests []int
 	for i := range columns {
-		c := &columns[i]
-		plain = append(plain, c.plain(c.name))
-		sum := "sum(crc32(CAST(coalesce(CAST(" + c.plain(c.name) + " AS STRING), 'NULL') AS BINARY)) * (id DIV 10 % 1000))"
-		if c.isFloat() {
-			sum = "NULL"
-		}
-		extremes := []string{"count(" + c.name + ")", c.plain("min(" + c.name + ")"), c.plain("max(" + c.name + ")")}
-		totals = append(append(totals, sum), extremes...)
-		if c.spark != "STRING" && c.spark != "BINARY" && !strings.HasPrefix(c.name, "odd") {
-			bounded, inManifests = append(bounded, extremes...), append(inManifests, i)
+		if c := &columns[i]; c.spark != "STRING" && c.spark != "BINARY" && !strings.HasPrefix(c.name, "odd") {
+			bounded, inManifests = append(bounded, c.extremes()...), append(inManifests, i)
 		}
 	}
-	s.ask(fmt.Sprintf("SELECT %s FROM %s WHERE id DIV 10 %% %d = 0 ORDER BY id", strings.Join(plain, ", "), table, step), func(r services.SparkResult) {
-		if len(r.Rows) != (sparkRows+step-1)/step {
-			t.Errorf("%s: %d rows of each %dth", table, len(r.Rows), step)
-			return
-		}
-		for n, row := range r.Rows {
-			for i := range columns {
-				if want := columns[i].values[n*step]; !columns[i].same(row[i], want) {
-					t.Errorf("%s: row %d has %s %s, want %v", table, n*step, columns[i].name, show(row[i]), want)
-				}
-			}
-			if t.Failed() {
-				return
-			}
-		}
-	})
-	s.ask("SELECT count(*), "+strings.Join(totals, ", ")+" FROM "+table, func(r services.SparkResult) {
-		row := r.Rows[0]
-		if *row[0] != fmt.Sprint(sparkRows) || r.Scanned != sparkRows {
-			t.Errorf("%s has %s rows, and gave %d, want %d", table, *row[0], r.Scanned, sparkRows)
-		}
-		for i := range columns {
-			c, got := &columns[i], row[1+4*i:]
-			if sum := c.checksum(); !c.isFloat() && *got[0] != fmt.Sprint(sum) {
-				t.Errorf("%s: checksum of %s is %s, want %d", table, c.name, *got[0], sum)
-			}
-			c.checkExtremes(t, table, got[1:4])
-		}
-	})
 	if strings.HasPrefix(table, "leat.") {
 		// What the manifests say is all that is read.
 		s.ask("SELECT count(*), "+strings.Join(bounded, ", ")+" FROM "+table, func(r services.SparkResult) {
@@ -534,6 +595,56 @@ func (s *sparkSession) askModel(t *testing.T, table string, columns []modelColum
 			s.askConditions(t, table, &columns[i])
 		}
 	}
+}
+
+// askRows asks for the rows of a table: of each step'th each value, of all how many
+// there are, the extremes, and sums of their texts' checksums.
+func (s *sparkSession) askRows(t *testing.T, table string, columns []modelColumn, step int) {
+	rows := len(columns[0].values)
+	var plain, totals []string
+	for i := range columns {
+		c := &columns[i]
+		plain = append(plain, c.plain(c.name))
+		sum := "sum(crc32(CAST(coalesce(CAST(" + c.plain(c.name) + " AS STRING), 'NULL') AS BINARY)) * (id DIV 10 % 1000))"
+		if c.isFloat() {
+			sum = "NULL"
+		}
+		totals = append(append(totals, sum), c.extremes()...)
+	}
+	s.ask(fmt.Sprintf("SELECT %s FROM %s WHERE id DIV 10 %% %d = 0 ORDER BY id", strings.Join(plain, ", "), table, step), func(r services.SparkResult) {
+		if len(r.Rows) != (rows+step-1)/step {
+			t.Errorf("%s: %d rows of each %dth", table, len(r.Rows), step)
+			return
+		}
+		for n, row := range r.Rows {
+			for i := range columns {
+				if want := columns[i].values[n*step]; !columns[i].same(row[i], want) {
+					t.Errorf("%s: row %d has %s %s, want %v", table, n*step, columns[i].name, show(row[i]), want)
+				}
+			}
+			if t.Failed() {
+				return
+			}
+		}
+	})
+	s.ask("SELECT count(*), "+strings.Join(totals, ", ")+" FROM "+table, func(r services.SparkResult) {
+		row := r.Rows[0]
+		if *row[0] != fmt.Sprint(rows) || r.Scanned != int64(rows) {
+			t.Errorf("%s has %s rows, and gave %d, want %d", table, *row[0], r.Scanned, rows)
+		}
+		for i := range columns {
+			c, got := &columns[i], row[1+4*i:]
+			if sum := c.checksum(); !c.isFloat() && *got[0] != fmt.Sprint(sum) {
+				t.Errorf("%s: checksum of %s is %s, want %d", table, c.name, *got[0], sum)
+			}
+			c.checkExtremes(t, table, got[1:4])
+		}
+	})
+}
+
+// extremes are what checkExtremes looks at.
+func (c *modelColumn) extremes() []string {
+	return []string{"count(" + c.name + ")", c.plain("min(" + c.name + ")"), c.plain("max(" + c.name + ")")}
 }
 
 func (c *modelColumn) isFloat() bool { return c.spark == "FLOAT" || c.spark == "DOUBLE" }
@@ -606,6 +717,36 @@ func (s *sparkSession) askConditions(t *testing.T, table string, c *modelColumn)
 		// Spark does not skip by what it has as TIMESTAMP_NTZ in folders.
 		if all := len(conditions) * sparkRows; c.clustered && (c.spark != "TIMESTAMP_NTZ" || table != "folder") && r.Scanned-int64(least) > int64(all-least)/2 {
 			t.Errorf("%s: conditions of %s are for %d rows of %d, and %d were read", table, c.name, least, all, r.Scanned)
+		}
+	})
+}
+
+// askPartitions asks for single values of columns whose transforms partition a
+// table: what Spark makes of the value leads it to the files.
+func (s *sparkSession) askPartitions(t *testing.T, table string, columns []modelColumn) {
+	rows := len(columns[0].values)
+	var statements []string
+	var want []int
+	for i := 1; i < len(columns); i++ {
+		c := &columns[i]
+		for _, row := range []int{1, rows / 2} { // not NULL
+			v, n := c.values[row], 0
+			for _, other := range c.values {
+				if other != nil && compareValues(v, other) == 0 {
+					n++
+				}
+			}
+			statements, want = append(statements, "SELECT count(*) FROM "+table+" WHERE "+c.name+" = "+c.literal(v)), append(want, n)
+		}
+	}
+	s.ask(strings.Join(statements, " UNION ALL "), func(r services.SparkResult) {
+		for i, n := range want {
+			if got := *r.Rows[i][0]; got != fmt.Sprint(n) {
+				t.Errorf("%s gives %s, want %d", statements[i], got, n)
+			}
+		}
+		if most := int64(len(statements) * rows * 3 / 5); r.Scanned > most {
+			t.Errorf("%s: %d rows were read, want at most %d", table, r.Scanned, most)
 		}
 	})
 }

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 )
 
 //go:embed spark/pom.xml
@@ -28,6 +29,10 @@ var spark = register(Service{
 		return mavenJars(ctx, dir, sparkPOM)
 	},
 })
+
+// sparkTimeout bounds one session, which starts for ten seconds and answers ten
+// statements a second on an idle machine.
+const sparkTimeout = 10 * time.Minute
 
 // SparkResult is what a statement gave.
 type SparkResult struct {
@@ -96,7 +101,7 @@ func RunSpark(t TB, config map[string]string, statements []string) []SparkResult
 		arguments = append(arguments, key+"="+all[key])
 	}
 	machine, args := java(installed, "1g", options, program, arguments...)
-	ctx, cancel := context.WithTimeout(t.Context(), pythonTimeout)
+	ctx, cancel := context.WithTimeout(t.Context(), sparkTimeout)
 	defer cancel()
 	out, err := run(ctx, scratch, []string{"SPARK_LOCAL_IP=127.0.0.1"}, machine, args...)
 	if err != nil {
