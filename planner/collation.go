@@ -66,6 +66,9 @@ func (l *lowerer) sortable(e gms.Expression, s *scope) (logical.Expr, error) {
 	if err != nil {
 		return nil, err
 	}
+	if lowered.Type().Kind == types.JSON {
+		return jsonOrder(lowered), nil
+	}
 	id, ok := l.collationOf(e, s)
 	if !ok {
 		return lowered, nil

@@ -183,7 +183,7 @@ func (l *lowerer) node(n gms.Node, outer *scope) (logical.Node, *scope, error) {
 		if err := distinctBytes("DISTINCT", s); err != nil {
 			return nil, nil, err
 		}
-		child, s = l.inOrder(child, s)
+		child, s = l.printedColumns(l.inOrder(child, s))
 		return &logical.Distinct{Input: child}, s, nil
 	case *plan.SetOp:
 		return l.setOp(n, outer)
@@ -445,7 +445,19 @@ func (l *lowerer) sort(n *plan.Sort, outer *scope) (logical.Node, *scope, error)
 	if err != nil {
 		return nil, nil, err
 	}
-	keys, err := l.sortKeys(n.SortFields, s.within(outer))
+	visible := s.within(outer)
+	if d, ok := n.Child.(*plan.Distinct); ok {
+		// What sorts distinct rows is one of their columns: the binder repeats its
+		// expression, whose operands are not there any more.
+		if p, ok := d.Child.(*plan.Project); ok && len(p.Projections) == len(s.cols) {
+			visible.computed = map[string]logical.OutputColumn{}
+			maps.Copy(visible.computed, s.computed)
+			for i, e := range p.Projections {
+				visible.computed[e.String()] = s.cols[i].col
+			}
+		}
+	}
+	keys, err := l.sortKeys(n.SortFields, visible)
 	if err != nil || len(keys) == 0 {
 		return child, s, err
 	}
@@ -495,6 +507,27 @@ func (l *lowerer) rowCount(e gms.Expression) (int64, error) {
 		return 0, unsupported("LIMIT %v", lit.Value())
 	}
 	return n, nil
+}
+
+// printedColumns is the node with columns of JSON so that equal values are equal
+// texts.
+func (l *lowerer) printedColumns(node logical.Node, s *scope) (logical.Node, *scope) {
+	p := &logical.Project{Input: node}
+	out := &scope{outer: s.outer}
+	changed := false
+	for _, b := range s.cols {
+		ref := b.col.Ref()
+		e := printed(ref)
+		if e != logical.Expr(ref) {
+			b.col, changed = l.newColumn(b.col.Name, e.Type(), !e.Nullable()), true
+		}
+		p.Exprs = append(p.Exprs, logical.NamedExpr{Column: b.col, Expr: e})
+		out.cols = append(out.cols, b)
+	}
+	if !changed {
+		return node, s
+	}
+	return p, out
 }
 
 // inOrder is the node with its columns as the scope lists them, for operators

@@ -3,6 +3,7 @@ package planner
 import (
 	"fmt"
 	"strconv"
+	"slices"
 	"strings"
 
 	gms "github.com/dolthub/go-mysql-server/sql"
@@ -12,6 +13,7 @@ import (
 	"github.com/dolthub/go-mysql-server/sql/plan"
 
 	"github.com/leatdb/leat/engine/kernel"
+	"github.com/leatdb/leat/planner/function"
 	"github.com/leatdb/leat/planner/logical"
 	"github.com/leatdb/leat/sql"
 	"github.com/leatdb/leat/sql/sqlerror"
@@ -54,6 +56,18 @@ func (l *lowerer) groupBy(n *plan.GroupBy, outer *scope) (logical.Node, *scope, 
 		if a, ok := e.(*expression.Alias); ok {
 			e = a.Child
 		}
+		if lowered.Type().Kind == types.JSON && !slices.ContainsFunc(n.GroupByExprs, isRollup) {
+			// 1 and 1.0 are equal: what compares as documents do is grouped by, and one
+			// of the documents shown.
+			shown := logical.AggregateExpr{Name: "any_value", Args: []logical.Expr{lowered}}
+			shown.Column = l.newColumn(lowered.String(), lowered.Type(), false)
+			agg.Aggs = append(agg.Aggs, shown)
+			s.computed[e.String()] = shown.Column
+			lowered = jsonOrder(lowered)
+			agg.GroupBy = append(agg.GroupBy, logical.NamedExpr{Column: l.newColumn(lowered.String(), lowered.Type(), !lowered.Nullable()), Expr: lowered})
+			continue
+		}
+		lowered = printed(lowered)
 		col := l.newColumn(lowered.String(), lowered.Type(), !lowered.Nullable())
 		agg.GroupBy = append(agg.GroupBy, logical.NamedExpr{Column: col, Expr: lowered})
 		s.computed[e.String()] = col
@@ -69,6 +83,21 @@ func (l *lowerer) groupBy(n *plan.GroupBy, outer *scope) (logical.Node, *scope, 
 		return agg, s, nil
 	}
 	return l.rollup(agg, s), s, nil
+}
+
+// jsonOrder is bytes that compare as what e gives, which is JSON.
+func jsonOrder(e logical.Expr) logical.Expr {
+	return &logical.Call{Func: function.JSONOrder, Args: []logical.Expr{e}, T: types.TypeBlob, Null: e.Nullable()}
+}
+
+// printed is e so that equal values are equal texts, where it is JSON.
+func printed(e logical.Expr) logical.Expr {
+	t := e.Type()
+	if t.Kind != types.JSON || t.Printed {
+		return e
+	}
+	t.Printed = true
+	return &logical.Call{Func: function.JSONPrinted, Args: []logical.Expr{e}, T: t, Null: e.Nullable()}
 }
 
 func isRollup(e gms.Expression) bool {

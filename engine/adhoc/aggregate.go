@@ -157,7 +157,7 @@ func (s *speller) count(a *aggregateCall) (string, error) {
 	}
 	args := make([]string, len(a.args))
 	for i, e := range a.args {
-		if a.distinct && e.Type().Kind == types.JSON {
+		if a.distinct && e.Type().Kind == types.JSON && !e.Type().Printed {
 			return "", unsupported("COUNT DISTINCT compares JSON documents")
 		}
 		sql, err := s.expr(e)

@@ -324,7 +324,7 @@ func (s *speller) distinct(n *logical.Distinct, where []logical.Expr) (*selectio
 // groupable refuses columns whose equality is not that of their representation.
 func groupable(columns []logical.OutputColumn, what string) error {
 	for _, c := range columns {
-		if c.Type.Kind == types.JSON {
+		if c.Type.Kind == types.JSON && !c.Type.Printed {
 			return unsupported("%s compares JSON documents (%s)", what, c.Name)
 		}
 	}

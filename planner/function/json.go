@@ -40,6 +40,19 @@ func documents(n int) func([]Arg) (Binding, error) {
 }
 
 // printedJSON is the type of documents that are put together of values.
+// JSONOrder gives bytes that compare as JSON values do, and JSONPrinted JSON of which
+// equal documents are equal texts. They have no names in SQL.
+var (
+	JSONOrder = &Function{
+		Name: "json_order", MinArgs: 1, MaxArgs: 1,
+		Bind: strict(types.TypeBlob, types.TypeJSON), Kernel: kernel.FuncJSONOrder,
+	}
+	JSONPrinted = &Function{
+		Name: "json_printed", MinArgs: 1, MaxArgs: 1,
+		Bind: strict(printedJSON, types.TypeJSON), Kernel: kernel.FuncJSONPrinted,
+	}
+)
+
 var printedJSON = types.Type{Kind: types.JSON, Printed: true}
 
 // asGiven binds a function that takes values of any types.
