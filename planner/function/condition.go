@@ -48,7 +48,7 @@ func init() {
 		},
 		&Function{
 			Name: "xor", Doc: "Three-valued exclusive OR.", MinArgs: 2, MaxArgs: 2, Infix: true,
-			Bind: condition, Kernel: kernel.FuncXor, DuckDB: duckFormat("(%s <> %s)"),
+			Bind: bindXor, Kernel: kernel.FuncXor, Build: buildXor, DuckDB: duckXor,
 		},
 		&Function{
 			Name: "not", Doc: "Three-valued NOT.", MinArgs: 1, MaxArgs: 1,
@@ -161,4 +161,32 @@ func buildElt(args []kernel.Expr, _ types.Type) (kernel.Expr, error) {
 		whens = append(whens, kernel.When{Cond: is, Then: a})
 	}
 	return kernel.Case(whens, nil), nil
+}
+
+// bindXor makes integers of what is neither that nor a condition: MySQL's XOR sees
+// 0.1 as 0, where AND and OR see that it is not zero.
+func bindXor(args []Arg) (Binding, error) {
+	b := asTheyAre(args, types.TypeBool)
+	for i, a := range args {
+		switch k := a.Type.Kind; {
+		case k == types.Decimal, k.IsFloat(), isString(k):
+			b.Args[i] = types.TypeInt64
+		default:
+			b.Args[i] = types.TypeBool
+		}
+	}
+	return b, nil
+}
+
+func buildXor(args []kernel.Expr, out types.Type) (kernel.Expr, error) {
+	return kernel.Call(kernel.FuncXor, out, kernel.Cast(args[0], types.TypeBool), kernel.Cast(args[1], types.TypeBool)), nil
+}
+
+func duckXor(args []string, b Binding) string {
+	for i, a := range args {
+		if b.Args[i].Kind == types.Int64 {
+			args[i] = "(" + a + " <> 0)"
+		}
+	}
+	return "(" + args[0] + " <> " + args[1] + ")"
 }
