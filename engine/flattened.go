@@ -25,6 +25,8 @@ type flattenedTable struct {
 	flatten *logical.Flatten
 	columns []logical.OutputColumn // of flatten, with names of their own
 	session adhoc.Session
+	// limit is how many rows the query takes, −1 if all: no more are made.
+	limit int64
 }
 
 // withFlattened is a plan whose JSON_TABLEs can be read, but for those that look
@@ -34,11 +36,15 @@ func (db *DB) withFlattened(root logical.Node, session adhoc.Session) logical.No
 		return root
 	}
 	root = logical.TransformPlan(planner.Prune(root), func(n logical.Node) logical.Node {
+		if limit, ok := n.(*logical.Limit); ok {
+			limitFlattened(limit)
+			return n
+		}
 		f, ok := n.(*logical.Flatten)
 		if !ok || !closed(f) {
 			return n
 		}
-		t := &flattenedTable{db: db, flatten: f, session: session}
+		t := &flattenedTable{db: db, flatten: f, session: session, limit: -1}
 		for _, c := range f.Output() {
 			c.Name = "c" + strconv.Itoa(int(c.ID))
 			t.columns = append(t.columns, c)
@@ -46,6 +52,27 @@ func (db *DB) withFlattened(root logical.Node, session adhoc.Session) logical.No
 		return &logical.Scan{Name: t.Name(), Columns: t.columns, Handle: t}
 	})
 	return planner.Prune(root)
+}
+
+// limitFlattened tells a JSON_TABLE how many of its rows a LIMIT above it takes,
+// where each of them is one of the query's.
+func limitFlattened(limit *logical.Limit) {
+	if limit.Count < 0 {
+		return
+	}
+	n := limit.Input
+	for {
+		switch x := n.(type) {
+		case *logical.Project:
+			n = x.Input
+			continue
+		case *logical.Scan:
+			if t, ok := x.Handle.(*flattenedTable); ok {
+				t.limit = limit.Offset + limit.Count
+			}
+		}
+		return
+	}
 }
 
 // flattens reports whether a plan has a JSON_TABLE.
@@ -100,7 +127,11 @@ func (t *flattenedTable) ScanArrow(ctx context.Context, columns []int) (array.Re
 	for _, i := range columns {
 		top.Exprs = append(top.Exprs, logical.NamedExpr{Column: t.columns[i], Expr: t.flatten.Output()[i].Ref()})
 	}
-	q, ok := planner.CompileQuery(top)
+	var rows logical.Node = top
+	if t.limit >= 0 {
+		rows = &logical.Limit{Input: top, Count: t.limit}
+	}
+	q, ok := planner.CompileQuery(rows)
 	if !ok {
 		return nil, fmt.Errorf("compile the JSON_TABLE of a query: %s", t.flatten)
 	}

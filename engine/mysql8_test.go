@@ -277,3 +277,38 @@ func TestFilteredRowsFailNoQuery(t *testing.T) {
 		}
 	}
 }
+
+// TestJSONTableUnderLimit has a LIMIT end the flattening of a lake table: a value
+// far behind the rows that are shown is not looked at.
+func TestJSONTableUnderLimit(t *testing.T) {
+	t.Parallel()
+	w := openMySQL8(t)
+	file := filepath.Join(t.TempDir(), "in.json")
+	lines := strings.Repeat(`{"a": [1, 2]}`+"\n", 20000) + `{"a": ["x"]}` + "\n"
+	if err := os.WriteFile(file, []byte(lines), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, statement := range []string{
+		"CREATE SOURCE many (a JSON) WITH (connector = 'files', path = '" + file + "', format = 'json')",
+		"CREATE STREAM t AS SELECT a FROM many",
+		"FLUSH STREAM t",
+	} {
+		if _, err := w.Exec(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const from = " FROM t, JSON_TABLE(t.a, '$[*]' COLUMNS (n FOR ORDINALITY, v INT PATH '$' ERROR ON ERROR)) j"
+	for query, want := range map[string]string{
+		"SELECT v" + from + " LIMIT 3":                             "['1' '2' '1']",
+		"SELECT v * 10" + from + " LIMIT 2 OFFSET 1":               "['20' '10']",
+		"SELECT v" + from + " LIMIT 0":                             "[]",
+		"SELECT COUNT(*) FROM (SELECT v" + from + " LIMIT 5000) x": "['5000']",
+	} {
+		if got := w.ask(t, query); fmt.Sprint(got) != want {
+			t.Errorf("%s: %v, want %s", query, got, want)
+		}
+	}
+	if got := w.ask(t, "SELECT SUM(v)"+from); len(got) != 1 || got[0].error == 0 {
+		t.Errorf("the last value was not looked at: %v", got)
+	}
+}
