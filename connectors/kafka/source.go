@@ -22,7 +22,7 @@ import (
 // that polls the client for all lanes, while the client fetches ahead. The
 // leader polls only when all queues are empty, so that at any time there is one
 // poll's worth of records in the queues and one fetch for each broker in the
-// client. Fetches are limited to prefetch_bytes / (8 × brokers), before
+// client. Fetches are limited to prefetch_bytes / (16 × brokers), before
 // decompression; a single batch of the topic that is larger is fetched whole.
 // The records stay in the memory of the answers (fetches), which is used again.
 type source struct {
@@ -128,7 +128,7 @@ func newSource(cfg connectors.SourceConfig) (*source, error) {
 	if s.committed {
 		isolation = kgo.ReadCommitted()
 	}
-	most, each := fetchBytes(cfg.PrefetchBytes, 1)
+	most, each := fetchBytes(cfg.PrefetchBytes, 1, 1)
 	opts = append(opts,
 		kgo.WithHooks(s.health),
 		kgo.WithLogger(clientLogger{cfg.Logger}),
@@ -151,12 +151,16 @@ func newSource(cfg connectors.SourceConfig) (*source, error) {
 	return s, nil
 }
 
-// fetchBytes is how much a broker may send at a time, in all and for each
-// partition.
-func fetchBytes(prefetch, brokers int) (most, each int32) {
-	const least, largest = 256 << 10, 48 << 20
-	n := min(largest, max(least, prefetch/(8*max(1, brokers))))
-	return int32(n), int32(max(least, n/4))
+// fetchBytes is how much a broker may send at a time, in all and for each of so many
+// partitions. Brokers cut the last batch of a partition off where its limit is, and what
+// is cut off is sent again; a batch that is larger than the limit of its partition comes
+// alone and whole. So the limit is rather small where there are many partitions.
+func fetchBytes(prefetch, brokers, partitions int) (most, each int32) {
+	const least, largest, leastEach = 256 << 10, 48 << 20, 512 << 10
+	brokers = max(1, brokers)
+	n := min(largest, max(least, prefetch/(16*brokers)))
+	perBroker := max(1, (partitions+brokers-1)/brokers)
+	return int32(n), int32(min(n, max(leastEach, n/(2*perBroker))))
 }
 
 // clientLogger gives what the client has to say to the log.
@@ -204,7 +208,7 @@ func (s *source) Splits(ctx context.Context, first bool, known connectors.Positi
 	if err != nil {
 		return nil, s.failed(ctx, "look up topic "+s.topic, err)
 	}
-	s.client.UpdateFetchMaxBytes(fetchBytes(s.cfg.PrefetchBytes, m.brokers))
+	s.client.UpdateFetchMaxBytes(fetchBytes(s.cfg.PrefetchBytes, m.brokers, len(m.partitions)))
 	slices.Sort(m.partitions)
 	if first {
 		return s.firstSplits(ctx, m)
