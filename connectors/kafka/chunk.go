@@ -23,9 +23,10 @@ type message struct {
 	micros  int64 // since 1970
 }
 
-// fill makes c of the batches of b. Their payloads stay where they are, unless they have
-// to be decompressed.
-func (s *source) fill(p *partition, b *laneBuffers, c *connectors.Chunk) error {
+// fill makes c of the batches that a lane has claimed, and returns of how many of them.
+// Their payloads stay where they are, unless they have to be decompressed. With an error
+// it is of none: what is before a batch that cannot be read is handed out first.
+func (s *source) fill(p *partition, b *laneBuffers, c *connectors.Chunk) (n int, err error) {
 	c.Split, c.Base = p.split, 0
 	c.Records = c.Records[:0]
 	b.messages = b.messages[:0]
@@ -33,19 +34,21 @@ func (s *source) fill(p *partition, b *laneBuffers, c *connectors.Chunk) error {
 	if len(s.cfg.Hidden) == 0 {
 		messages = nil
 	}
-	first, last := &b.batches[0], &b.batches[len(b.batches)-1]
+	first := &b.batches[0]
 	b.plain = b.plain[:0]
 	origin := 0
 	if first.codec == 0 {
 		origin = first.start
 	}
 	size := 0
-	for i := range b.batches {
-		batch := &b.batches[i]
+	for n < len(b.batches) && len(b.plain) < inCache {
+		batch := &b.batches[n]
+		records, kept := len(c.Records), len(b.messages)
 		data, start, stop, err := b.records(batch)
-		n := 0
 		if err == nil {
-			n, err = batch.read(data, start, stop, origin, c, messages)
+			var payloads int
+			payloads, err = batch.read(data, start, stop, origin, c, messages)
+			size += payloads
 		}
 		if errors.Is(err, errInflated) {
 			s.mu.Lock()
@@ -54,14 +57,17 @@ func (s *source) fill(p *partition, b *laneBuffers, c *connectors.Chunk) error {
 		} else if err != nil {
 			err = explain(s.cfg, fmt.Sprintf("read the batch at offset %d of partition %d of topic %s", batch.base, p.number, s.topic), err)
 		}
-		if err != nil {
-			return err
+		if err != nil && n == 0 {
+			return 0, err
 		}
-		size += n
+		if err != nil {
+			c.Records, b.messages = c.Records[:records], b.messages[:kept]
+			break
+		}
+		n++
 	}
-	s.bytesRead.Add(int64(size))
 	if first.codec == 0 {
-		c.Data = first.owner.data[origin:last.end]
+		c.Data = first.owner.data[origin:b.batches[n-1].end]
 	} else {
 		b.plain = connectors.Grow(b.plain, 0)
 		c.Data = b.plain
@@ -72,10 +78,11 @@ func (s *source) fill(p *partition, b *laneBuffers, c *connectors.Chunk) error {
 	b.arena = b.arena[:0]
 	for i, name := range s.cfg.Hidden {
 		if err := s.fillHidden(name, &c.Hidden[i], p, b); err != nil {
-			return explain(s.cfg, fmt.Sprintf("read the headers of a record of partition %d of topic %s", p.number, s.topic), err)
+			return 0, explain(s.cfg, fmt.Sprintf("read the headers of a record of partition %d of topic %s", p.number, s.topic), err)
 		}
 	}
-	return nil
+	s.bytesRead.Add(int64(size))
+	return n, nil
 }
 
 // records returns where the records of a batch are: in data, from start to stop.

@@ -118,8 +118,8 @@ func (d *decompressor) appendSnappy(dst, src []byte) ([]byte, error) {
 		if len(src) < 4 {
 			return dst, errFraming
 		}
-		n := int(binary.BigEndian.Uint32(src))
-		if src = src[4:]; n > len(src) {
+		n := uint64(binary.BigEndian.Uint32(src))
+		if src = src[4:]; n > uint64(len(src)) {
 			return dst, errFraming
 		}
 		var err error

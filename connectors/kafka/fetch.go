@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"hash/crc32"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"unsafe"
@@ -27,8 +28,8 @@ import (
 // their epochs, sessions, isolation (a stand-in has its batch's producer), errors and
 // retries. When it hands a stand-in over, take returns the batch.
 //
-// What is not a whole, undamaged batch of format 2, and control batches, goes to the
-// client as it is.
+// What is not a whole batch of format 2, and control batches, goes to the client as it
+// is.
 type fetches struct {
 	// mark is the key of a stand-in's header. It is random, so that nobody can write
 	// a record that looks like one.
@@ -40,6 +41,7 @@ type fetches struct {
 	free [][]byte
 	kept int // bytes of free
 	most int // bytes that may be kept
+	made int // buffers that there are
 }
 
 // held are the batches of one partition in one answer.
@@ -85,6 +87,7 @@ func (f *fetches) buffer(n int) []byte {
 		}
 	}
 	if best < 0 {
+		f.made++
 		return make([]byte, n, (need+bufferUnit-1)/bufferUnit*bufferUnit)
 	}
 	b := f.free[best]
@@ -97,6 +100,7 @@ func (f *fetches) recycle(b []byte) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.kept+cap(b) > f.most {
+		f.made--
 		return
 	}
 	f.kept += cap(b)
@@ -107,14 +111,15 @@ func (f *fetches) recycle(b []byte) {
 func (f *fetches) trim() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.made -= len(f.free)
 	f.free, f.kept = nil, 0
 }
 
-// keepsMemory reports whether there is something to trim.
+// keepsMemory reports whether there is something to trim, or will be.
 func (f *fetches) keepsMemory() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return len(f.free) > 0
+	return f.made > 0
 }
 
 // dialFunc connects to a broker.
@@ -154,29 +159,29 @@ func (f *fetches) take(r *kgo.Record) (b recordBatch, standIn bool) {
 	return b, true
 }
 
-// settle is called with what the client has handed over of a partition. It gives up
-// what is held of that fetch and of those before it: what was not taken belongs to
-// transactions that were aborted, or the client dropped it.
-func (f *fetches) settle(records []*kgo.Record) {
-	var id uint64
-	for _, r := range records {
-		if f.isStandIn(r) {
-			id = binary.BigEndian.Uint64(r.Value)
-		}
-	}
-	if id == 0 {
-		return
-	}
-	partition := records[0].Partition
+// settle gives up what is held of a partition before an offset: what was not taken
+// belongs to transactions that were aborted, or the client dropped it.
+func (f *fetches) settle(partition int32, offset int64) {
 	f.mu.Lock()
 	list := f.held[partition]
 	n := 0
-	for n < len(list) && list[n].id <= id {
+	for n < len(list) && list[n].batches[len(list[n].batches)-1].last < offset {
 		n++
 	}
-	f.held[partition] = list[n:]
+	dropped := f.shorten(partition, list, n)
 	f.mu.Unlock()
-	drop(list[:n])
+	drop(dropped)
+}
+
+// shorten takes the first n of a partition's list off. The caller holds mu.
+func (f *fetches) shorten(partition int32, list []held, n int) []held {
+	dropped := slices.Clone(list[:n])
+	if list = slices.Delete(list, 0, n); len(list) == 0 {
+		delete(f.held, partition)
+	} else {
+		f.held[partition] = list
+	}
+	return dropped
 }
 
 func drop(list []held) {
@@ -221,9 +226,7 @@ func (f *fetches) hold(dst []byte, a *answer, partition int32, in []byte) []byte
 	a.refs.Add(int32(len(batches)))
 	f.mu.Lock()
 	list := append(f.held[partition], held{id: id, batches: batches})
-	excess := max(0, len(list)-heldFetches)
-	dropped := list[:excess]
-	f.held[partition] = list[excess:]
+	dropped := f.shorten(partition, list, max(0, len(list)-heldFetches))
 	f.mu.Unlock()
 	drop(dropped)
 	return dst
@@ -295,22 +298,24 @@ func (c *fetchConn) Write(b []byte) (int, error) {
 			p = p[n:]
 			continue
 		}
-		n := copy(c.request[c.seen:], p)
+		// What a login of old brokers exchanges has a length, too, and may be short.
+		size := max(0, int(int32(binary.BigEndian.Uint32(c.request[:]))))
+		head := 4
+		if c.seen >= 4 {
+			head += min(8, size)
+		}
+		n := copy(c.request[c.seen:head], p)
 		c.seen += n
 		p = p[n:]
-		size := int(int32(binary.BigEndian.Uint32(c.request[:])))
-		switch {
-		case c.seen >= 4 && size < 8:
-			c.seen = 0 // no request at all; who sends those gets no answer to a fetch
-		case c.seen < len(c.request):
-		default:
-			if binary.BigEndian.Uint16(c.request[4:]) == fetchKey {
-				c.mu.Lock()
-				c.pending[int32(binary.BigEndian.Uint32(c.request[8:]))] = int16(binary.BigEndian.Uint16(c.request[6:]))
-				c.mu.Unlock()
-			}
-			c.seen, c.rest = 0, size-8
+		if size = max(0, int(int32(binary.BigEndian.Uint32(c.request[:])))); c.seen < 4 || c.seen < 4+min(8, size) {
+			continue
 		}
+		if size >= 8 && binary.BigEndian.Uint16(c.request[4:]) == fetchKey {
+			c.mu.Lock()
+			c.pending[int32(binary.BigEndian.Uint32(c.request[8:]))] = int16(binary.BigEndian.Uint16(c.request[6:]))
+			c.mu.Unlock()
+		}
+		c.seen, c.rest = 0, size-min(8, size)
 	}
 	return c.Conn.Write(b)
 }
@@ -387,8 +392,11 @@ func (c *fetchConn) next() error {
 const lowWater = 512 << 10
 
 func (c *fetchConn) readBody(body []byte) error {
+	large := len(body) >= lowWater/8
 	for at := 0; at < len(body); {
-		c.wait.atLeast(min(lowWater, len(body)-at))
+		if large {
+			c.wait.atLeast(min(lowWater, len(body)-at))
+		}
 		n, err := c.Conn.Read(body[at:])
 		at += n
 		if err != nil && at < len(body) {

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"maps"
+	"math"
 	"math/rand/v2"
 	"net"
 	"reflect"
@@ -120,11 +122,7 @@ func TestRecordBatch_ReadsWhatTheClientReads(t *testing.T) {
 		}
 		batches = append(batches, b)
 		if len(got.Records) > 0 {
-			again, ok := batchOf(got.Records)
-			if !ok {
-				t.Fatal("no batch of records")
-			}
-			batches = append(batches, again)
+			batches = append(batches, batchOf(got.Records))
 		}
 		for _, b := range batches {
 			b.from, b.to = from, b.last+1
@@ -243,7 +241,8 @@ func TestFetchConn(t *testing.T) {
 		s := &script{rng: rng, answers: slices.Concat(other, fetched(version, 2, parts), empty)}
 		f := newFetches(64 << 20)
 		conn := &fetchConn{Conn: s, fetches: f, pending: map[int32]int16{}}
-		sent := slices.Concat(request(18, 3, 1, 20), request(fetchKey, version, 2, 300))
+		login := []byte{0, 0, 0, 5, 0, 'u', 0, 'p', 'p', 0, 0, 0, 0} // of old brokers: without a header, or empty
+		sent := slices.Concat(login, request(18, 3, 1, 20), request(fetchKey, version, 2, 300))
 		for rest := sent; len(rest) > 0; {
 			n := 1 + rng.IntN(len(rest))
 			if _, err := conn.Write(rest[:n]); err != nil {
@@ -313,7 +312,7 @@ func TestFetchConn(t *testing.T) {
 				if i+1 < len(standIns.Records) {
 					standIns.Records = standIns.Records[i+1:]
 				} else {
-					f.settle(standIns.Records)
+					f.settle(rp.Partition, math.MaxInt64)
 				}
 			}
 		}
@@ -503,45 +502,119 @@ func TestFetches_WhatIsNotHeldIsFetchedAgain(t *testing.T) {
 	}
 }
 
-// A batch that decompresses to too much ends the stream, or is skipped and told of.
+// A batch that decompresses to too much ends the stream, and is there when it starts
+// again; or it is skipped and told of, once, and those before and behind it are read.
 func TestDecompression_TooMuch(t *testing.T) {
 	c := produced(t, 3, kgo.ProducerBatchCompression(kgo.ZstdCompression()))
 	var chunk connectors.Chunk
 	for _, skip := range []bool{false, true} {
 		s := opened(t, c, "on_data_loss", map[bool]string{false: "fail", true: "skip"}[skip])
+		before := s.Positions()
 		s.lanes[0].decompressor.most = 20_000
 		err := s.Poll(t.Context(), 0, &chunk)
 		lost := s.TakeDataLoss()
-		if !skip {
+		if skip {
+			if !errors.Is(err, io.EOF) || len(lost) != 3 || lost[2].Records != 10 {
+				t.Errorf("err=%v, lost %+v", err, lost)
+			}
+			continue
+		}
+		for range 2 {
 			var loss *connectors.DataLossError
 			if !errors.As(err, &loss) || loss.Loss.Records != 10 || !strings.Contains(loss.Error(), "decompresses to more than") {
 				t.Errorf("err=%v", err)
 			}
-			continue
-		}
-		if !errors.Is(err, io.EOF) || len(lost) != 3 || lost[2].Records != 10 {
-			t.Errorf("err=%v, lost %+v", err, lost)
+			if after := s.Positions(); !maps.Equal(before, after) {
+				t.Errorf("a failed poll moved from %v to %v", before, after)
+			}
+			err = s.Poll(t.Context(), 0, &chunk)
 		}
 	}
 }
 
-// Records that do not match their checksum are not handed out.
+// Records that do not match their checksum are not handed out, and nothing is skipped:
+// those before them come, then the error, as often as somebody polls.
 func TestDamagedBatch(t *testing.T) {
-	s := opened(t, produced(t, 1))
+	s := opened(t, produced(t, 5))
 	s.mu.Lock()
-	for s.partitions[0].queue == nil {
+	for len(s.partitions[0].queue) < 5 {
 		s.mu.Unlock()
 		if err := s.lead(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		s.mu.Lock()
 	}
-	b := s.partitions[0].queue[0]
-	b.owner.data[b.end-1] ^= 1
+	b := s.partitions[0].queue[2]
+	s.mu.Unlock()
+	damage := func() { b.owner.data[b.end-1] ^= 1 }
+	damage()
+	var c connectors.Chunk
+	if err := s.Poll(t.Context(), 0, &c); err != nil || len(c.Records) != 20 {
+		t.Fatalf("%d records, err=%v", len(c.Records), err)
+	}
+	before := s.Positions()
+	for range 3 {
+		err := s.Poll(t.Context(), 0, &c)
+		if !errors.Is(err, errDamaged) || !strings.Contains(err.Error(), "batch at offset 20 of partition 0 of topic trips") {
+			t.Errorf("err=%v", err)
+		}
+		if after := s.Positions(); !maps.Equal(before, after) {
+			t.Errorf("a failed poll moved from %v to %v", before, after)
+		}
+	}
+	damage()
+	n := 20
+	for {
+		err := s.Poll(t.Context(), 0, &c)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range c.Records {
+			if number, _, _ := strings.Cut(string(c.Data[r.Start:r.End]), " "); number != strconv.Itoa(n) {
+				t.Fatalf("record %d is %s", n, number)
+			}
+			n++
+		}
+	}
+	if n != 50 {
+		t.Errorf("%d records", n)
+	}
+}
+
+// While a lane makes a chunk of a partition's records, others do not take from it, and
+// what was dropped meanwhile is not handed out.
+func TestClaim(t *testing.T) {
+	s := opened(t, produced(t, 5))
+	s.lanes = append(s.lanes, laneBuffers{})
+	s.lanes[1].decompressor.most = mostInflated
+	s.mu.Lock()
+	for len(s.partitions[0].queue) == 0 {
+		s.mu.Unlock()
+		if err := s.lead(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		s.mu.Lock()
+	}
+	p := s.claim(1, &s.lanes[1])
+	if p == nil || s.claim(0, &s.lanes[0]) != nil {
+		t.Fatal("two lanes have taken the same records, or none")
+	}
+	answer := s.lanes[1].batches[0].owner
+	s.jump(p, 30, 7) // as when the topic was created again
 	s.mu.Unlock()
 	var c connectors.Chunk
-	if err := s.Poll(t.Context(), 0, &c); !errors.Is(err, errDamaged) || !strings.Contains(err.Error(), "batch at offset 0 of partition 0 of topic trips") {
-		t.Errorf("err=%v", err)
+	n, err := s.fill(p, &s.lanes[1], &c)
+	if err != nil || n == 0 {
+		t.Fatalf("%d batches, %v", n, err)
+	}
+	if s.take(p, &s.lanes[1], n) {
+		t.Error("what was dropped is handed out")
+	}
+	if p.offset != 30 || answer.refs.Load() != 0 || s.filling != 0 {
+		t.Errorf("offset %d, %d references, %d are filling", p.offset, answer.refs.Load(), s.filling)
 	}
 }
 

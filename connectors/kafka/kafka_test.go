@@ -587,6 +587,24 @@ func TestTransactions(t *testing.T) {
 			t.Errorf("offset %d, want 63 behind the last marker", got)
 		}
 	})
+	t.Run("AnyLaneSeesTheEnd", func(t *testing.T) {
+		r := tryOpen(t, c, 2, "stop", "latest")
+		defer r.close()
+		if err := r.discover(true, nil); err != nil {
+			t.Fatal(err)
+		}
+		var chunk connectors.Chunk
+		for {
+			err := r.poll(1, &chunk) // whose partition it is not
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		r.want("0", numbers(20, 40))
+	})
 	t.Run("FlushIsReached", func(t *testing.T) {
 		r := open(t, c, nil)
 		defer r.close()

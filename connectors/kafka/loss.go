@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -25,6 +26,7 @@ func (s *source) note(loss connectors.DataLoss) error {
 func (s *source) jump(p *partition, offset int64, epoch int32) {
 	was := p.finished()
 	p.clear()
+	s.fetches.settle(p.number, math.MaxInt64)
 	p.offset, p.next, p.epoch = offset, offset, epoch
 	if !was && p.finished() {
 		s.unfinished--

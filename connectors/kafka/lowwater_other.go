@@ -1,10 +1,11 @@
-//go:build !unix
+//go:build !linux
 
 package kafka
 
 import "net"
 
-// lowWaterMark does nothing where sockets have none.
+// lowWaterMark does nothing: elsewhere a mark above what the socket may hold would
+// stop the connection.
 type lowWaterMark struct{}
 
 func newLowWaterMark(net.Conn) lowWaterMark { return lowWaterMark{} }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"runtime"
 	"time"
 
@@ -39,14 +40,15 @@ func (s *source) Poll(ctx context.Context, lane int, c *connectors.Chunk) error 
 		switch {
 		case p != nil:
 			s.mu.Unlock()
-			if err := s.fill(p, b, c); err != nil || len(c.Records) > 0 {
+			n, err := s.fill(p, b, c)
+			if s.take(p, b, n) && len(c.Records) > 0 || err != nil {
 				return err
 			}
 			continue
 		case s.bounded && s.unfinished == 0:
 			s.mu.Unlock()
 			return io.EOF
-		case s.leading || s.leadWanted > 0:
+		case s.leading || s.leadWanted > 0 || s.filling > 0:
 			wake := s.wake
 			s.mu.Unlock()
 			select {
@@ -103,58 +105,103 @@ func (s *source) takeLead(ctx context.Context) error {
 
 // laneBuffers are what a lane hands out until its next poll.
 type laneBuffers struct {
-	batches      []recordBatch // of one partition and one answer, one behind the other
-	messages     []message
-	headers      []header
-	arena        []byte // keys and headers
-	plain        []byte // decompressed batches
+	batches  []recordBatch // of one partition and one answer, one behind the other
+	clears   int           // the partition's when they were claimed
+	messages []message
+	headers  []header
+	arena    []byte // keys and headers
+	plain    []byte // decompressed batches
+
 	decompressor decompressor
 }
 
+// mostPlain is how much memory a lane keeps for decompressed batches, in bytes.
+const mostPlain = 16 << 20
+
 // release gives back what the lane has handed out.
 func (b *laneBuffers) release() {
-	for i := range b.batches {
-		b.batches[i].owner.release()
+	b.keep(0)
+	clear(b.messages)
+	if cap(b.plain) > mostPlain {
+		b.plain = nil
 	}
-	b.batches = b.batches[:0]
 }
 
-// claim takes about a chunk of batches off a partition's queue, and moves the
-// position behind them. It returns nil when there are none. The caller holds mu.
+// keep gives back all but the first n batches.
+func (b *laneBuffers) keep(n int) {
+	for i := range b.batches[n:] {
+		b.batches[n+i].owner.release()
+	}
+	clear(b.batches[n:])
+	b.batches = b.batches[:n]
+}
+
+// claim gives a lane about a chunk of the batches that a partition's queue begins with.
+// They stay in the queue, which no other lane may take from, until take. It returns nil
+// when there are none. The caller holds mu.
 func (s *source) claim(lane int, b *laneBuffers) *partition {
 	var p *partition
 	most := 0
 	for _, q := range s.order {
-		if len(q.queue) == 0 {
+		if len(q.queue) == 0 || q.filling {
 			continue
 		}
 		if int(q.number)%len(s.lanes) == lane {
 			p = q
 			break
 		}
-		if n := q.queued(); n > most {
+		if n := q.queued(); p == nil || n > most {
 			p, most = q, n
 		}
 	}
 	if p == nil {
 		return nil
 	}
-	n, size := 0, 0
-	for n < len(p.queue) && size < min(s.cfg.ChunkBytes, inCache) && p.queue[n].owner == p.queue[0].owner && p.queue[n].codec == p.queue[0].codec {
-		size += p.queue[n].size()
-		s.newest = later(s.newest, time.UnixMilli(p.queue[n].maxTime))
-		n++
+	size := 0
+	for i := range p.queue {
+		batch := &p.queue[i]
+		if size >= min(s.cfg.ChunkBytes, inCache) || batch.owner != p.queue[0].owner || batch.codec != p.queue[0].codec {
+			break
+		}
+		size += batch.size()
+		batch.owner.refs.Add(1)
+		b.batches = append(b.batches, *batch)
 	}
-	b.batches = append(b.batches, p.queue[:n]...)
-	last := &p.queue[n-1]
-	reached := last.to
-	p.epoch = last.epoch
+	b.clears = p.clears
+	p.filling = true
+	s.filling++
+	return p
+}
+
+// take takes the first n of the batches that a lane has claimed off the partition's
+// queue, and moves the position behind them. It reports whether they were still there.
+func (s *source) take(p *partition, b *laneBuffers, n int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p.filling = false
+	s.filling--
+	s.wakeAll()
+	if p.clears != b.clears {
+		b.keep(0)
+		return false
+	}
+	b.keep(n)
+	if n == 0 {
+		return true
+	}
+	for i := range p.queue[:n] {
+		s.newest = later(s.newest, time.UnixMilli(p.queue[i].maxTime))
+		p.queue[i].owner.release() // the lane has one of its own
+	}
+	reached := p.queue[n-1].to
+	p.epoch = p.queue[n-1].epoch
+	clear(p.queue[:n])
 	if p.queue = p.queue[n:]; len(p.queue) == 0 {
 		p.queue = nil
 		reached = p.next
 	}
 	s.reach(p, reached)
-	return p
+	return true
 }
 
 // inCache is about how much a lane takes at a time: what it checks, splits into
@@ -169,8 +216,9 @@ func (p *partition) queued() (n int) {
 	return n
 }
 
-// clear drops what is queued.
+// clear drops what is queued. What a lane has claimed of it is not handed out.
 func (p *partition) clear() {
+	p.clears++
 	for i := range p.queue {
 		p.queue[i].owner.release()
 	}
@@ -245,6 +293,7 @@ func (s *source) dropFinished() {
 		if p.fetching && p.finished() {
 			p.fetching = false
 			finished = append(finished, p.number)
+			s.fetches.settle(p.number, math.MaxInt64)
 		}
 	}
 	s.mu.Unlock()
@@ -319,7 +368,7 @@ func (s *source) queue(p *partition, fp *kgo.FetchPartition) {
 			for n < len(records) && !s.fetches.isStandIn(records[n]) {
 				n++
 			}
-			b, _ = batchOf(records[:n])
+			b = batchOf(records[:n])
 		}
 		last := records[n-1]
 		records = records[n:]
@@ -339,7 +388,7 @@ func (s *source) queue(p *partition, fp *kgo.FetchPartition) {
 		}
 		p.next = max(p.next, b.to)
 	}
-	s.fetches.settle(fp.Records)
+	s.fetches.settle(p.number, p.next)
 	if len(p.queue) == 0 {
 		s.reach(p, p.next)
 	}

@@ -56,6 +56,7 @@ func (s *source) probe(ctx context.Context, waited []*partition) (moved bool, er
 		}
 		if clear > p.next && len(p.queue) == 0 {
 			p.next, moved = clear, true
+			s.fetches.settle(p.number, clear)
 			s.reach(p, clear)
 		}
 		s.mu.Unlock()

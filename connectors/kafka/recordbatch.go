@@ -79,11 +79,10 @@ func parseBatch(a *answer, at int, data []byte) (b recordBatch, size int, ok boo
 }
 
 // batchOf makes a batch of records that the client has read, which are of one
-// partition: messages of formats 0 and 1, and control records. It reports whether
-// there is anything for users among them.
-func batchOf(records []*kgo.Record) (b recordBatch, ok bool) {
+// partition: messages of formats 0 and 1, and control records, of which it has none.
+func batchOf(records []*kgo.Record) recordBatch {
 	first, last := records[0], records[len(records)-1]
-	b = recordBatch{base: first.Offset, last: last.Offset, baseTime: first.Timestamp.UnixMilli(), epoch: last.LeaderEpoch}
+	b := recordBatch{base: first.Offset, last: last.Offset, baseTime: first.Timestamp.UnixMilli(), epoch: last.LeaderEpoch}
 	var data, m []byte
 	for _, r := range records {
 		if r.Attrs.IsControl() {
@@ -109,7 +108,7 @@ func batchOf(records []*kgo.Record) (b recordBatch, ok bool) {
 	b.end = len(data)
 	b.owner = &answer{data: connectors.Grow(data, 0)}
 	b.owner.refs.Store(1)
-	return b, b.count > 0
+	return b
 }
 
 // appendBytes appends bytes as records have them, nil being no bytes at all.
@@ -179,6 +178,9 @@ func (b *recordBatch) read(data []byte, start, stop, origin int, c *connectors.C
 		at = value + max(0, int(valueLength))
 		base = end
 		offset := b.base + delta
+		if offset < b.base || offset > b.last {
+			return bytes, errMalformed
+		}
 		if offset < b.from || offset >= b.to {
 			continue
 		}

@@ -47,6 +47,7 @@ type source struct {
 	overrides  map[int32]position
 	missing    map[int32]bool // known partitions that do not exist
 
+	filling    int                // partitions of which a lane makes a chunk
 	leading    bool               // somebody polls the client
 	leadWanted int                // how many wait to lead instead of a lane
 	interrupt  context.CancelFunc // of the poll that goes on
@@ -67,10 +68,12 @@ type partition struct {
 	epoch   int32 // of the record before, −1 if unknown
 	topicID string
 
-	queue []recordBatch // fetched and not yet handed out
-	next  int64         // offset behind what was fetched
-	end   int64         // where the partition ends, as far as known; −1
-	want  int64         // an offset that a flush waits for
+	queue   []recordBatch // fetched and not yet handed out
+	filling bool          // a lane makes a chunk of what the queue begins with
+	clears  int           // how often the queue was dropped
+	next    int64         // offset behind what was fetched
+	end     int64         // where the partition ends, as far as known; −1
+	want    int64         // an offset that a flush waits for
 
 	fetching bool // the client has been told to fetch it
 	broken   bool // its offset is out of range
