@@ -41,6 +41,7 @@ func (d *Decoder) fill(n, maxRows int) bool {
 			d.unset[i] = true
 		}
 	}
+	b.BeginDirect(nil) // a row that was rejected may have left NULLs
 	for row := d.row; row < d.row+n && good; row++ {
 		if len(d.rest) > 0 {
 			b.BeginDirect(d.unset)

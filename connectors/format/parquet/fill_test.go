@@ -224,3 +224,26 @@ func TestDecoder_Words(t *testing.T) {
 		t.Error("no number was beyond its dictionary")
 	}
 }
+
+// Columns that are filled whole have nothing of a row that was rejected last.
+func TestFill_AfterRejectedRow(t *testing.T) {
+	config := formattest.Config(t, "parquet", formattest.Schema(t, "n INT"))
+	config.OnFieldError = connectors.FieldErrorDeadLetter
+	var list []*connectors.Chunk
+	for _, v := range []int64{1 << 40, 7} {
+		b := array.NewRecordBuilder(memory.DefaultAllocator, arrow.NewSchema([]arrow.Field{{Name: "n", Type: arrow.PrimitiveTypes.Int64}}, nil))
+		b.Field(0).(*array.Int64Builder).Append(v)
+		batch := b.NewRecordBatch()
+		file, err := chunks(t, encode(t, batch, 10, compress.Codecs.Uncompressed), config.Fields)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, file...)
+		batch.Release()
+		b.Release()
+	}
+	got := formattest.Decode(t, "parquet", config, 100, list...)
+	if len(got) != 2 || got[1] != "7" {
+		t.Errorf("got %q, want a rejection and 7", got)
+	}
+}

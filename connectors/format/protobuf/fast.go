@@ -246,8 +246,8 @@ func (w *walker) steps(n *fastNode, data []byte, pos, end, row int) bool {
 			}
 			s = &n.steps[at]
 			pos += width
-		} else {
-			pos += s.width
+		} else if pos += s.width; pos > end { // the message ends within the tag
+			return false
 		}
 		at++
 		var v uint64
@@ -381,10 +381,16 @@ func (s *step) moment(data []byte, pos, end, row int) bool {
 	n := 0
 	if pos < end && data[pos] == 1<<3 {
 		seconds, n = columns.Uvarint(binary.LittleEndian.Uint64(data[pos+1:]))
+		if n == 0 {
+			return false
+		}
 		pos += 1 + n
 	}
 	if pos < end && data[pos] == 2<<3 {
 		nanos, n = columns.Uvarint(binary.LittleEndian.Uint64(data[pos+1:]))
+		if n == 0 {
+			return false
+		}
 		pos += 1 + n
 	}
 	if pos != end || seconds > lastSecond || nanos >= 1e9 || uint32(nanos)%s.unit != 0 {

@@ -2,6 +2,7 @@ package protobuf_test
 
 import (
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -39,11 +40,16 @@ func fastFields(t testing.TB, r *rand.Rand) []connectors.Field {
 // checkFast compares what the fast path and the walk make of messages.
 func checkFast(t testing.TB, fields []connectors.Field, policy connectors.OnFieldError, records ...string) {
 	t.Helper()
+	checkFastOf(t, testProto, "t.Trip", fields, policy, records...)
+}
+
+func checkFastOf(t testing.TB, schema, message string, fields []connectors.Field, policy connectors.OnFieldError, records ...string) {
+	t.Helper()
 	format, err := connectors.LookupFormat("protobuf")
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := connectors.DecoderConfig{Fields: fields, Options: format.Spec.MustOptions("schema", testProto, "message", "t.Trip"), OnFieldError: policy}
+	config := connectors.DecoderConfig{Fields: fields, Options: format.Spec.MustOptions("schema", schema, "message", message), OnFieldError: policy}
 	decode := func(generic bool) []string {
 		return formattest.DecodeBy(t, func(config connectors.DecoderConfig) (connectors.Decoder, error) {
 			d, err := protobuf.NewDecoder(config)
@@ -113,4 +119,33 @@ func FuzzFast(f *testing.F) {
 		r := rand.New(rand.NewPCG(seed, 0))
 		checkFast(t, fastFields(t, r), connectors.OnFieldError(r.IntN(2)), string(data))
 	})
+}
+
+// What an inner message was cut off of is not taken of the bytes behind it.
+func TestFast_CutInnerMessage(t *testing.T) {
+	const schema = `syntax = "proto3";
+package t;
+import "google/protobuf/timestamp.proto";
+message Trip {
+  message Rider { int32 color = 16; google.protobuf.Timestamp since = 17; }
+  Rider rider = 1;
+  google.protobuf.Timestamp at = 2;
+}`
+	high := strings.Repeat("\x80", 8)
+	for _, c := range []struct {
+		column  string
+		path    []string
+		records []string
+	}{
+		{"color TEXT", []string{"rider", "color"}, []string{"\x0a\x01\x80\x01" + high, "\x0a\x01\x80" + high + high, "\x0a\x02\x80\x01" + high}},
+		{"at TIMESTAMP(6)", []string{"at"}, []string{"\x12\x01\x08" + high + "\x01", "\x12\x03\x08\x01\x10" + high + "\x01", "\x12\x01\x10" + high + "\x01", "\x12\x01\x08" + high + high}},
+	} {
+		f := connectors.Field{Column: formattest.Schema(t, c.column)[0], Path: c.path}
+		if len(c.path) > 1 {
+			f.Mode = connectors.FieldUnquote
+		}
+		for _, record := range c.records {
+			checkFastOf(t, schema, "t.Trip", []connectors.Field{f}, connectors.FieldErrorDeadLetter, record)
+		}
+	}
 }
