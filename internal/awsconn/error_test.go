@@ -63,14 +63,14 @@ func TestConcise(t *testing.T) {
 	if api, ok := errors.AsType[smithy.APIError](err); !ok || api.ErrorCode() != "NoSuchBucket" {
 		t.Errorf("the error is none of the service any more: %v", err)
 	}
-	f(list(store(server.URL, keys)), 503, `<Error><Code>SlowDown</Code></Error>`, "S3 ListObjectsV2: SlowDown (request R1)")
-	f(head, 403, "", "S3 HeadObject: Forbidden (request R1)")
-	f(list(store(nobody.URL, keys)), 0, "", `S3 ListObjectsV2: Get "`+nobody.URL+`/b?list-type=2": dial tcp `+strings.TrimPrefix(nobody.URL, "http://")+": connect: "+syscall.ECONNREFUSED.Error())
+	_ = f(list(store(server.URL, keys)), 503, `<Error><Code>SlowDown</Code></Error>`, "S3 ListObjectsV2: SlowDown (request R1)")
+	_ = f(head, 403, "", "S3 HeadObject: Forbidden (request R1)")
+	_ = f(list(store(nobody.URL, keys)), 0, "", `S3 ListObjectsV2: Get "`+nobody.URL+`/b?list-type=2": dial tcp `+strings.TrimPrefix(nobody.URL, "http://")+": connect: "+syscall.ECONNREFUSED.Error())
 	err = f(list(store(server.URL, aws.CredentialsProviderFunc(nothing))), 0, "", "S3 ListObjectsV2: get identity: get credentials: there are none")
 	if !awsconn.NoCredentials(err) {
 		t.Errorf("NoCredentials(%v) = false", err)
 	}
-	f(func() error {
+	_ = f(func() error {
 		_, err := sqs.New(sqs.Options{BaseEndpoint: &server.URL, Region: "r", Credentials: keys, RetryMaxAttempts: 1}).
 			ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: aws.String(server.URL + "/1/q")})
 		return err
