@@ -285,7 +285,7 @@ func castToTime(from types.Type) Func {
 					_, t = splitMicros(t)
 				}
 				return roundTime(t, 0, f.out.Fsp), true, false
-			}, nil}
+			}, func(i int) []byte { return AppendTime(nil, x(i), from.Fsp) }}
 		}
 	case types.String, types.Binary, types.JSON:
 		read = func(f *frame, v Vector) reading {

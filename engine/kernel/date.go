@@ -2,7 +2,10 @@ package kernel
 
 import (
 	"math"
+	"strconv"
 	"time"
+
+	"github.com/apache/arrow-go/v18/arrow"
 
 	"github.com/leatdb/leat/sql/types"
 )
@@ -266,14 +269,24 @@ var FuncSecToTime = propagate(func(f *frame, args []Vector) error {
 	spans := spansOf(args[0], Second)
 	out := fixedOut[int64](f)
 	for i := range f.live {
-		p := spans(i)
-		if p.over {
-			p.micros = maxTime + microsPerSecond
+		t := roundTime(spans(i).micros, 0, f.out.Fsp)
+		out[i] = max(min(t, maxTime), -maxTime)
+		if out[i] != t {
+			f.warn(i, errTruncated("time", secondsText(args[0], i, f.out.Fsp)))
 		}
-		out[i] = f.boundTime(i, roundTime(p.micros, 0, f.out.Fsp), f.out.Fsp)
 	}
 	return nil
 })
+
+// secondsText prints BIGINT, or DECIMAL with fsp digits behind the point.
+func secondsText(v Vector, i, fsp int) []byte {
+	if _, ok := v.Array.DataType().(*arrow.Decimal128Type); !ok {
+		return strconv.AppendInt(nil, viewOf[int64](v).at(i), 10)
+	}
+	x := decimalsOf(v)
+	d, _ := rescale(x.at(i), x.scale, fsp, types.MaxDecimalPrecision)
+	return appendDecimal(nil, d, fsp)
+}
 
 // FuncFromUnixTime is FROM_UNIXTIME of BIGINT or DECIMAL seconds: a DATETIME in
 // the context's zone, NULL before 1970 and from the year 3001-01-19 on.

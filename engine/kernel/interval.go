@@ -135,7 +135,8 @@ func (u Unit) compound() []int64 {
 // span is an interval: months and µs.
 type span struct {
 	months, micros int64
-	// over says that it is longer than any date reaches.
+	// over says that it is longer than any date reaches; one of µs is then maxSpan
+	// long, with its sign.
 	over bool
 }
 
@@ -149,8 +150,13 @@ func (u Unit) times(n int64) span {
 		}
 		return span{months: n * m}
 	}
-	hi, lo := mulSigned(n, u.inMicros())
-	return span{micros: lo, over: hi != lo>>63 || lo > maxSpan || lo < -maxSpan}
+	switch hi, lo := mulSigned(n, u.inMicros()); {
+	case hi == lo>>63 && lo <= maxSpan && lo >= -maxSpan:
+		return span{micros: lo}
+	case n < 0:
+		return span{micros: -maxSpan, over: true}
+	}
+	return span{micros: maxSpan, over: true}
 }
 
 // parse reads a compound interval: numbers with anything between them. Where
@@ -241,10 +247,10 @@ func spansOf(v Vector, u Unit) func(i int) span {
 		return func(i int) span {
 			micros, fits := rescale(x.at(i), int(d.GetScale()), 6, types.MaxDecimalPrecision)
 			m, negative := magnitude(micros)
-			if !fits || m.hi != 0 || m.lo > maxSpan {
-				return span{over: true}
-			}
 			p := span{micros: int64(m.lo)}
+			if !fits || m.hi != 0 || m.lo > maxSpan {
+				p = span{micros: maxSpan, over: true}
+			}
 			if negative {
 				return p.negated()
 			}

@@ -39,7 +39,6 @@ func documents(n int) func([]Arg) (Binding, error) {
 	}
 }
 
-// printedJSON is the type of documents that are put together of values.
 // JSONOrder gives bytes that compare as JSON values do, and JSONPrinted JSON of which
 // equal documents are equal texts. They have no names in SQL.
 var (
@@ -53,6 +52,7 @@ var (
 	}
 )
 
+// printedJSON is the type of documents that are put together of values.
 var printedJSON = types.Type{Kind: types.JSON, Printed: true}
 
 // asGiven binds a function that takes values of any types.

@@ -41,6 +41,7 @@ type step struct {
 	index  int // of column
 	shape  *shape
 	node   *node
+	depth  int // how deep the value lies, for opWalk and opSkip
 
 	size   int
 	branch int64
@@ -80,13 +81,13 @@ func (p *fastPlan) record(n *node, into []*columns.Builder, depth int) {
 		if n.inner && n.parts[i] != nil {
 			p.value(n.parts[i], into, depth)
 		} else {
-			p.skip(part)
+			p.skip(part, depth+1)
 		}
 	}
 }
 
-func (p *fastPlan) skip(s *shape) {
-	t := step{op: opSkip, shape: s}
+func (p *fastPlan) skip(s *shape, depth int) {
+	t := step{op: opSkip, shape: s, depth: depth}
 	switch s.kind {
 	case kindInt, kindDate, kindTimeMillis, kindTimeMicros, kindMillis, kindMicros, kindNanos, kindEnum:
 		t.op = opNumber
@@ -132,7 +133,7 @@ func (p *fastPlan) value(n *node, into []*columns.Builder, depth int) {
 			return
 		}
 	}
-	p.steps = append(p.steps, step{op: opWalk, node: n})
+	p.steps = append(p.steps, step{op: opWalk, node: n, depth: depth + 1})
 }
 
 // direct is the step that writes the value of a node to its column, if there is
@@ -183,9 +184,9 @@ func (w *walker) fast(p *fastPlan) bool {
 		case opWalk, opSkip:
 			w.pos = pos
 			if s.op == opWalk {
-				w.node(s.node, 1)
+				w.node(s.node, s.depth)
 			} else {
-				w.skip(s.shape, 1)
+				w.skip(s.shape, s.depth)
 			}
 			if w.err != nil || w.class != "" {
 				return false

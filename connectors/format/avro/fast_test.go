@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	hamba "github.com/hamba/avro/v2"
@@ -124,6 +125,21 @@ func TestDecoder_Cast(t *testing.T) {
 			if got[i] != texts[i] && (wantErr != nil || isErr != nil || math.Float64bits(is) != math.Float64bits(want)) {
 				t.Errorf("%v: %s, want what %s is cast to", values[i], got[i], texts[i])
 			}
+		}
+	}
+}
+
+// Values may be nested as deep on the fast path as on the walk, within records too.
+func TestFast_Depth(t *testing.T) {
+	const schema = `{"type":"record","name":"r","fields":[{"name":"a","type":{"type":"record","name":"a","fields":[
+		{"name":"list","type":{"type":"record","name":"list","fields":[{"name":"next","type":["null","list"]}]}},
+		{"name":"items","type":{"type":"array","items":"list"}},
+		{"name":"x","type":"string"}]}}]}`
+	for _, name := range []string{"x", "items"} { // the list is skipped, or walked over
+		f := connectors.Field{Column: types.Column{Name: name, Type: typeLongText}, Path: []string{"a", name}, Mode: connectors.FieldUnquote}
+		for n := 45; n < 55; n++ {
+			list := strings.Repeat("\x02", n) + "\x00"
+			checkFast(t, schema, []connectors.Field{f}, connectors.FieldErrorDeadLetter, list+"\x00\x02x", "\x00\x02"+list+"\x00\x02x")
 		}
 	}
 }

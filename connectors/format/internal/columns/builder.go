@@ -348,8 +348,8 @@ func (c *Builder) validity(rows int) *memory.Buffer {
 }
 
 // AllowCast lets batches of text become what Field.Cast makes of it, which the
-// builder cast is made for. It takes no text: that spoils the batch. allowed is
-// false where there is no such type.
+// builder cast is made for. Text spoils the batch, or, in the builders of a Batch,
+// turns it back to one of text. allowed is false where there is no such type.
 func (c *Builder) AllowCast(cast *Builder) (allowed bool, err error) {
 	f := c.Field
 	if f.Mode != connectors.FieldUnquote || f.Cast.Kind == types.Null {
