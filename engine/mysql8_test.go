@@ -245,6 +245,55 @@ func openColumns(t *testing.T) *wire {
 	return w
 }
 
+// TestDistinctDocuments has DISTINCT tell JSON documents apart as GROUP BY does: 1 and
+// 1.0 are equal, and members have no order.
+func TestDistinctDocuments(t *testing.T) {
+	t.Parallel()
+	w := openMySQL8(t)
+	file := filepath.Join(t.TempDir(), "in.json")
+	lines := `{"k": 1, "a": {"v": 1}}
+{"k": 1, "a": {"v": 1.0}}
+{"k": 2, "a": {"v": "1"}}
+{"k": 2, "a": {"v": null}}
+{"k": 2, "a": {}}
+{"k": 2, "a": {}}
+{"k": 2, "a": {"v": {"x": 1, "y": [2.0]}}}
+{"k": 2, "a": {"v": {"y": [2], "x": 1}}}
+{"k": 3}
+`
+	if err := os.WriteFile(file, []byte(lines), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, statement := range []string{
+		"CREATE SOURCE documents (k INT, a JSON) WITH (connector = 'files', path = '" + file + "', format = 'json')",
+		"CREATE STREAM t AS SELECT k, a FROM documents",
+		"FLUSH STREAM t",
+	} {
+		if _, err := w.Exec(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for query, want := range map[string]string{
+		"SELECT COUNT(*) FROM (SELECT a->'$.v' FROM t GROUP BY a->'$.v') g":                                     "['5']",
+		"SELECT COUNT(*) FROM (SELECT DISTINCT a->'$.v' FROM t) d":                                              "['5']",
+		"SELECT COUNT(*) FROM (SELECT DISTINCT a FROM t) d":                                                     "['6']",
+		"SELECT COUNT(*) FROM (SELECT DISTINCT JSON_ARRAY(a->'$.v') FROM t) d":                                  "['4']",
+		"SELECT COUNT(DISTINCT a->'$.v') FROM t":                                                                "['4']",
+		"SELECT COUNT(DISTINCT a) FROM t":                                                                       "['5']",
+		"SELECT COUNT(DISTINCT k, a) FROM t":                                                                    "['5']",
+		"SELECT COUNT(DISTINCT JSON_ARRAY(a->'$.v')) FROM t":                                                    "['4']",
+		"SELECT d.k FROM (SELECT DISTINCT a->'$.v' v, k, a->'$.v' w FROM t) d ORDER BY d.k":                     "['1' '2' '2' '2' '2' '3']",
+		"SELECT DISTINCT JSON_TYPE(a->'$.v.y') FROM t ORDER BY 1":                                               "[NULL 'ARRAY']",
+		"SELECT DISTINCT a->'$.v.x' FROM t ORDER BY a->'$.v.x'":                                                 "[NULL '1']",
+		"SELECT k FROM t WHERE k = 3 UNION ALL (SELECT DISTINCT k FROM t WHERE a->'$.v' = 1)":                   "['3' '1']",
+		"SELECT COUNT(*) FROM ((SELECT DISTINCT k, a->'$.v' FROM t) UNION ALL (SELECT 7, CAST('7' AS JSON))) u": "['7']",
+	} {
+		if got := w.ask(t, query); fmt.Sprint(got) != want {
+			t.Errorf("%s: %v, want %s", query, got, want)
+		}
+	}
+}
+
 // TestFilteredRowsFailNoQuery has functions that fail for some value of a column
 // whose Parquet pages are dictionaries asked for the other rows only: DuckDB
 // would evaluate a function that cannot fail once for each entry.

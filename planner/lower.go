@@ -183,7 +183,11 @@ func (l *lowerer) node(n gms.Node, outer *scope) (logical.Node, *scope, error) {
 		if err := distinctBytes("DISTINCT", s); err != nil {
 			return nil, nil, err
 		}
-		child, s = l.printedColumns(l.inOrder(child, s))
+		child, s = l.inOrder(child, s)
+		if slices.ContainsFunc(s.cols, func(b boundColumn) bool { return b.col.Type.Kind == types.JSON }) {
+			child, s = l.distinctDocuments(child, s)
+			return child, s, nil
+		}
 		return &logical.Distinct{Input: child}, s, nil
 	case *plan.SetOp:
 		return l.setOp(n, outer)
@@ -509,25 +513,33 @@ func (l *lowerer) rowCount(e gms.Expression) (int64, error) {
 	return n, nil
 }
 
-// printedColumns is the node with columns of JSON so that equal values are equal
-// texts.
-func (l *lowerer) printedColumns(node logical.Node, s *scope) (logical.Node, *scope) {
-	p := &logical.Project{Input: node}
+// distinctDocuments is the distinct rows of a node that has columns of JSON. These
+// are grouped by what compares as they do, and one of the equal documents is shown.
+func (l *lowerer) distinctDocuments(node logical.Node, s *scope) (logical.Node, *scope) {
+	agg := &logical.Aggregate{Input: node}
 	out := &scope{outer: s.outer}
-	changed := false
 	for _, b := range s.cols {
 		ref := b.col.Ref()
-		e := printed(ref)
-		if e != logical.Expr(ref) {
-			b.col, changed = l.newColumn(b.col.Name, e.Type(), !e.Nullable()), true
+		if b.col.Type.Kind == types.JSON {
+			b.col = l.addDocument(agg, ref)
+			b.col.Name = ref.Name
+		} else {
+			agg.GroupBy = append(agg.GroupBy, logical.NamedExpr{Column: b.col, Expr: ref})
 		}
-		p.Exprs = append(p.Exprs, logical.NamedExpr{Column: b.col, Expr: e})
 		out.cols = append(out.cols, b)
 	}
-	if !changed {
-		return node, s
-	}
-	return p, out
+	return l.inOrder(agg, out)
+}
+
+// addDocument groups by a document, in whose order 1 and 1.0 are equal, and gives the
+// column that shows one of the equal ones.
+func (l *lowerer) addDocument(agg *logical.Aggregate, e logical.Expr) logical.OutputColumn {
+	shown := logical.AggregateExpr{Name: "any_value", Args: []logical.Expr{e}}
+	shown.Column = l.newColumn(e.String(), e.Type(), false)
+	agg.Aggs = append(agg.Aggs, shown)
+	key := jsonOrder(e)
+	agg.GroupBy = append(agg.GroupBy, logical.NamedExpr{Column: l.newColumn(key.String(), key.Type(), !key.Nullable()), Expr: key})
+	return shown.Column
 }
 
 // inOrder is the node with its columns as the scope lists them, for operators

@@ -57,17 +57,10 @@ func (l *lowerer) groupBy(n *plan.GroupBy, outer *scope) (logical.Node, *scope, 
 			e = a.Child
 		}
 		if lowered.Type().Kind == types.JSON && !slices.ContainsFunc(n.GroupByExprs, isRollup) {
-			// 1 and 1.0 are equal: what compares as documents do is grouped by, and one
-			// of the documents shown.
-			shown := logical.AggregateExpr{Name: "any_value", Args: []logical.Expr{lowered}}
-			shown.Column = l.newColumn(lowered.String(), lowered.Type(), false)
-			agg.Aggs = append(agg.Aggs, shown)
-			s.computed[e.String()] = shown.Column
-			lowered = jsonOrder(lowered)
-			agg.GroupBy = append(agg.GroupBy, logical.NamedExpr{Column: l.newColumn(lowered.String(), lowered.Type(), !lowered.Nullable()), Expr: lowered})
+			s.computed[e.String()] = l.addDocument(agg, lowered)
 			continue
 		}
-		lowered = printed(lowered)
+		lowered = printed(lowered) // WITH ROLLUP shows the key itself, NULL in totals
 		col := l.newColumn(lowered.String(), lowered.Type(), !lowered.Nullable())
 		agg.GroupBy = append(agg.GroupBy, logical.NamedExpr{Column: col, Expr: lowered})
 		s.computed[e.String()] = col
@@ -90,7 +83,8 @@ func jsonOrder(e logical.Expr) logical.Expr {
 	return &logical.Call{Func: function.JSONOrder, Args: []logical.Expr{e}, T: types.TypeBlob, Null: e.Nullable()}
 }
 
-// printed is e so that equal values are equal texts, where it is JSON.
+// printed is e so that equal values are equal texts, where it is JSON: but for numbers
+// that are written in other ways, as 1 and 1.0.
 func printed(e logical.Expr) logical.Expr {
 	t := e.Type()
 	if t.Kind != types.JSON || t.Printed {
@@ -258,6 +252,9 @@ func (l *lowerer) aggregate(e gms.WindowAdaptableExpression, in *scope) (logical
 		arg, err := l.expr(o, in)
 		if err != nil {
 			return a, err
+		}
+		if a.Distinct && a.Name == "count" && arg.Type().Kind == types.JSON {
+			arg = jsonOrder(arg)
 		}
 		a.Args = append(a.Args, arg)
 	}

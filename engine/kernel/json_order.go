@@ -27,7 +27,7 @@ var FuncJSONOrder = propagate(func(f *frame, args []Vector) error {
 })
 
 // FuncJSONPrinted gives JSON values in the form that MySQL prints, in which equal
-// documents are equal texts.
+// documents are equal texts, but for numbers that are written in other ways: 1 and 1.0.
 var FuncJSONPrinted = castToText(types.TypeJSON, types.TypeText)
 
 // appendJSONOrder appends the key of a value in normal form: the rank of its kind,

@@ -40,7 +40,8 @@ func documents(n int) func([]Arg) (Binding, error) {
 }
 
 // JSONOrder gives bytes that compare as JSON values do, and JSONPrinted JSON of which
-// equal documents are equal texts. They have no names in SQL.
+// equal documents are equal texts, but for numbers such as 1 and 1.0. They have no
+// names in SQL.
 var (
 	JSONOrder = &Function{
 		Name: "json_order", MinArgs: 1, MaxArgs: 1,
