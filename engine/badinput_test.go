@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -213,6 +214,47 @@ func TestBadInput_MissingBucketBesideTheTable(t *testing.T) {
 		if notes := strings.Join(session.Notes(), "\n"); !strings.Contains(notes, "RETRYING") || !strings.Contains(notes, "option "+option) || !strings.Contains(notes, "bucket lakke does not exist") {
 			t.Errorf("%s: notes %q", option, notes)
 		}
+	}
+}
+
+// A stream can be dropped when the buckets beside its table are gone.
+func TestDropStream_BucketBesideTheTableIsGone(t *testing.T) {
+	var gone atomic.Bool
+	endpoint := bucket(t, func(w http.ResponseWriter, r *http.Request) bool {
+		if !gone.Load() || !strings.HasPrefix(r.URL.Path, "/lake/beside") && !strings.HasPrefix(r.URL.Query().Get("prefix"), "beside") {
+			return false
+		}
+		w.WriteHeader(http.StatusNotFound)
+		_, _ = fmt.Fprint(w, `<Error><Code>NoSuchBucket</Code></Error>`)
+		return true
+	})
+	db := open(t, t.TempDir())
+	mustExec(t, db, fmt.Sprintf(`CREATE SOURCE p (id INT) WITH (connector = 'push');
+		CREATE SINK x WITH (connector = 's3', table_format = 'hive', path = 's3://lake/w', endpoint = '%s', access_key_id = 'k', secret_access_key = 's');
+		CREATE STREAM s INTO x WITH (backup = 's3://lake/beside') AS SELECT id FROM p;
+		STOP STREAM s`, endpoint))
+	gone.Store(true)
+	mustExec(t, db, "DROP STREAM s")
+}
+
+// That a place beside the table exists is seen without writing to it, since it may
+// be somebody else's, who counts what lies there.
+func TestStream_LooksAtPlacesBesideTheTableOnly(t *testing.T) {
+	var wrote atomic.Pointer[string]
+	endpoint := bucket(t, func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.Method != http.MethodGet && strings.HasPrefix(r.URL.Path, "/lake/beside") {
+			request := r.Method + " " + r.URL.Path
+			wrote.Store(&request)
+		}
+		return false
+	})
+	db := open(t, t.TempDir())
+	mustExec(t, db, fmt.Sprintf(`CREATE SOURCE p (id INT) WITH (connector = 'push');
+		CREATE SINK x WITH (connector = 's3', table_format = 'hive', path = 's3://lake/w', endpoint = '%s', access_key_id = 'k', secret_access_key = 's');
+		CREATE STREAM s INTO x WITH (error_path = 's3://lake/beside/e', backup = 's3://lake/beside/b') AS SELECT id FROM p;
+		DROP STREAM s`, endpoint))
+	if request := wrote.Load(); request != nil {
+		t.Errorf("the stream sent %s", *request)
 	}
 }
 

@@ -100,6 +100,20 @@ func (s *Sink) openOutside(o connectors.Options, name string) (*outside, error) 
 	return &outside{store: stager, template: parsed}, nil
 }
 
+// look fails where the bucket is missing, which would else show with the first
+// rejected record. It only lists, since the place may be watched by others, and
+// takes being refused for an answer: more than writing may not be allowed there.
+func (o *outside) look(ctx context.Context) error {
+	if !strings.HasPrefix(o.store.URI(""), "s3://") {
+		return nil // a folder is made when it is written to
+	}
+	_, _, err := o.store.List(ctx, "", "", 1)
+	if sqlerror.HasCode(err, sqlerror.CodeUnknownObject) {
+		return err
+	}
+	return nil
+}
+
 // outsidePlace is where a local store keeps what is staged for a place.
 const outsidePlace = "_leat/staged"
 

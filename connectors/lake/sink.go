@@ -180,12 +180,10 @@ func (s *Sink) Stream(ctx context.Context, spec connectors.StreamSpec) (connecto
 			if err != nil {
 				return nil, err
 			}
-			// That a bucket is missing would show with the first rejected record. More
-			// than writing may not be allowed there.
-			if place == nil {
+			if place == nil || spec.Dropping {
 				continue
 			}
-			if err := place.store.Check(ctx); sqlerror.HasCode(err, sqlerror.CodeUnknownObject) {
+			if err := place.look(ctx); err != nil {
 				return nil, aboutOption(err, name)
 			}
 		}

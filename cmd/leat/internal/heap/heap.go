@@ -22,8 +22,7 @@ func init() {
 		return // somebody knows better
 	}
 	was := settings{debug.SetGCPercent(-1), debug.SetMemoryLimit(first)}
-	// The first collection finds this to be garbage, be it for the limit or because
-	// there was none for two minutes.
+	// The first collection, which the limit brings about, finds this to be garbage.
 	runtime.AddCleanup(new([1 << 10]byte), settings.set, was)
 }
 
