@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -113,7 +112,8 @@ func (db *DB) dropStream(ctx context.Context, s *stream, r *result) error {
 	patience, cancel := whileItMoves(ctx, dropPatience)
 	err := db.dropState(patience, s)
 	if err != nil && patience.Err() != nil && ctx.Err() == nil {
-		err = sqlerror.Externalf(sqlerror.CodeExternal, "sink %s does not answer within %v: %w", s.sink, dropPatience, err)
+		// Not wrapped: it is cancelled, but by nobody whom the caller knows.
+		err = sqlerror.Externalf(sqlerror.CodeExternal, "sink %s does not answer within %v: %v", s.sink, dropPatience, err)
 	}
 	cancel()
 	if err != nil {
@@ -406,26 +406,40 @@ func (db *DB) createView(ctx *gms.Context, database, name, selectText, createTex
 }
 
 // sameView reports whether two CREATE VIEW statements make the same view: they may
-// differ by OR REPLACE, and by white space.
+// differ by OR REPLACE, by comments and by white space, but not by whether there is
+// any, which matters before the bracket of a function.
 func sameView(a, b string) bool {
-	return slices.Equal(viewWords(a), viewWords(b))
+	words, err := viewWords(a)
+	others, otherErr := viewWords(b)
+	if err != nil || otherErr != nil {
+		return a == b
+	}
+	return slices.Equal(words, others)
 }
 
-// viewWords are the words of a CREATE VIEW statement; texts in quotes stay as they
-// are.
-func viewWords(statement string) (words []string) {
-	for _, part := range quotedText.Split(statement, -1) {
-		words = append(words, strings.Fields(part)...)
+// viewWords are the tokens of a CREATE VIEW statement as they are written, each
+// behind a blank where white space comes before it.
+func viewWords(statement string) (words []string, err error) {
+	lex, end := sql.NewLexer(statement, sqlerror.Position{}), 0
+	for {
+		t, err := lex.Next()
+		if err != nil {
+			return nil, err
+		}
+		if t.Kind == sql.EOF {
+			break
+		}
+		word := t.Text
+		if t.Offset > end {
+			word = " " + word
+		}
+		words, end = append(words, word), t.End()
 	}
-	words = append(words, quotedText.FindAllString(statement, -1)...)
-	if len(words) > 3 && strings.EqualFold(words[1], "OR") && strings.EqualFold(words[2], "REPLACE") {
+	if len(words) > 3 && strings.EqualFold(words[1], " OR") && strings.EqualFold(words[2], " REPLACE") {
 		words = slices.Delete(words, 1, 3)
 	}
-	return words
+	return words, nil
 }
-
-// quotedText is what white space matters in.
-var quotedText = regexp.MustCompile("'[^']*'|\"[^\"]*\"|`[^`]*`")
 
 // viewCycle follows the views that a query names, and fails where one of them
 // leads back to the view that is being created.

@@ -70,7 +70,7 @@ func TestReplaceSink_WhileItIsRead(t *testing.T) {
 				if err := session.Exec(t.Context(), strings.ReplaceAll(statement, "${DIR}", dir)); err != nil {
 					t.Fatal(err)
 				}
-				if notes := fmt.Sprint(session.Notes()); !strings.Contains(notes, "1 statement still reads sink k") {
+				if notes := fmt.Sprint(session.Notes()); !strings.Contains(notes, "1 reader still has sink k as it was") {
 					t.Errorf("notes %s", notes)
 				}
 				if _, err := ask(t.Context(), db, "SELECT COUNT(*) AS n FROM k.t"); err == nil {

@@ -30,7 +30,7 @@ type sink struct {
 	mu      sync.Mutex
 	handle  connectors.Sink
 	kept    *lake.Sink // nil until the ledger at state_path is read
-	readers int        // statements that read what the sink has opened
+	readers int        // statements, and recalls of streams, that read what the sink has opened
 	retired bool       // nobody else can begin to
 }
 
@@ -265,9 +265,9 @@ func (s *sink) retire(r *result) error {
 	defer s.mu.Unlock()
 	s.retired = true
 	if s.readers > 0 {
-		count := "1 statement still reads"
+		count := "1 reader still has"
 		if s.readers > 1 {
-			count = fmt.Sprintf("%d statements still read", s.readers)
+			count = fmt.Sprintf("%d readers still have", s.readers)
 		}
 		r.note("%s sink %s as it was: what has begun goes on, and the last closes it", count, s.name)
 		return nil

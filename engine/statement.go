@@ -432,11 +432,14 @@ func (db *DB) replaceStream(ctx context.Context, before, after *stream, p *plann
 		return err
 	}
 	after.setWanted(old.Running)
-	after.setStored(before.status().Committed)
+	after.setStored(0, before.status().Committed)
 	db.mu.Lock()
 	db.streams[strings.ToLower(after.name)] = after
 	db.mu.Unlock()
 	if !old.Running {
+		if after.status().Committed.Generation == 0 {
+			after.recall() // that of before may be under way, and tells after nothing
+		}
 		r.note("stream %s stays stopped", after.name)
 		if first != nil {
 			return first.Close()

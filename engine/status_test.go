@@ -1,8 +1,11 @@
 package engine_test
 
 import (
+	"fmt"
+	"net/http"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/leatdb/leat/engine"
@@ -57,6 +60,37 @@ func TestStatus_AfterRestart(t *testing.T) {
 			check("opened while running", "RUNNING")
 		})
 	}
+}
+
+// A stopped stream that gets another query before its table could be read has its
+// counters all the same.
+func TestStatus_ReplacedBeforeItIsKnown(t *testing.T) {
+	s3 := startFlakyS3(t, "lake")
+	dir := t.TempDir()
+	db := open(t, filepath.Join(dir, "data"))
+	mustExec(t, db, fmt.Sprintf(`CREATE SOURCE g (id BIGINT) WITH (connector = 'datagen', rows = 10);
+		CREATE SINK k WITH (connector = 's3', path = 's3://lake/k', endpoint = '%s', region = 'us-east-1', path_style = 'true',
+			access_key_id = 'k', secret_access_key = 's', table_format = 'hive');
+		CREATE STREAM s INTO k AS SELECT id FROM g`, s3.URL))
+	await(t, db, "s", func(st engine.StreamStatus) bool { return st.State == "FINISHED" })
+	mustExec(t, db, `STOP STREAM s`)
+	before := query(t, db, statusColumns)
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	asked := make(chan struct{})
+	once := sync.OnceFunc(func() { close(asked) })
+	fault := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		refuse(http.StatusForbidden, "AccessDenied")(w, r)
+		once()
+	})
+	s3.fault.Store(&fault)
+	db = open(t, filepath.Join(dir, "data"))
+	<-asked
+	s3.fault.Store(nil)
+	mustExec(t, db, `CREATE OR REPLACE STREAM s INTO k AS SELECT id FROM g WHERE id > 5`)
+	await(t, db, "s", func(st engine.StreamStatus) bool { return st.Committed.Generation > 0 })
+	equal(t, "status", query(t, db, statusColumns), before...)
 }
 
 // Rows count as landed when they can be read, and not before.

@@ -47,6 +47,7 @@ type stream struct {
 	plan       *planner.StreamPlan
 	ended      *dataflow.Status // of the last run, once it was stopped
 	stored     connectors.State // of the last commit, for when no run knows it
+	recalls    int              // times that stored was asked for: the answer to the last one counts
 }
 
 // streamOptions are the options of CREATE STREAM beside those of its sink.
@@ -392,18 +393,16 @@ func (s *stream) status() dataflow.Status {
 // recall reads in the background what the stream's table says of it, for as long
 // as no run does.
 func (s *stream) recall() {
-	s.mu.Lock()
-	s.stored, s.ended = connectors.State{}, nil
-	s.mu.Unlock()
+	number := s.beginRecall()
 	s.db.runs.Go(func() {
 		backoff := objectstore.Backoff{Cap: time.Minute, Scheduler: s.db.scheduler}
 		err := backoff.Retry(s.db.ctx, nil, func(ctx context.Context) error {
-			if s.running() != nil {
+			if !s.awaits(number) {
 				return nil
 			}
 			stored, err := s.db.storedState(ctx, s)
 			if err == nil {
-				s.setStored(stored)
+				s.setStored(number, stored)
 			}
 			return err
 		})
@@ -413,11 +412,29 @@ func (s *stream) recall() {
 	})
 }
 
-// setStored notes what the stream has committed, unless a run has more to say.
-func (s *stream) setStored(state connectors.State) {
+// beginRecall forgets what was known of the stream's table. Answers to earlier
+// recalls, which may be those of another sink, no longer count.
+func (s *stream) beginRecall() (number int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.run == nil && s.ended == nil {
+	s.stored, s.ended = connectors.State{}, nil
+	s.recalls++
+	return s.recalls
+}
+
+// awaits reports whether the answer to a recall still matters.
+func (s *stream) awaits(recall int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.run == nil && s.recalls == recall
+}
+
+// setStored notes what a recall has found, unless a run has more to say. Number 0
+// is of a stream of which nothing was recalled yet.
+func (s *stream) setStored(recall int, state connectors.State) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.run == nil && s.ended == nil && s.recalls == recall {
 		s.stored = state
 	}
 }
