@@ -342,8 +342,8 @@ func (r *rewriter) string(t Token) error {
 			_, err = mysqljson.ParseDate(text)
 		case "TIME":
 			typ = word + digitsOfSecond(text)
-			if _, err = mysqljson.ParseTime(text, 6); errors.Is(err, mysqljson.ErrOutOfRange) {
-				err = nil // of a day, which a length of time may leave
+			if _, err = mysqljson.ParseTime(text, 6); errors.Is(err, mysqljson.ErrBeyondDay) {
+				err = nil // a length of time
 			}
 		case "TIMESTAMP":
 			typ = "DATETIME" + digitsOfSecond(text)

@@ -40,6 +40,7 @@ func TestRewriteQuery(t *testing.T) {
 	// Literals of dates and times.
 	f("SELECT DATE '2024-1-5' > a, time'10:11:12.5', TIMESTAMP '2024-01-05 10:11:12.123', t.date, date, 'x' AS date FROM t",
 		"SELECT CAST('2024-1-5' AS DATE) > a, CAST('10:11:12.5' AS TIME(1)), CAST('2024-01-05 10:11:12.123' AS DATETIME(3)), t.date, date, 'x' AS date FROM t")
+	f("SELECT TIME '838:59:59', TIME '-25:00:00'", "SELECT CAST('838:59:59' AS TIME), CAST('-25:00:00' AS TIME)")
 	same("SELECT CAST(a AS DATE) 'x', DATE('2024-01-05'), date AS 'y' FROM t")
 	// ANY and ALL.
 	f("SELECT a FROM t WHERE a = ANY (SELECT b FROM u) AND a <> ALL(SELECT b FROM u) OR a = some (select 1)",
@@ -146,6 +147,8 @@ func TestRewriteQuery_Errors(t *testing.T) {
 	f("SELECT * FROM t JOIN hop (t, ts)", "line 1, column 22: HOP: windows are not available yet in continuous queries")
 	f("SELECT leat_zip(a, b) FROM t", "line 1, column 8: leat_zip is Leat's own word for another expression, which cannot be called")
 	f("SELECT * FROM a, Session(t, ts)", "line 1, column 18: SESSION: windows are not available yet in continuous queries")
+	f("SELECT TIME'900:00:00'", "line 1, column 12: Incorrect TIME value: '900:00:00'")
+	f("SELECT TIME '-839:00:00'", "line 1, column 13: Incorrect TIME value: '-839:00:00'")
 	f("SELECT UNNEST(a) FROM t", "line 1, column 8: UNNEST is a table, found where a value belongs (write FROM source, UNNEST(column) AS t(name TYPE, …) and select t.name)")
 	f("SELECT * FROM UNNEST() AS t(a INT)", "line 1, column 22: expected the array to flatten, found )")
 	f("SELECT * FROM UNNEST(a, b) AS t(a INT)", "line 1, column 31: UNNEST of 2 arrays has 1 columns beside ordinality (each array has one column, in their order: UNNEST(a, b) AS t(x TYPE, y TYPE))")

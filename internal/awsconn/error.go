@@ -1,7 +1,10 @@
 package awsconn
 
 import (
+	"context"
 	"errors"
+	"net"
+	"net/http"
 	"strconv"
 	"strings"
 
@@ -59,11 +62,37 @@ func describe(operation *smithy.OperationError) string {
 }
 
 // NoCredentials reports whether a request was not sent since there is nothing to
-// sign it with.
+// sign it with. It is false where somebody who hands out credentials refused to, or
+// gave no proper answer in time: that may pass.
 func NoCredentials(err error) bool {
+	if unanswered(err) {
+		return false
+	}
 	if _, ok := errors.AsType[*v4.SigningError](err); ok {
 		return true
 	}
 	operation, ok := errors.AsType[*smithy.OperationError](err)
 	return ok && strings.HasPrefix(operation.Err.Error(), "get identity: ") // the SDK has no type for it
+}
+
+// unanswered reports whether credentials were asked of a service that answers with
+// an error, or not in time. That the metadata of the machine has none, or that there
+// is no such service, is an answer.
+func unanswered(err error) bool {
+	operation, ok := errors.AsType[*smithy.OperationError](err)
+	if !ok {
+		return false
+	}
+	asked, ok := errors.AsType[*smithy.OperationError](operation.Err)
+	if !ok {
+		return false
+	}
+	if asked.Service() != "ec2imds" || errors.Is(asked, context.DeadlineExceeded) || errors.Is(asked, context.Canceled) {
+		return true
+	}
+	if timed, ok := errors.AsType[net.Error](asked); ok && timed.Timeout() {
+		return true
+	}
+	response, ok := errors.AsType[*smithyhttp.ResponseError](asked)
+	return ok && (response.HTTPStatusCode() >= 500 || response.HTTPStatusCode() == http.StatusTooManyRequests)
 }

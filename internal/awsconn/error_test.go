@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/leatdb/leat/internal/awsconn"
 )
@@ -80,6 +81,32 @@ func TestConcise(t *testing.T) {
 	plain := errors.New("disk on fire")
 	if got := awsconn.Concise(plain); got != plain || awsconn.Concise(nil) != nil || awsconn.NoCredentials(plain) { //nolint:errorlint // itself is meant
 		t.Errorf("an error of something else became %v", got)
+	}
+}
+
+// Credentials that could not be asked for are none that are missing.
+func TestNoCredentials_ThatAreAskedFor(t *testing.T) {
+	answer := func(status int) error {
+		return &smithyhttp.ResponseError{Response: &smithyhttp.Response{Response: &http.Response{StatusCode: status}}, Err: errors.New("no")}
+	}
+	for _, c := range []struct {
+		service string
+		err     error
+		want    bool
+	}{
+		{"ec2imds", answer(404), true},
+		{"ec2imds", syscall.ECONNREFUSED, true},
+		{"ec2imds", answer(503), false},
+		{"ec2imds", answer(429), false},
+		{"ec2imds", context.DeadlineExceeded, false},
+		{"STS", answer(503), false},
+		{"STS", answer(403), false},
+	} {
+		asked := &smithy.OperationError{ServiceID: c.service, OperationName: "Get", Err: c.err}
+		err := error(&smithy.OperationError{ServiceID: "S3", OperationName: "List", Err: fmt.Errorf("get identity: get credentials: %w", asked)})
+		if got := awsconn.NoCredentials(err); got != c.want {
+			t.Errorf("NoCredentials(%v) = %v", err, got)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package mysqljson
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"math/bits"
 	"strconv"
@@ -14,6 +15,9 @@ var (
 	ErrNotNumber  = errors.New("not a number")
 	ErrNotInteger = errors.New("not a whole number")
 	ErrOutOfRange = errors.New("out of range")
+	// ErrBeyondDay is the ErrOutOfRange of what MySQL's TIME can be, and a time of
+	// day cannot.
+	ErrBeyondDay = fmt.Errorf("%w", ErrOutOfRange)
 )
 
 // decimal is a number taken apart: its significant digits (without leading and

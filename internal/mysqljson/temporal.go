@@ -13,6 +13,7 @@ var (
 const (
 	microsPerSecond = 1_000_000
 	microsPerDay    = 86_400 * microsPerSecond
+	maxTime         = (838*3600 + 59*60 + 59) * microsPerSecond // of MySQL's TIME
 	// The years 0001 to 9999 as days since 1970-01-01.
 	minDays = -719162
 	maxDays = 2932896
@@ -311,7 +312,7 @@ func ParseDate(text []byte) (days int32, err error) {
 // ParseTime reads a time of day as µs since midnight, 24:00 included: hh:mm:ss
 // with a fraction rounded to fsp digits, hh:mm, MySQL's hhmmss, or the time of a
 // date and time. It returns ErrNotTime, or ErrOutOfRange for MySQL's times
-// beyond a day.
+// beyond a day: as ErrBeyondDay up to 838:59:59, which is as far as they go.
 func ParseTime(text []byte, fsp int) (micros int64, err error) {
 	s := trimSpace(text)
 	if p := (temporalParser{s: s}); len(s) > 10 {
@@ -360,8 +361,11 @@ func ParseTime(text []byte, fsp int) (micros int64, err error) {
 	if !p.done() {
 		return 0, ErrNotTime
 	}
-	if negative && micros != 0 || micros > microsPerDay {
+	switch {
+	case micros > maxTime:
 		return 0, ErrOutOfRange
+	case negative && micros != 0, micros > microsPerDay:
+		return 0, ErrBeyondDay
 	}
 	return micros, nil
 }
