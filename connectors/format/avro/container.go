@@ -237,21 +237,11 @@ func (d *decompressor) append(dst, data []byte) ([]byte, error) {
 }
 
 func (d *decompressor) read(dst []byte, r io.Reader) ([]byte, error) {
-	start := len(dst)
-	for {
-		have := len(dst)
-		dst = connectors.Grow(dst, max(4<<10, have-start))
-		n, err := r.Read(dst[have:])
-		dst = dst[:have+n]
-		switch {
-		case errors.Is(err, io.EOF):
-			return dst, nil
-		case err != nil:
-			return dst[:start], err
-		case len(dst)-start > d.limit:
-			return dst[:start], errBlockSize
-		}
+	out, err := connectors.AppendAll(dst, r, 4<<10, d.limit)
+	if errors.Is(err, connectors.ErrTooMuch) {
+		err = errBlockSize
 	}
+	return out, err
 }
 
 func (d *decompressor) close() {
