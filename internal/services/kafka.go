@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"text/template"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -200,15 +201,35 @@ func (k *Kafka) CreateTopic(topic string, partitions int32, settings map[string]
 	}
 }
 
-// AddPartitions gives a topic more partitions.
+// AddPartitions gives a topic more partitions. It returns when the broker tells of them,
+// which it may do after it has made them.
 func (k *Kafka) AddPartitions(topic string, more int) {
 	k.t.Helper()
-	added, err := kadm.NewClient(k.Client()).CreatePartitions(k.t.Context(), more, topic)
+	admin := kadm.NewClient(k.Client())
+	count := func() int {
+		topics, err := admin.ListTopics(k.t.Context(), topic)
+		if err == nil {
+			err = topics.Error()
+		}
+		if err != nil {
+			k.t.Fatalf("list the partitions of topic %s: %v", topic, err)
+		}
+		return len(topics[topic].Partitions)
+	}
+	before := count()
+	added, err := admin.CreatePartitions(k.t.Context(), more, topic)
 	if err == nil {
 		err = added.Error()
 	}
 	if err != nil {
 		k.t.Fatalf("add partitions to topic %s: %v", topic, err)
+	}
+	for count() < before+more {
+		select {
+		case <-k.t.Context().Done():
+			k.t.Fatalf("add partitions to topic %s: %v", topic, k.t.Context().Err())
+		case <-time.After(20 * time.Millisecond):
+		}
 	}
 }
 
