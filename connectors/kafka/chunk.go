@@ -45,10 +45,9 @@ func (s *source) fill(p *partition, b *laneBuffers, c *connectors.Chunk) (n int,
 		batch := &b.batches[n]
 		records, kept := len(c.Records), len(b.messages)
 		data, start, stop, err := b.records(batch)
+		payloads := 0
 		if err == nil {
-			var payloads int
 			payloads, err = batch.read(data, start, stop, origin, c, messages)
-			size += payloads
 		}
 		if errors.Is(err, errInflated) {
 			s.mu.Lock()
@@ -64,6 +63,7 @@ func (s *source) fill(p *partition, b *laneBuffers, c *connectors.Chunk) (n int,
 			c.Records, b.messages = c.Records[:records], b.messages[:kept]
 			break
 		}
+		size += payloads
 		n++
 	}
 	if first.codec == 0 {

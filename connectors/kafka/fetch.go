@@ -1,11 +1,9 @@
 package kafka
 
 import (
-	"context"
 	"crypto/rand"
 	"encoding/binary"
 	"hash/crc32"
-	"net"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -39,8 +37,7 @@ type fetches struct {
 	last uint64           // id of the newest fetch
 	held map[int32][]held // by partition, oldest first
 	free [][]byte
-	kept int // bytes of free
-	most int // bytes that may be kept
+	most int // bytes that free may have
 	made int // buffers that there are
 }
 
@@ -91,19 +88,21 @@ func (f *fetches) buffer(n int) []byte {
 		return make([]byte, n, (need+bufferUnit-1)/bufferUnit*bufferUnit)
 	}
 	b := f.free[best]
-	f.kept -= cap(b)
-	f.free = append(f.free[:best], f.free[best+1:]...)
+	f.free = slices.Delete(f.free, best, best+1)
 	return b[:n]
 }
 
 func (f *fetches) recycle(b []byte) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.kept+cap(b) > f.most {
+	kept := cap(b)
+	for _, o := range f.free {
+		kept += cap(o)
+	}
+	if kept > f.most {
 		f.made--
 		return
 	}
-	f.kept += cap(b)
 	f.free = append(f.free, b)
 }
 
@@ -112,7 +111,7 @@ func (f *fetches) trim() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.made -= len(f.free)
-	f.free, f.kept = nil, 0
+	f.free = nil
 }
 
 // keepsMemory reports whether there is something to trim, or will be.
@@ -120,20 +119,6 @@ func (f *fetches) keepsMemory() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.made > 0
-}
-
-// dialFunc connects to a broker.
-type dialFunc = func(ctx context.Context, network, address string) (net.Conn, error)
-
-// dial wraps the connections that dial makes.
-func (f *fetches) dial(dial dialFunc) dialFunc {
-	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		conn, err := dial(ctx, network, address)
-		if err != nil {
-			return nil, err
-		}
-		return &fetchConn{Conn: conn, fetches: f, pending: map[int32]int16{}, wait: newLowWaterMark(conn)}, nil
-	}
 }
 
 // isStandIn reports whether a record stands for a batch.
@@ -262,172 +247,6 @@ func (f *fetches) appendStandIn(dst, header []byte, b recordBatch, id uint64, i 
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// fetchConn is a connection of the client's to a broker. It knows which answers are
-// those to Fetch requests by the correlation ids (Kafka protocol guide, "Protocol
-// primitives" and "Request header").
-type fetchConn struct {
-	net.Conn
-	fetches *fetches
-
-	// Of the request that is written: what of its header was seen, and how much of
-	// it is to come.
-	request [12]byte
-	seen    int
-	rest    int
-
-	mu      sync.Mutex
-	pending map[int32]int16 // versions of Fetch requests by correlation id
-
-	// Of the answers: what was read of a header, what the client gets before anything
-	// else is read, and how much goes through to it then.
-	head [8]byte
-	got  int
-	out  []byte
-	pass int
-	wait lowWaterMark
-}
-
-const fetchKey = 1 // of Fetch requests
-
-// Write notes Fetch requests and writes b.
-func (c *fetchConn) Write(b []byte) (int, error) {
-	for p := b; len(p) > 0; {
-		if c.rest > 0 {
-			n := min(c.rest, len(p))
-			c.rest -= n
-			p = p[n:]
-			continue
-		}
-		// What a login of old brokers exchanges has a length, too, and may be short.
-		size := max(0, int(int32(binary.BigEndian.Uint32(c.request[:]))))
-		head := 4
-		if c.seen >= 4 {
-			head += min(8, size)
-		}
-		n := copy(c.request[c.seen:head], p)
-		c.seen += n
-		p = p[n:]
-		if size = max(0, int(int32(binary.BigEndian.Uint32(c.request[:])))); c.seen < 4 || c.seen < 4+min(8, size) {
-			continue
-		}
-		if size >= 8 && binary.BigEndian.Uint16(c.request[4:]) == fetchKey {
-			c.mu.Lock()
-			c.pending[int32(binary.BigEndian.Uint32(c.request[8:]))] = int16(binary.BigEndian.Uint16(c.request[6:]))
-			c.mu.Unlock()
-		}
-		c.seen, c.rest = 0, size-min(8, size)
-	}
-	return c.Conn.Write(b)
-}
-
-// expected takes note that the answer with a correlation id has come, and returns the
-// version of the Fetch request it belongs to.
-func (c *fetchConn) expected(id int32) (version int16, ok bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	version, ok = c.pending[id]
-	delete(c.pending, id)
-	return version, ok
-}
-
-func (c *fetchConn) expects() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.pending) > 0
-}
-
-// Read reads what the client is to get.
-func (c *fetchConn) Read(b []byte) (int, error) {
-	for {
-		if len(c.out) > 0 {
-			n := copy(b, c.out)
-			c.out = c.out[n:]
-			return n, nil
-		}
-		if c.pass > 0 {
-			n, err := c.Conn.Read(b[:min(len(b), c.pass)])
-			c.pass -= n
-			return n, err
-		}
-		if len(b) == 0 {
-			return 0, nil
-		}
-		if err := c.next(); err != nil {
-			return 0, err
-		}
-	}
-}
-
-// next reads the header of the next answer, and all of it if it is to a Fetch request.
-func (c *fetchConn) next() error {
-	if err := c.readHead(4); err != nil {
-		return err
-	}
-	size := int(int32(binary.BigEndian.Uint32(c.head[:])))
-	// A size that makes no sense is the client's to complain about.
-	if !c.expects() || size < 4 || size > largestAnswer {
-		c.forward(4, size)
-		return nil
-	}
-	if err := c.readHead(8); err != nil {
-		return err
-	}
-	version, ok := c.expected(int32(binary.BigEndian.Uint32(c.head[4:])))
-	if !ok {
-		c.forward(8, size-4)
-		return nil
-	}
-	body := c.fetches.buffer(size - 4)
-	if err := c.readBody(body); err != nil {
-		c.fetches.recycle(body)
-		return err
-	}
-	c.got = 0
-	c.out = c.fetches.replace(c.head, version, body)
-	return nil
-}
-
-// lowWater is how many bytes of an answer are waited for, where the system can do that:
-// a broker sends them by pieces, and to be woken for each costs more than to read it.
-const lowWater = 512 << 10
-
-func (c *fetchConn) readBody(body []byte) error {
-	large := len(body) >= lowWater/8
-	for at := 0; at < len(body); {
-		if large {
-			c.wait.atLeast(min(lowWater, len(body)-at))
-		}
-		n, err := c.Conn.Read(body[at:])
-		at += n
-		if err != nil && at < len(body) {
-			return err
-		}
-	}
-	c.wait.atLeast(1)
-	return nil
-}
-
-// largestAnswer is the client's own limit, kgo.BrokerMaxReadBytes.
-const largestAnswer = 100 << 20
-
-// readHead reads the first bytes of an answer until n are there.
-func (c *fetchConn) readHead(n int) error {
-	for c.got < n {
-		m, err := c.Conn.Read(c.head[c.got:n])
-		c.got += m
-		if err != nil && c.got < n {
-			return err
-		}
-	}
-	return nil
-}
-
-// forward gives the client the first n bytes of an answer, and then the rest.
-func (c *fetchConn) forward(n, rest int) {
-	c.out = append([]byte(nil), c.head[:n]...)
-	c.got, c.pass = 0, max(0, rest)
-}
-
 // replace returns the answer that the client gets in place of one to a Fetch request
 // of a version, with stand-ins for its batches. The body belongs to the batches.
 func (f *fetches) replace(head [8]byte, version int16, body []byte) []byte {
@@ -438,13 +257,13 @@ func (f *fetches) replace(head [8]byte, version int16, body []byte) []byte {
 	resp.SetVersion(version)
 	out := append(make([]byte, 0, 1024), head[:]...)
 	rest := body
-	tagged := false
-	if resp.IsFlexible() && len(body) > 0 && body[0] == 0 { // no tags in the header
+	if resp.IsFlexible() {
+		if len(body) == 0 || body[0] != 0 { // tags in the header: none are known
+			return append(out, body...)
+		}
 		out, rest = append(out, 0), body[1:]
-	} else if resp.IsFlexible() {
-		tagged = true
 	}
-	if tagged || resp.ReadFrom(rest) != nil {
+	if resp.ReadFrom(rest) != nil {
 		return append(out, rest...)
 	}
 	for i := range resp.Topics {

@@ -440,6 +440,32 @@ func opened(t testing.TB, c *kfake.Cluster, options ...string) *source {
 	return s
 }
 
+// numbered checks that a chunk has the records of produced from n on, and returns behind
+// which one it ends.
+func numbered(t *testing.T, c *connectors.Chunk, n int) int {
+	t.Helper()
+	for _, r := range c.Records {
+		if number, _, _ := strings.Cut(string(c.Data[r.Start:r.End]), " "); number != strconv.Itoa(n) {
+			t.Fatalf("record %d is %s", n, number)
+		}
+		n++
+	}
+	return n
+}
+
+// fetch polls the client until so many batches are queued. The caller holds mu.
+func fetch(t *testing.T, s *source, batches int) {
+	t.Helper()
+	for len(s.partitions[0].queue) < batches {
+		s.mu.Unlock()
+		err := s.lead(t.Context())
+		s.mu.Lock()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // The memory of an answer is used again as soon as its records are read.
 func TestFetches_MemoryIsUsedAgain(t *testing.T) {
 	s := opened(t, produced(t, 200), "prefetch_bytes", "1MiB") // 20 MB, 256 KiB at a time
@@ -455,12 +481,7 @@ func TestFetches_MemoryIsUsedAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		buffers[&s.lanes[0].batches[0].owner.data[0]] = true
-		for _, r := range c.Records {
-			if number, _, _ := strings.Cut(string(c.Data[r.Start:r.End]), " "); number != strconv.Itoa(n) {
-				t.Fatalf("record %d is %s", n, number)
-			}
-			n++
-		}
+		n = numbered(t, &c, n)
 	}
 	if n != 2000 {
 		t.Errorf("%d records", n)
@@ -473,16 +494,20 @@ func TestFetches_MemoryIsUsedAgain(t *testing.T) {
 // A batch that was given up although the client hands it over is fetched again.
 func TestFetches_WhatIsNotHeldIsFetchedAgain(t *testing.T) {
 	s := opened(t, produced(t, 100), "prefetch_bytes", "1MiB")
-	rng := rand.New(rand.NewPCG(9, 10))
 	var c connectors.Chunk
-	n, given := 0, 0
-	for {
-		s.fetches.mu.Lock()
-		if list := s.fetches.held[0]; len(list) > 0 && rng.IntN(2) == 0 {
-			given += len(list)
-			delete(s.fetches.held, 0)
+	n, polls := 0, 0
+	for ; ; polls++ {
+		// The client hands over what is not held any more, at the beginning and later.
+		if polls%3 == 0 && len(s.partitions[0].queue) == 0 && n < 1000 {
+			handed := s.client.PollRecords(t.Context(), -1)
+			s.fetches.settle(0, math.MaxInt64)
+			if err := s.enqueue(t.Context(), handed); err != nil {
+				t.Fatal(err)
+			}
+			if p := s.partitions[0]; !p.broken || len(p.queue) > 0 {
+				t.Fatalf("after %d records: broken=%t, %d batches", n, p.broken, len(p.queue))
+			}
 		}
-		s.fetches.mu.Unlock()
 		err := s.Poll(t.Context(), 0, &c)
 		if errors.Is(err, io.EOF) {
 			break
@@ -490,15 +515,10 @@ func TestFetches_WhatIsNotHeldIsFetchedAgain(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, r := range c.Records {
-			if number, _, _ := strings.Cut(string(c.Data[r.Start:r.End]), " "); number != strconv.Itoa(n) {
-				t.Fatalf("record %d is %s", n, number)
-			}
-			n++
-		}
+		n = numbered(t, &c, n)
 	}
-	if n != 1000 || given == 0 {
-		t.Errorf("%d records, %d fetches given up", n, given)
+	if n != 1000 || polls < 3 {
+		t.Errorf("%d records in %d polls", n, polls)
 	}
 }
 
@@ -537,13 +557,7 @@ func TestDecompression_TooMuch(t *testing.T) {
 func TestDamagedBatch(t *testing.T) {
 	s := opened(t, produced(t, 5))
 	s.mu.Lock()
-	for len(s.partitions[0].queue) < 5 {
-		s.mu.Unlock()
-		if err := s.lead(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		s.mu.Lock()
-	}
+	fetch(t, s, 5)
 	b := s.partitions[0].queue[2]
 	s.mu.Unlock()
 	damage := func() { b.owner.data[b.end-1] ^= 1 }
@@ -572,12 +586,7 @@ func TestDamagedBatch(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, r := range c.Records {
-			if number, _, _ := strings.Cut(string(c.Data[r.Start:r.End]), " "); number != strconv.Itoa(n) {
-				t.Fatalf("record %d is %s", n, number)
-			}
-			n++
-		}
+		n = numbered(t, &c, n)
 	}
 	if n != 50 {
 		t.Errorf("%d records", n)
@@ -591,16 +600,13 @@ func TestClaim(t *testing.T) {
 	s.lanes = append(s.lanes, laneBuffers{})
 	s.lanes[1].decompressor.most = mostInflated
 	s.mu.Lock()
-	for len(s.partitions[0].queue) == 0 {
-		s.mu.Unlock()
-		if err := s.lead(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		s.mu.Lock()
+	fetch(t, s, 1)
+	p, _ := s.claim(1, &s.lanes[1])
+	if p == nil {
+		t.Fatal("no records")
 	}
-	p := s.claim(1, &s.lanes[1])
-	if p == nil || s.claim(0, &s.lanes[0]) != nil {
-		t.Fatal("two lanes have taken the same records, or none")
+	if again, busy := s.claim(0, &s.lanes[0]); again != nil || !busy {
+		t.Fatal("two lanes have taken the same records")
 	}
 	answer := s.lanes[1].batches[0].owner
 	s.jump(p, 30, 7) // as when the topic was created again
@@ -613,8 +619,8 @@ func TestClaim(t *testing.T) {
 	if s.take(p, &s.lanes[1], n) {
 		t.Error("what was dropped is handed out")
 	}
-	if p.offset != 30 || answer.refs.Load() != 0 || s.filling != 0 {
-		t.Errorf("offset %d, %d references, %d are filling", p.offset, answer.refs.Load(), s.filling)
+	if p.offset != 30 || answer.refs.Load() != 0 || p.filling {
+		t.Errorf("offset %d, %d references, filling=%t", p.offset, answer.refs.Load(), p.filling)
 	}
 }
 

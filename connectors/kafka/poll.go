@@ -36,7 +36,7 @@ func (s *source) Poll(ctx context.Context, lane int, c *connectors.Chunk) error 
 			return err
 		}
 		s.mu.Lock()
-		p := s.claim(lane%len(s.lanes), b)
+		p, busy := s.claim(lane%len(s.lanes), b)
 		switch {
 		case p != nil:
 			s.mu.Unlock()
@@ -48,7 +48,7 @@ func (s *source) Poll(ctx context.Context, lane int, c *connectors.Chunk) error 
 		case s.bounded && s.unfinished == 0:
 			s.mu.Unlock()
 			return io.EOF
-		case s.leading || s.leadWanted > 0 || s.filling > 0:
+		case s.leading || s.leadWanted > 0 || busy:
 			wake := s.wake
 			s.mu.Unlock()
 			select {
@@ -138,11 +138,11 @@ func (b *laneBuffers) keep(n int) {
 
 // claim gives a lane about a chunk of the batches that a partition's queue begins with.
 // They stay in the queue, which no other lane may take from, until take. It returns nil
-// when there are none. The caller holds mu.
-func (s *source) claim(lane int, b *laneBuffers) *partition {
-	var p *partition
+// when there are none, and whether other lanes have claimed some. The caller holds mu.
+func (s *source) claim(lane int, b *laneBuffers) (p *partition, busy bool) {
 	most := 0
 	for _, q := range s.order {
+		busy = busy || q.filling
 		if len(q.queue) == 0 || q.filling {
 			continue
 		}
@@ -155,7 +155,7 @@ func (s *source) claim(lane int, b *laneBuffers) *partition {
 		}
 	}
 	if p == nil {
-		return nil
+		return nil, busy
 	}
 	size := 0
 	for i := range p.queue {
@@ -169,8 +169,7 @@ func (s *source) claim(lane int, b *laneBuffers) *partition {
 	}
 	b.clears = p.clears
 	p.filling = true
-	s.filling++
-	return p
+	return p, busy
 }
 
 // take takes the first n of the batches that a lane has claimed off the partition's
@@ -179,7 +178,6 @@ func (s *source) take(p *partition, b *laneBuffers, n int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p.filling = false
-	s.filling--
 	s.wakeAll()
 	if p.clears != b.clears {
 		b.keep(0)
@@ -187,7 +185,7 @@ func (s *source) take(p *partition, b *laneBuffers, n int) bool {
 	}
 	b.keep(n)
 	if n == 0 {
-		return true
+		return true // it could not be read
 	}
 	for i := range p.queue[:n] {
 		s.newest = later(s.newest, time.UnixMilli(p.queue[i].maxTime))

@@ -47,7 +47,6 @@ type source struct {
 	overrides  map[int32]position
 	missing    map[int32]bool // known partitions that do not exist
 
-	filling    int                // partitions of which a lane makes a chunk
 	leading    bool               // somebody polls the client
 	leadWanted int                // how many wait to lead instead of a lane
 	interrupt  context.CancelFunc // of the poll that goes on
