@@ -128,7 +128,11 @@ func (l *lowerer) rollup(agg *logical.Aggregate, s *scope) logical.Node {
 		is.Column = l.newColumn("grouping", types.TypeInt64, true)
 		agg.Aggs = append(agg.Aggs, is)
 		s.grouping[key.ID] = is.Column
-		keys = append(keys, logical.SortKey{Expr: is.Column.Ref()}, logical.SortKey{Expr: key.Ref()})
+		sorted := logical.Expr(key.Ref())
+		if key.Type.Kind == types.JSON {
+			sorted = jsonOrder(sorted)
+		}
+		keys = append(keys, logical.SortKey{Expr: is.Column.Ref()}, logical.SortKey{Expr: sorted})
 	}
 	for text, c := range s.computed {
 		c.NotNull = false
