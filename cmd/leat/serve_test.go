@@ -318,12 +318,13 @@ func TestServe_OpenTwice(t *testing.T) {
 
 func TestServe_TakenPorts(t *testing.T) {
 	s := serveTest(t)
-	f := func(part string, args ...string) {
+	f := func(part, hint string, args ...string) {
 		t.Helper()
 		code, _, stderr := leat(t, "", append([]string{"serve", "--data", filepath.Join(t.TempDir(), "data"), "--log-level", "error"}, args...)...)
 		wantCode(t, code, exitFailed, stderr)
 		wantText(t, stderr, part)
+		wantText(t, stderr, hint)
 	}
-	f("listen for MySQL clients", "--mysql", s.mysql, "--http", "127.0.0.1:0")
-	f("listen for HTTP", "--mysql", "127.0.0.1:0", "--http", s.http)
+	f("listen for MySQL clients", "give another address with --mysql", "--mysql", s.mysql, "--http", "127.0.0.1:0")
+	f("listen for HTTP", "give another address with --http", "--mysql", "127.0.0.1:0", "--http", s.http)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
 	"github.com/leatdb/leat/connectors"
+	"github.com/leatdb/leat/internal/sched"
 	"github.com/leatdb/leat/sql/sqlerror"
 )
 
@@ -100,7 +101,7 @@ func (s *source) consumerARN(ctx context.Context, of identity, gone string) (str
 			c.of, c.found = of, arn
 			return arn, nil
 		}
-		if !pause(ctx, consumerLook) {
+		if sched.Sleep(ctx, sched.System{}, consumerLook) != nil {
 			if errors.Is(ctx.Err(), context.Canceled) {
 				return "", ctx.Err()
 			}

@@ -107,13 +107,12 @@ func explainTo(about string, o connectors.Options, stream string, to purpose, ac
 	var dns *net.DNSError
 	var send *smithyhttp.RequestSendError
 	var deserialization *smithy.DeserializationError
-	text := err.Error()
 	switch {
-	case awsconn.NoCredentials(err), strings.Contains(text, "retrieve credentials"):
+	case awsconn.NoCredentials(err):
 		return auth("no credentials were found; give access_key_id and secret_access_key, or profile, or set them in the environment")
 	case errors.As(err, &unknownCA):
 		return auth("the certificate of %s is signed by nobody whom this machine trusts", endpoint)
-	case errors.As(err, &record), strings.Contains(text, "server gave HTTP response to HTTPS client"):
+	case errors.As(err, &record), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
 		return e.WithHint("%s does not speak TLS; write it with http://", endpoint)
 	case errors.As(err, &dns):
 		return e.WithHint("the name cannot be resolved; check the options region and endpoint")

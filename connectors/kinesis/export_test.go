@@ -10,6 +10,11 @@ import (
 	"github.com/leatdb/leat/internal/sched"
 )
 
+// Explain is what is said of an error of a call.
+func Explain(err error) error {
+	return explainTo("source s", SinkConnector.Spec.MustOptions("region", "r"), "s", reading, "read stream s", err)
+}
+
 // RecordOfPage is a record as a page holds it.
 type RecordOfPage struct {
 	Data, Key, Sequence string

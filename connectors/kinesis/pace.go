@@ -1,7 +1,6 @@
 package kinesis
 
 import (
-	"context"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -59,16 +58,4 @@ func backoff(failures int) time.Duration { return backoffAt(failures, rand.Float
 func backoffAt(failures int, random float64) time.Duration {
 	d := min(maxBackoff, firstBackoff<<min(failures, 10))
 	return d/2 + time.Duration(random*float64(d/2))
-}
-
-// pause waits, and reports whether ctx has not ended meanwhile.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
 }

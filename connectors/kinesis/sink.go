@@ -77,13 +77,17 @@ type sink struct {
 }
 
 func openSink(ctx context.Context, cfg connectors.SinkConfig) (connectors.Sink, error) {
-	s := &sink{cfg: cfg, about: "sink " + cfg.Name, scheduler: sched.System{}, limits: map[string]int{}}
+	s := newSink(cfg)
 	var err error
 	if s.client, _, s.hangUp, err = newClient(ctx, s.about, cfg.Options, "unnamed"); err != nil {
 		return nil, err
 	}
 	s.service = s.client
 	return s, nil
+}
+
+func newSink(cfg connectors.SinkConfig) *sink {
+	return &sink{cfg: cfg, about: "sink " + cfg.Name, hangUp: func() {}, scheduler: sched.System{}, limits: map[string]int{}}
 }
 
 // Service is what a stream needs of Kinesis to write records; *kinesis.Client is
@@ -105,13 +109,12 @@ type Config struct {
 
 // Open opens a sink. Its streams' data streams have to exist.
 func Open(cfg Config) connectors.Sink {
-	return &sink{
-		cfg: connectors.SinkConfig{
-			Name: cfg.Name, Options: cfg.Options, Logger: cfg.Logger,
-			Ledger: func(context.Context, string) (connectors.Ledger, error) { return cfg.Ledger, nil },
-		},
-		about: "sink " + cfg.Name, service: cfg.Service, hangUp: func() {}, scheduler: cfg.Scheduler, rules: cfg.Rules, limits: map[string]int{},
-	}
+	s := newSink(connectors.SinkConfig{
+		Name: cfg.Name, Options: cfg.Options, Logger: cfg.Logger,
+		Ledger: func(context.Context, string) (connectors.Ledger, error) { return cfg.Ledger, nil },
+	})
+	s.service, s.scheduler, s.rules = cfg.Service, cfg.Scheduler, cfg.Rules
+	return s
 }
 
 // Close implements connectors.Sink.

@@ -317,8 +317,9 @@ func (m *model) epoch(stream string, last, next *protocol.Record, rows map[row]i
 	return nil
 }
 
-// ordering checks that rows of a split are in each partition of a topic, among those of
-// each key of a data stream, and in each file, in the split's order; those of dead letters that were read again come when they come.
+// ordering checks that rows of a split are in each partition of a topic, among those
+// of each key of a data stream, and in each file, in the split's order; those of dead
+// letters that were read again come when they come.
 func ordering(rows []placed, values []value, again []written) error {
 	at := map[int64]int{} // of the values that were read, by id
 	for n, v := range values {

@@ -1,13 +1,15 @@
 // Package simulation runs a stream's own code, from the source's records to the
-// commits of its table or its topic, in a world that is made up: a source, an
-// object store, a catalog, a cluster of brokers and the shards of Kinesis that fail, are slow and lie,
-// and processes that die, are paused and run twice. One seed decides everything, also who goes on at each step, so
-// that what went wrong once goes wrong again.
+// commits of its table, its topic or its data stream, in a world that is made up: a
+// source, an object store, a catalog, a cluster of brokers and the shards of Kinesis
+// that fail, are slow and lie, and processes that die, are paused and run twice. One
+// seed decides everything, also who goes on at each step, so that what went wrong
+// once goes wrong again.
 //
 // A model looks at every commit at the moment when it happens, and at the tables,
-// or at what readers with isolation read_committed find, after every recovery: each record's rows, or its dead letter, must be there
-// once, or in shards, which promise no more, at least once and in order;
-// counters must reconcile; positions only go forward.
+// or at what readers with isolation read_committed find, after every recovery: each
+// record's rows, or its dead letter, must be there once, or in shards, which promise
+// no more, at least once and in order; counters must reconcile; positions only go
+// forward.
 package simulation
 
 import (
@@ -87,11 +89,10 @@ type world struct {
 	discovery time.Duration
 	deadLimit int64
 
-	values int64 // made so far
-	made   []made
-	calls  int
-	hosts  int
-	all    []*instance
+	made  []made // by id, which begins with 1
+	calls int
+	hosts int
+	all   []*instance
 }
 
 // Run runs a seed. It must be called within a bubble of testing/synctest.
@@ -171,8 +172,7 @@ type made struct {
 // produce writes some records.
 func (w *world) produce(n int) {
 	for range n {
-		w.values++
-		v := value{id: w.values, kind: good}
+		v := value{id: int64(len(w.made) + 1), kind: good}
 		if w.s.Chance(0.5) {
 			v.kind = kind(w.s.IntN(int(kinds)))
 		}
