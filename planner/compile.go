@@ -282,7 +282,7 @@ func (c *laneCompiler) flatten(n *logical.Flatten, above columnSet) error {
 }
 
 func (c *laneCompiler) reset(cols []logical.OutputColumn) {
-	c.exprs = exprCompiler{columns: make(map[logical.ColumnID]int, len(cols)), shared: map[string]*kernel.Shared{}}
+	c.exprs = newExprCompiler(len(cols))
 	c.schema = nil
 	for i, col := range cols {
 		c.exprs.columns[col.ID] = i
@@ -292,70 +292,90 @@ func (c *laneCompiler) reset(cols []logical.OutputColumn) {
 
 // exprCompiler makes the kernel expressions of the steps over one batch, in which
 // columns says where each column is. What several of them have in common is
-// computed once.
+// computed once, unless nothing numbers expressions.
 type exprCompiler struct {
 	columns map[logical.ColumnID]int
-	shared  map[string]*kernel.Shared // by appendKey
+	numbers map[string]exprNumber // by what the expressions of a number have in common
+	known   map[logical.Expr]exprNumber
+	shared  map[exprNumber]*kernel.Shared
+}
+
+// exprNumber tells expressions that are not the same apart.
+type exprNumber struct {
+	n         int // 0 if the expression has to be computed in each place that it stands in
+	ofColumns bool
+}
+
+func newExprCompiler(columns int) exprCompiler {
+	return exprCompiler{
+		columns: make(map[logical.ColumnID]int, columns), numbers: map[string]exprNumber{},
+		known: map[logical.Expr]exprNumber{}, shared: map[exprNumber]*kernel.Shared{},
+	}
 }
 
 // compile makes an expression.
 func (c *exprCompiler) compile(e logical.Expr) (kernel.Expr, error) {
-	key := ""
-	if c.shared != nil && sharable(e) {
-		key = string(appendKey(nil, e))
-		if s := c.shared[key]; s != nil {
-			s.Again()
-			return s, nil
-		}
+	var number exprNumber
+	if c.numbers != nil {
+		number = c.number(e)
+	}
+	sharable := number.n > 0 && number.ofColumns
+	if s := c.shared[number]; sharable && s != nil {
+		s.Again()
+		return s, nil
 	}
 	compiled, err := c.compileOne(e)
-	if err != nil || key == "" {
+	if err != nil || !sharable {
 		return compiled, err
 	}
 	if s := kernel.Share(compiled); s != nil {
-		c.shared[key] = s
+		c.shared[number] = s
 		return s, nil
 	}
 	return compiled, nil
 }
 
-// sharable reports whether e need not be computed in each place that it stands in.
-// A RowFunc may count how often it is called.
-func sharable(e logical.Expr) bool {
-	ofColumns, plain := false, !logical.IsVolatile(e)
-	logical.Walk(e, func(e logical.Expr) bool {
-		switch e.(type) {
-		case *logical.Column:
-			ofColumns = true
-		case *logical.RowFunc, *logical.Subquery:
-			plain = false
-		}
-		return plain
-	})
-	return ofColumns && plain
-}
-
-// appendKey appends what only expressions have in common that are the same.
-func appendKey(dst []byte, e logical.Expr) []byte {
+// number numbers an expression and its operands, each of which it looks at once.
+func (c *exprCompiler) number(e logical.Expr) exprNumber {
+	if number, ok := c.known[e]; ok {
+		return number
+	}
+	var key []byte
+	var number exprNumber
+	again := false
 	switch e := e.(type) {
 	case *logical.Column:
-		dst = fmt.Appendf(dst, "%d", e.ID)
+		number.ofColumns = true
+		key = fmt.Appendf(key, "%d", e.ID)
 	case *logical.Literal:
-		dst = fmt.Appendf(dst, "%#v", e.Value)
+		key = fmt.Appendf(key, "%#v", e.Value)
 	case *logical.Call:
-		dst = append(dst, e.Func.Name...)
+		again = e.Func.Volatile
+		key = append(key, e.Func.Name...)
 	case *logical.Interval:
-		dst = append(dst, e.Unit...)
+		key = append(key, e.Unit...)
 	case *logical.Case:
-		dst = fmt.Appendf(dst, "case %d", len(e.Whens))
+		key = fmt.Appendf(key, "case %d", len(e.Whens))
 	case *logical.Cast:
-		dst = append(dst, "cast"...)
+		key = append(key, "cast"...)
+	default: // a RowFunc may count how often it is called
+		again = true
 	}
-	dst = fmt.Appendf(dst, " %s(", e.Type())
+	key = fmt.Appendf(key, " %s(", e.Type())
 	for _, child := range e.Children() {
-		dst = append(appendKey(dst, child), ',')
+		operand := c.number(child)
+		number.ofColumns = number.ofColumns || operand.ofColumns
+		again = again || operand.n == 0
+		key = fmt.Appendf(key, "%d,", operand.n)
 	}
-	return append(dst, ')')
+	if same, ok := c.numbers[string(key)]; ok && !again {
+		number = same
+	} else if !again {
+		number.n = len(c.numbers) + 1
+		c.numbers[string(key)] = number
+	}
+	c.known[e] = number
+	return number
 }
 
 func (c *exprCompiler) compileOne(e logical.Expr) (kernel.Expr, error) {

@@ -3,6 +3,7 @@ package planner_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -385,5 +386,20 @@ func TestCompile_Shared(t *testing.T) {
 		if !strings.HasSuffix(v, "false") && !strings.HasSuffix(v, " 0") {
 			t.Errorf("two calls of RAND gave one value: %s", v)
 		}
+	}
+}
+
+// A long expression, of which each part could stand in another place, too, costs
+// what its length is, not the square of that.
+func TestCompile_Long(t *testing.T) {
+	plan := mustBind(t, "SELECT id"+strings.Repeat(" + n", 1000)+" AS total FROM clicks", nil)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if _, err := plan.Compile(); err != nil {
+		t.Fatal(err)
+	}
+	runtime.ReadMemStats(&after)
+	if got := after.TotalAlloc - before.TotalAlloc; got > 50<<20 {
+		t.Errorf("compiling 1000 terms took %d MB", got>>20)
 	}
 }
