@@ -4,7 +4,7 @@ import (
 	"github.com/leatdb/leat/sql/types"
 )
 
-// operandTime is an operand of ADDTIME: a length of time, or with dated what a clock
+// operandTime is an operand of ADDTIME or TIMEDIFF: a length of time, or with dated what a clock
 // shows, in µs since 1970.
 type operandTime struct {
 	micros    int64
@@ -12,7 +12,7 @@ type operandTime struct {
 	truncated bool
 }
 
-// timesOf reads the operands of ADDTIME: TIME, DATETIME, or text that is either.
+// timesOf reads an operand of ADDTIME or TIMEDIFF: TIME, DATETIME, or text that is either.
 func timesOf(ctx *Context, v Vector, t types.Type) (at func(i int) (operandTime, bool), text func(i int) []byte) {
 	if t.Kind == types.Time || t.Kind == types.DateTime {
 		x := viewOf[int64](v)
@@ -33,33 +33,45 @@ func timesOf(ctx *Context, v Vector, t types.Type) (at func(i int) (operandTime,
 	}, x.at
 }
 
+// timePairs reads the two operands of each row; what cannot be read fails, and what
+// does not go together is NULL.
+func timePairs(f *frame, args []Vector, first, second types.Type, together func(a, b operandTime) bool) func(i int) (a, b operandTime, ok bool) {
+	x, xText := timesOf(f.ctx, args[0], first)
+	y, yText := timesOf(f.ctx, args[1], second)
+	return func(i int) (a, b operandTime, ok bool) {
+		if a, ok = x(i); !ok {
+			f.failOrNull(i, errTruncated("time", xText(i)))
+			return a, b, false
+		}
+		if b, ok = y(i); !ok {
+			f.failOrNull(i, errTruncated("time", yText(i)))
+			return a, b, false
+		}
+		switch {
+		case !together(a, b):
+			f.null(i)
+			return a, b, false
+		case a.truncated:
+			f.warn(i, errTruncated("time", xText(i)))
+		case b.truncated:
+			f.warn(i, errTruncated("time", yText(i)))
+		}
+		return a, b, true
+	}
+}
+
 // FuncAddTime is ADDTIME(first, second), or SUBTIME, of operands of the types
 // TIME, DATETIME or text; first tells whether it gives a TIME, a DATETIME or a
-// text that is one of them. The
-// result is NULL where the second operand is a date and time, or the sum no date.
+// text that is one of them. The result is NULL where the second operand is a date
+// and time, or the sum no date.
 func FuncAddTime(first, second types.Type, subtract bool) Func {
 	return propagate(func(f *frame, args []Vector) error {
-		x, xText := timesOf(f.ctx, args[0], first)
-		y, yText := timesOf(f.ctx, args[1], second)
+		operands := timePairs(f, args, first, second, func(_, add operandTime) bool { return !add.dated })
 		earliest := int64(daysFromCivil(1, 1, 1)) * microsPerDay // MySQL computes no dates before
-		sum := func(i int) (s operandTime, ok bool) {
-			s, ok = x(i)
+		sum := func(i int) (operandTime, bool) {
+			s, add, ok := operands(i)
 			if !ok {
-				f.failOrNull(i, errTruncated("time", xText(i)))
 				return s, false
-			}
-			add, ok := y(i)
-			switch {
-			case !ok:
-				f.failOrNull(i, errTruncated("time", yText(i)))
-				return s, false
-			case add.dated:
-				f.null(i)
-				return s, false
-			case s.truncated:
-				f.warn(i, errTruncated("time", xText(i)))
-			case add.truncated:
-				f.warn(i, errTruncated("time", yText(i)))
 			}
 			if subtract {
 				add.micros = -add.micros
@@ -102,7 +114,7 @@ func FuncAddTime(first, second types.Type, subtract bool) Func {
 			switch {
 			case !ok:
 			case f.out.Kind == types.Time:
-				out[i] = f.boundTime(i, roundTime(s.micros, 0, f.out.Fsp), f.out.Fsp)
+				out[i] = f.timeOf(i, s.micros)
 			default:
 				out[i] = roundMicros(s.micros, f.out.Fsp)
 			}
@@ -115,30 +127,15 @@ func FuncAddTime(first, second types.Type, subtract bool) Func {
 // DATETIME or text; NULL where one is a date and time and the other none.
 func FuncTimeDiff(first, second types.Type) Func {
 	return propagate(func(f *frame, args []Vector) error {
-		x, xText := timesOf(f.ctx, args[0], first)
-		y, yText := timesOf(f.ctx, args[1], second)
+		operands := timePairs(f, args, first, second, func(a, b operandTime) bool { return a.dated == b.dated })
 		out := fixedOut[int64](f)
 		for i := range f.live {
 			out[i] = 0
-			a, ok := x(i)
+			a, b, ok := operands(i)
 			if !ok {
-				f.failOrNull(i, errTruncated("time", xText(i)))
 				continue
 			}
-			b, ok := y(i)
-			switch {
-			case !ok:
-				f.failOrNull(i, errTruncated("time", yText(i)))
-				continue
-			case a.dated != b.dated:
-				f.null(i)
-				continue
-			case a.truncated:
-				f.warn(i, errTruncated("time", xText(i)))
-			case b.truncated:
-				f.warn(i, errTruncated("time", yText(i)))
-			}
-			out[i] = f.boundTime(i, roundTime(a.micros-b.micros, 0, f.out.Fsp), f.out.Fsp)
+			out[i] = f.timeOf(i, a.micros-b.micros)
 		}
 		return nil
 	})

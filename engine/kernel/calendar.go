@@ -95,11 +95,16 @@ type clock struct {
 func clockOf(t int64) (c clock) {
 	days, micros := splitMicros(t)
 	c.year, c.month, c.day = civilFromDays(days)
+	c.setTime(micros)
+	return c
+}
+
+// setTime sets what is below the day to µs since midnight.
+func (c *clock) setTime(micros int64) {
 	c.hour = int(micros / microsPerHour)
 	c.minute = int(micros / microsPerMinute % 60)
 	c.second = int(micros / microsPerSecond % 60)
 	c.micros = int(micros % microsPerSecond)
-	return c
 }
 
 // valid reports whether the clock is one of MySQL's dates; month and day 0 are not.

@@ -336,7 +336,7 @@ func castToTime(from types.Type) Func {
 		out := fixedOut[int64](f)
 		for i := range f.live {
 			t, ok, truncated := x.at(i)
-			out[i] = max(min(t, maxTime), -maxTime)
+			out[i] = clampTime(t)
 			switch {
 			case !ok:
 				out[i] = 0
@@ -365,21 +365,15 @@ func timeFromNumber(n uint64) (t int64, ok bool) {
 // temporalNumber is a date or time as the number MySQL makes of it, without
 // the fraction of a second: YYYYMMDD, YYYYMMDDhhmmss or hhmmss.
 func temporalNumber(kind types.Kind, t int64) int64 {
-	if kind == types.Time {
-		c, negative := clockOfTime(t)
-		hms := int64(c.hour)*10000 + int64(c.minute)*100 + int64(c.second)
-		if negative {
-			return -hms
-		}
-		return hms
+	c, negative := clockIn(kind, t)
+	n := int64(c.year)*10000 + int64(c.month)*100 + int64(c.day) // 0 of a TIME
+	if kind != types.Date {
+		n = n*1000000 + int64(c.hour)*10000 + int64(c.minute)*100 + int64(c.second)
 	}
-	c := clockOf(t)
-	hms := int64(c.hour)*10000 + int64(c.minute)*100 + int64(c.second)
-	ymd := int64(c.year)*10000 + int64(c.month)*100 + int64(c.day)
-	if kind == types.Date {
-		return ymd
+	if negative {
+		return -n
 	}
-	return ymd*1000000 + hms
+	return n
 }
 
 // temporalView reads any date or time in µs.

@@ -81,7 +81,6 @@ func FuncDatePart(part DatePart, t types.Type) Func {
 			PartSecond:      func(t int64) int64 { c, _ := clockOfTime(t); return int64(c.second) },
 			PartMicrosecond: func(t int64) int64 { c, _ := clockOfTime(t); return int64(c.micros) },
 			PartTimeToSec:   func(t int64) int64 { return t / microsPerSecond },
-			PartToSeconds:   of,
 		}[part]
 	}
 	return propagate(func(f *frame, args []Vector) error {
@@ -143,11 +142,7 @@ func FuncExtract(u Unit, t types.Type) Func {
 		x := temporalView(f.ctx, args[0], t)
 		put := integers(f)
 		for i := range f.live {
-			if t.Kind != types.Time {
-				put(i, extract(u, clockOf(x(i))))
-				continue
-			}
-			c, negative := clockOfTime(x(i))
+			c, negative := clockIn(t.Kind, x(i))
 			n := extract(u, c)
 			if negative {
 				n = -n
@@ -159,7 +154,7 @@ func FuncExtract(u Unit, t types.Type) Func {
 }
 
 func extract(u Unit, c clock) int64 {
-	day := int64(c.day)
+	day := int64(c.day) // 0 of a TIME
 	h, m, s, us := int64(c.hour), int64(c.minute), int64(c.second), int64(c.micros)
 	switch u {
 	case Year:
@@ -270,7 +265,7 @@ var FuncSecToTime = propagate(func(f *frame, args []Vector) error {
 	out := fixedOut[int64](f)
 	for i := range f.live {
 		t := roundTime(spans(i).micros, 0, f.out.Fsp)
-		out[i] = max(min(t, maxTime), -maxTime)
+		out[i] = clampTime(t)
 		if out[i] != t {
 			f.warn(i, errTruncated("time", secondsText(args[0], i, f.out.Fsp)))
 		}
@@ -429,7 +424,7 @@ var FuncMakeTime = propagate(func(f *frame, args []Vector) error {
 		if h < 0 {
 			t = -t
 		}
-		out[i] = f.boundTime(i, roundTime(h*microsPerHour+t, 0, f.out.Fsp), f.out.Fsp)
+		out[i] = f.timeOf(i, h*microsPerHour+t)
 	}
 	return nil
 })

@@ -10,10 +10,12 @@ var (
 	ErrNotTime = errors.New("not a time")
 )
 
+// MaxTime is the longest TIME that MySQL has, 838:59:59, in µs.
+const MaxTime = (838*3600 + 59*60 + 59) * microsPerSecond
+
 const (
 	microsPerSecond = 1_000_000
 	microsPerDay    = 86_400 * microsPerSecond
-	maxTime         = (838*3600 + 59*60 + 59) * microsPerSecond // of MySQL's TIME
 	// The years 0001 to 9999 as days since 1970-01-01.
 	minDays = -719162
 	maxDays = 2932896
@@ -362,7 +364,7 @@ func ParseTime(text []byte, fsp int) (micros int64, err error) {
 		return 0, ErrNotTime
 	}
 	switch {
-	case micros > maxTime:
+	case micros > MaxTime:
 		return 0, ErrOutOfRange
 	case negative && micros != 0, micros > microsPerDay:
 		return 0, ErrBeyondDay

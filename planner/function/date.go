@@ -342,7 +342,7 @@ func bindExtract(args []Arg) (Binding, error) {
 	t := timeArg(args[1])
 	switch u {
 	case kernel.DayHour, kernel.DayMinute, kernel.DaySecond, kernel.DayMicrosecond:
-		if t.Kind != types.Time || args[1].Type.Kind != types.Time {
+		if args[1].Type.Kind != types.Time {
 			t = dateArg(args[1])
 		}
 	case kernel.Year, kernel.Quarter, kernel.Month, kernel.Week, kernel.Day, kernel.YearMonth:
