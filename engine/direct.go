@@ -81,9 +81,7 @@ func (db *DB) direct(ctx *gms.Context, q *planner.Query) (array.RecordReader, er
 		}
 	}
 	as := q.Output.Arrow()
-	r := &batchReader{schema: as, next: ownBatches(as, d.next), end: end, release: d.release}
-	r.refs.Store(1)
-	return &warningReader{r, ctx, w}, nil
+	return &warningReader{newBatchReader(as, ownBatches(as, d.next), end, d.release), ctx, w}, nil
 }
 
 // newDirectRun makes the operators of steps, the last of which is a projection.
@@ -188,6 +186,13 @@ type batchReader struct {
 }
 
 var _ array.RecordReader = (*batchReader)(nil)
+
+// newBatchReader reads what next gives, as batchReader says. The caller releases it.
+func newBatchReader(schema *arrow.Schema, next func() (arrow.RecordBatch, error), end func() error, release func()) *batchReader {
+	r := &batchReader{schema: schema, next: next, end: end, release: release}
+	r.refs.Store(1)
+	return r
+}
 
 // Schema implements array.RecordReader.
 func (r *batchReader) Schema() *arrow.Schema { return r.schema }

@@ -164,12 +164,10 @@ func (t *flattenedTable) ScanArrow(ctx context.Context, columns []int) (array.Re
 		return nil, err
 	}
 	as := q.Output.Arrow()
-	r := &batchReader{schema: as, next: ownBatches(as, run.next), release: run.release, end: func() error {
+	return newBatchReader(as, ownBatches(as, run.next), func() error {
 		from.Release()
 		return nil
-	}}
-	r.refs.Store(1)
-	return r, nil
+	}, run.release), nil
 }
 
 // unusedID is the id of no column of the relation.

@@ -321,15 +321,12 @@ func (t *peekTable) ScanArrow(ctx context.Context, columns []int) (array.RecordR
 	if err != nil {
 		return nil, err
 	}
-	r := &batchReader{schema: schema.Arrow()}
-	r.refs.Store(1)
+	as := schema.Arrow()
 	if t.lanes > 1 {
-		l := newPeekLanes(ctx, p, t.lanes, r.schema)
-		r.next, r.end = l.next, l.close
-	} else {
-		r.next, r.end = ownBatches(r.schema, func() ([]arrow.Array, int, error) { return p.next(ctx) }), p.close
+		l := newPeekLanes(ctx, p, t.lanes, as)
+		return newBatchReader(as, l.next, l.close, nil), nil
 	}
-	return r, nil
+	return newBatchReader(as, ownBatches(as, func() ([]arrow.Array, int, error) { return p.next(ctx) }), p.close, nil), nil
 }
 
 // withRows is a plan whose scans of sources and system tables can be read.

@@ -204,19 +204,17 @@ func (db *DB) deadLetters(ctx context.Context, columns types.Schema, warn warnFu
 		}
 		release()
 	}
-	for _, s := range db.allSinks() {
+	for s := range db.heldSinks() {
 		if scope != nil && !strings.EqualFold(home, s.name) {
 			continue
 		}
-		s, release := db.heldSink(s.name)
-		if s == nil {
-			continue
-		}
-		schema, err := s.deadLetterColumns(ctx)
-		release()
+		lake, err := s.readable(ctx)
 		if err == nil {
-			r.queries = append(r.queries, letterQuery(s.name, schema, r.columns, scope))
-			continue
+			var t catalog.Table
+			if t, err = lake.Table(ctx, catalog.DeadLetterTable); err == nil {
+				r.queries = append(r.queries, letterQuery(s.name, t.Schema(), r.columns, scope))
+				continue
+			}
 		}
 		switch {
 		case sqlerror.HasCode(err, sqlerror.CodeUnknownObject), errors.Is(err, errNoTables):
@@ -227,19 +225,6 @@ func (db *DB) deadLetters(ctx context.Context, columns types.Schema, warn warnFu
 		}
 	}
 	return r, nil
-}
-
-// deadLetterColumns are those of the table of dead letters that a sink has.
-func (s *sink) deadLetterColumns(ctx context.Context) (types.Schema, error) {
-	lake, err := s.readable(ctx)
-	if err != nil {
-		return nil, err
-	}
-	t, err := lake.Table(ctx, catalog.DeadLetterTable)
-	if err != nil {
-		return nil, err
-	}
-	return t.Schema(), nil
 }
 
 // letterQuery reads the letters of a sink, with the marks of those that a replay

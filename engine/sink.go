@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -254,6 +255,19 @@ func (db *DB) heldSink(name string) (s *sink, release func()) {
 		}
 		if release, err := s.hold(); err == nil {
 			return s, release
+		}
+	}
+}
+
+// heldSinks visits the sinks, each of which is held while it is looked at.
+func (db *DB) heldSinks() iter.Seq[*sink] {
+	return func(yield func(*sink) bool) {
+		for _, s := range db.allSinks() {
+			s, release := db.heldSink(s.name)
+			goesOn := s == nil || yield(s)
+			if release(); !goesOn {
+				return
+			}
 		}
 	}
 }

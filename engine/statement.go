@@ -432,7 +432,7 @@ func (db *DB) replaceStream(ctx context.Context, before, after *stream, p *plann
 		return err
 	}
 	after.setWanted(old.Running)
-	after.setStored(0, before.status().Committed)
+	after.stored = before.status().Committed
 	db.mu.Lock()
 	db.streams[strings.ToLower(after.name)] = after
 	db.mu.Unlock()

@@ -47,7 +47,7 @@ type stream struct {
 	plan       *planner.StreamPlan
 	ended      *dataflow.Status // of the last run, once it was stopped
 	stored     connectors.State // of the last commit, for when no run knows it
-	recalls    int              // times that stored was asked for: the answer to the last one counts
+	recalls    int              // of stored, and runs: the answer to a recall counts until the next of them
 }
 
 // streamOptions are the options of CREATE STREAM beside those of its sink.
@@ -286,6 +286,7 @@ func (s *stream) startWith(p *planned, first connectors.StreamSink, move func(co
 	done := make(chan struct{})
 	s.mu.Lock()
 	s.run, s.cancel, s.done, s.failed, s.plan, s.sourceName = run, cancel, done, nil, p.plan, p.source.name
+	s.recalls++
 	s.mu.Unlock()
 	db.runs.Add(1)
 	go func() {
@@ -397,7 +398,7 @@ func (s *stream) recall() {
 	s.db.runs.Go(func() {
 		backoff := objectstore.Backoff{Cap: time.Minute, Scheduler: s.db.scheduler}
 		err := backoff.Retry(s.db.ctx, nil, func(ctx context.Context) error {
-			if !s.awaits(number) {
+			if !s.recalling(number) {
 				return nil
 			}
 			stored, err := s.db.storedState(ctx, s)
@@ -422,19 +423,19 @@ func (s *stream) beginRecall() (number int) {
 	return s.recalls
 }
 
-// awaits reports whether the answer to a recall still matters.
-func (s *stream) awaits(recall int) bool {
+// recalling reports whether the answer to a recall still matters: a later one, or
+// a run, has more to say.
+func (s *stream) recalling(number int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.run == nil && s.recalls == recall
+	return s.recalls == number
 }
 
-// setStored notes what a recall has found, unless a run has more to say. Number 0
-// is of a stream of which nothing was recalled yet.
-func (s *stream) setStored(recall int, state connectors.State) {
+// setStored notes what a recall has found, if it still matters.
+func (s *stream) setStored(number int, state connectors.State) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.run == nil && s.ended == nil && s.recalls == recall {
+	if s.recalls == number {
 		s.stored = state
 	}
 }

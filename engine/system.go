@@ -219,9 +219,7 @@ func (t *systemRows) ScanArrow(ctx context.Context, columns []int) (array.Record
 		return nil, err
 	}
 	as := schema.Arrow()
-	r := &batchReader{schema: as, next: ownBatches(as, rows.next), end: rows.close}
-	r.refs.Store(1)
-	return r, nil
+	return newBatchReader(as, ownBatches(as, rows.next), rows.close, nil), nil
 }
 
 // systemReader reads a system table. What next gives, at least one row or
@@ -378,47 +376,33 @@ func (s *stream) sourceNow() string {
 // table that cannot be read, is left out with a warning, so that the others can be
 // seen.
 func (db *DB) eachTable(ctx context.Context, warn warnFunc, f func(database string, t catalog.Table) error) error {
-	for _, s := range db.allSinks() {
-		s, release := db.heldSink(s.name)
-		if s == nil {
-			continue
-		}
-		err := s.eachTable(ctx, warn, f)
-		release()
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// eachTable visits the tables of a sink, which the caller holds.
-func (s *sink) eachTable(ctx context.Context, warn warnFunc, f func(database string, t catalog.Table) error) error {
-	lake, err := s.lake(ctx)
-	var names []string
-	if err == nil {
-		names, err = lake.Tables(ctx)
-	}
-	if errors.Is(err, errNoTables) {
-		return nil
-	}
-	if err != nil {
-		warn.leftOut("sink "+s.name, err)
-		return nil
-	}
-	for _, name := range names {
-		t, err := lake.Table(ctx, name)
-		if sqlerror.HasCode(err, sqlerror.CodeUnknownObject) {
-			continue
-		}
+	for s := range db.heldSinks() {
+		lake, err := s.lake(ctx)
+		var names []string
 		if err == nil {
-			err = f(s.name, t)
+			names, err = lake.Tables(ctx)
 		}
-		if ctx.Err() != nil {
-			return ctx.Err()
+		if errors.Is(err, errNoTables) {
+			continue
 		}
 		if err != nil {
-			warn.leftOut("table "+s.name+"."+name, err)
+			warn.leftOut("sink "+s.name, err)
+			continue
+		}
+		for _, name := range names {
+			t, err := lake.Table(ctx, name)
+			if sqlerror.HasCode(err, sqlerror.CodeUnknownObject) {
+				continue
+			}
+			if err == nil {
+				err = f(s.name, t)
+			}
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if err != nil {
+				warn.leftOut("table "+s.name+"."+name, err)
+			}
 		}
 	}
 	return nil
@@ -447,13 +431,11 @@ func commitRows(ctx context.Context, db *DB, r *result, warn warnFunc) error {
 		if sink == nil {
 			continue
 		}
-		var err error
-		var commits []catalog.Commit
-		if _, err = sink.lake(ctx); errors.Is(err, errNoTables) {
-			commits, err = sink.commits(ctx, s.name)
-		} else {
-			err = nil // its tables have them
+		if _, err := sink.lake(ctx); !errors.Is(err, errNoTables) {
+			release()
+			continue
 		}
+		commits, err := sink.commits(ctx, s.name)
 		release()
 		if err != nil {
 			warn(1105, "commits of stream "+s.name+" are left out: "+err.Error())
