@@ -284,6 +284,24 @@ func AppendAll(data []byte, r io.Reader, guess, most int) ([]byte, error) {
 	}
 }
 
+// AppendBehind appends to data, with the padding behind it, what decode appends to a
+// slice of its own: for decoders that would take what is in data for theirs. guess is
+// how many bytes that may be. It returns data as it was with the error of decode.
+func AppendBehind(data []byte, guess int, decode func(dst []byte) ([]byte, error)) ([]byte, error) {
+	out := Grow(data, guess)
+	start, end := len(data), cap(out)-Padding
+	more, err := decode(out[start:start:end])
+	switch {
+	case err != nil:
+		return data, err
+	case start+len(more) <= end && len(more) > 0 && &more[0] == &out[:end][start]:
+		return out[:start+len(more)], nil
+	}
+	out = Grow(data, len(more)) // it has made room of its own
+	copy(out[start:], more)
+	return out, nil
+}
+
 // HiddenColumn is a column of metadata beside the records, such as _offset:
 // either integers (microseconds since 1970 for times) or bytes.
 type HiddenColumn struct {

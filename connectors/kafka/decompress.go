@@ -79,18 +79,12 @@ func (d *decompressor) append(dst, src []byte, codec uint16) (out []byte, err er
 				return dst, fmt.Errorf("start zstd: %w", err)
 			}
 		}
-		// Behind dst, since what is there would count as decompressed.
-		out = connectors.Grow(dst, expansion*len(src))
-		plain, err := d.zstd.DecodeAll(src, out[len(dst):len(dst)])
-		switch {
-		case errors.Is(err, zstd.ErrDecoderSizeExceeded), errors.Is(err, zstd.ErrWindowSizeExceeded):
-			return dst, errInflated
-		case err != nil:
-			return dst, err
-		case len(plain) > 0 && (len(out) == len(dst) || &plain[0] != &out[len(dst)]):
-			return append(dst, plain...), nil // it has made room of its own
+		// What is in dst would count as decompressed.
+		out, err = connectors.AppendBehind(dst, expansion*len(src), func(dst []byte) ([]byte, error) { return d.zstd.DecodeAll(src, dst) })
+		if errors.Is(err, zstd.ErrDecoderSizeExceeded) || errors.Is(err, zstd.ErrWindowSizeExceeded) {
+			err = errInflated
 		}
-		return out[:len(dst)+len(plain)], nil
+		return out, err
 	}
 	return dst, fmt.Errorf("unknown compression %d", codec)
 }

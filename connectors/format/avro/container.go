@@ -218,11 +218,12 @@ func (d *decompressor) append(dst, data []byte) ([]byte, error) {
 				return dst, fmt.Errorf("start zstd: %w", err)
 			}
 		}
-		out, err := d.zstd.DecodeAll(data, dst)
-		if err != nil {
-			return dst, err
+		// What is in dst would count as decompressed.
+		out, err := connectors.AppendBehind(dst, min(4*len(data), d.limit), func(dst []byte) ([]byte, error) { return d.zstd.DecodeAll(data, dst) })
+		if errors.Is(err, zstd.ErrDecoderSizeExceeded) || errors.Is(err, zstd.ErrWindowSizeExceeded) {
+			err = errBlockSize
 		}
-		return out, nil
+		return out, err
 	case "deflate":
 		if d.flate == nil {
 			d.flate = flate.NewReader(bytes.NewReader(data))

@@ -274,6 +274,35 @@ func TestDecoder_Container(t *testing.T) {
 	}
 }
 
+// How large a block may be when it is decompressed does not depend on the blocks
+// that lie before it in the batch.
+func TestDecoder_ContainerLargeBlocks(t *testing.T) {
+	const limit = 64 << 20 // of a block
+	var b strings.Builder
+	enc, err := ocf.NewEncoder(`{"type":"record","name":"r","fields":[{"name":"n","type":"int"},{"name":"s","type":"string"}]}`, &b, ocf.WithCodec(ocf.ZStandard), ocf.WithBlockLength(1000))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Repeat("leat", 2<<20/4-3) // 2 MiB with what is before it
+	n := 0
+	for _, records := range []int{1, limit / (2 << 20), 1, limit/(2<<20) + 1} {
+		for range records {
+			if err := enc.Encode(map[string]any{"n": n % 50, "s": text}); err != nil {
+				t.Fatal(err)
+			}
+			n++
+		}
+		if err := enc.Flush(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	config := avroConfig(t, []string{"n INT"})
+	list := formattest.Decode(t, "avro", config, 1000, formattest.File(t, "avro", config, b.String()))
+	if len(list) != 35 || list[33] != "33" || !strings.HasSuffix(list[34], "a block of the Avro file cannot be read: it has too many bytes when it is decompressed") {
+		t.Errorf("%d rows and rejections, want 34 and one; the last begins with %.60s", len(list), list[len(list)-1])
+	}
+}
+
 // The dead letter of a record in a compressed block has the record's own bytes.
 func TestDecoder_ContainerDeadLetter(t *testing.T) {
 	for _, codec := range []ocf.CodecName{ocf.Null, ocf.Deflate} {
