@@ -46,8 +46,8 @@ type step struct {
 	size   int
 	branch int64
 	next   int
-	factor int64  // a number is multiplied by it
-	below  uint64 // if it is less than that
+	factor int64 // a number is multiplied by it
+	below  int64 // if it is less than that
 }
 
 // fastPlan is the steps of a record.
@@ -143,7 +143,7 @@ func direct(n *node, into []*columns.Builder) (t step, ok bool) {
 		return t, false
 	}
 	c := into[n.columns[0]]
-	t = step{column: c, index: n.columns[0], shape: n.shape, factor: 1, below: math.MaxInt64}
+	t = step{column: c, index: n.columns[0], factor: 1, below: math.MaxInt64}
 	switch n.kind {
 	case kindInt:
 		t.op, ok = opInt, c.DirectInt()
@@ -231,7 +231,7 @@ func (w *walker) fast(p *fastPlan) bool {
 				s.column.SetInt(row, v)
 				continue
 			case opMoment:
-				if v >= int64(s.below) || v <= -int64(s.below) || !columns.IsMoment(v*s.factor) {
+				if v >= s.below || v <= -s.below || !columns.IsMoment(v*s.factor) {
 					return false
 				}
 				s.column.Int64s[row] = v * s.factor
@@ -246,15 +246,15 @@ func (w *walker) fast(p *fastPlan) bool {
 				if v == s.branch {
 					continue
 				}
-				if v != 1-s.branch || s.column.Field.Column.NotNull {
+				if v != 1-s.branch {
 					return false
 				}
 				if s.column.Field.Mode == connectors.FieldUnquote { // the text of JSON's null
 					if s.column.SetText(row, jsonNull) != nil {
 						return false
 					}
-				} else {
-					w.batch.NullDirect(s.index)
+				} else if !w.batch.NullDirect(s.index) {
+					return false
 				}
 				i = s.next - 1
 				continue
@@ -283,7 +283,7 @@ func (w *walker) fast(p *fastPlan) bool {
 			if n > 0 {
 				v = int64(binary.BigEndian.Uint64(data[pos:])) >> (64 - 8*n)
 			}
-			if v >= int64(s.below) || v <= -int64(s.below) {
+			if v >= s.below || v <= -s.below {
 				return false
 			}
 			s.column.SetDecimal64(row, v*s.factor)

@@ -28,40 +28,54 @@ const (
 // fill makes rows of the next n rows of the record. It reports false where they
 // have to be taken one by one, and has made none then.
 func (d *Decoder) fill(n, maxRows int) bool {
-	b := d.batch
-	good := !d.generic
+	if d.generic {
+		return false
+	}
+	if !d.fillColumns(n) || !d.fillRows(n) {
+		d.batch.Begin(maxRows)
+		return false
+	}
+	d.row += n
+	return true
+}
+
+// fillColumns writes the columns that take n rows of values as they are, and notes
+// the others. It reports false where a value does not fit.
+func (d *Decoder) fillColumns(n int) bool {
 	d.rest = d.rest[:0]
 	clear(d.unset)
-	for i := 0; i < len(d.cells) && good; i++ {
+	for i := range d.cells {
 		switch d.fillColumn(i, &d.cells[i], n) {
 		case misfits:
-			good = false
+			return false
 		case byRow:
 			d.rest = append(d.rest, i)
 			d.unset[i] = true
 		}
 	}
+	return true
+}
+
+// fillRows sets the other columns of n rows. It reports false where a row would be
+// rejected.
+func (d *Decoder) fillRows(n int) bool {
+	b := d.batch
 	b.BeginDirect(nil) // a row that was rejected may have left NULLs
-	for row := d.row; row < d.row+n && good; row++ {
+	for row := d.row; row < d.row+n; row++ {
 		if len(d.rest) > 0 {
 			b.BeginDirect(d.unset)
 			for _, i := range d.rest {
 				if class, _ := d.set(i, &d.cells[i], row); class != "" {
-					good = false
+					return false
 				}
 			}
 			if class, _ := b.Missing(); class != "" {
-				good = false
+				return false
 			}
 		}
 		b.Accept(connectors.Value{Start: int32(row), End: int32(row + 1)})
 	}
-	if good {
-		d.row += n
-	} else {
-		b.Begin(maxRows)
-	}
-	return good
+	return true
 }
 
 // fillColumn writes column i of n rows.
@@ -126,7 +140,7 @@ func (d *Decoder) fillColumn(i int, c *cell, n int) filling {
 		return fillEach(to, a.Values()[from:end], null, func(row int, v decimal128.Num) bool {
 			x := int64(v.LowBits())
 			to.SetDecimal64(row, x*factor)
-			return v.HighBits() == x>>63 && x < int64(below) && x > -int64(below)
+			return v.HighBits() == x>>63 && x < below && x > -below
 		})
 	case *array.Date32:
 		if !to.DirectDate() {
@@ -207,16 +221,9 @@ func fillInts[T int8 | int16 | int32 | int64 | uint8 | uint16 | uint32](to *colu
 }
 
 func fillMoments(to *columns.Builder, values []arrow.Timestamp, unit arrow.TimeUnit, null []bool) filling {
-	kept := to.MomentUnit()
-	if kept == 0 || unit == arrow.Nanosecond {
+	kept, factor := to.MomentUnit(), microsIn(unit)
+	if kept == 0 || factor == 0 {
 		return byRow
-	}
-	factor := int64(1)
-	switch unit {
-	case arrow.Second:
-		factor = 1_000_000
-	case arrow.Millisecond:
-		factor = 1000
 	}
 	most := math.MaxInt64 / factor
 	for row, v := range values {

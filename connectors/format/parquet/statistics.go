@@ -12,6 +12,7 @@ import (
 	"github.com/apache/arrow-go/v18/parquet/schema"
 
 	"github.com/leatdb/leat/connectors"
+	"github.com/leatdb/leat/connectors/format/internal/columns"
 	"github.com/leatdb/leat/sql/types"
 )
 
@@ -135,7 +136,7 @@ func boundOf(column *schema.Column, file arrow.DataType, declared types.Type, da
 			return b, false
 		}
 		n, ok := wholeOf(column, data, true)
-		if !ok || n.Int64() < firstMicros/86_400_000_000 || n.Int64() >= endMicros/86_400_000_000 {
+		if !ok || !columns.IsDate(n.Int64()) {
 			return b, false
 		}
 		return bound{number: new(big.Rat).SetInt(n)}, true
@@ -149,7 +150,7 @@ func boundOf(column *schema.Column, file arrow.DataType, declared types.Type, da
 			return b, false
 		}
 		v := micros(n.Int64(), unit)
-		if v < firstMicros || v >= endMicros {
+		if !columns.IsMoment(v) {
 			return b, false
 		}
 		return bound{number: new(big.Rat).SetInt64(v)}, true

@@ -154,22 +154,29 @@ func scaleOf(a arrow.Array) int { return int(a.DataType().(arrow.DecimalType).Ge
 
 // micros are the µs of a time; those that no column can hold stay far away.
 func micros(v int64, unit arrow.TimeUnit) int64 {
-	factor := int64(1)
-	switch unit {
-	case arrow.Second:
-		factor = 1_000_000
-	case arrow.Millisecond:
-		factor = 1000
-	case arrow.Nanosecond:
-		return floorDiv(v, 1000)
-	}
+	factor := microsIn(unit)
 	switch {
+	case factor == 0:
+		return floorDiv(v, 1000)
 	case v > math.MaxInt64/factor:
 		return math.MaxInt64
 	case v < math.MinInt64/factor:
 		return math.MinInt64
 	}
 	return v * factor
+}
+
+// microsIn is how many µs a unit has, 0 for nanoseconds.
+func microsIn(unit arrow.TimeUnit) int64 {
+	switch unit {
+	case arrow.Second:
+		return 1_000_000
+	case arrow.Millisecond:
+		return 1000
+	case arrow.Nanosecond:
+		return 0
+	}
+	return 1
 }
 
 func floorDiv(a, b int64) int64 {
@@ -194,11 +201,6 @@ func appendUUID(dst, b []byte) []byte {
 	}
 	return dst
 }
-
-const (
-	firstMicros = -719162 * 86_400_000_000
-	endMicros   = 2932897 * 86_400_000_000
-)
 
 // appendJSON appends a value as JSON; times beyond the years 1 to 9999 are null.
 func appendJSON(dst []byte, values arrow.Array, row int) []byte {
@@ -248,7 +250,7 @@ func appendJSON(dst []byte, values arrow.Array, row int) []byte {
 		return columns.AppendJSONTimeOfDay(dst, micros(int64(a.Value(row)), a.DataType().(*arrow.Time64Type).Unit))
 	case *array.Timestamp:
 		v := micros(int64(a.Value(row)), a.DataType().(*arrow.TimestampType).Unit)
-		if v < firstMicros || v >= endMicros {
+		if !columns.IsMoment(v) {
 			return append(dst, jsonNull...)
 		}
 		return columns.AppendJSONMoment(dst, v)
@@ -303,7 +305,7 @@ func appendJSON(dst []byte, values arrow.Array, row int) []byte {
 }
 
 func appendDay(dst []byte, days int64) []byte {
-	if days < firstMicros/86_400_000_000 || days >= endMicros/86_400_000_000 {
+	if !columns.IsDate(days) {
 		return append(dst, jsonNull...)
 	}
 	return columns.AppendJSONDate(dst, days)

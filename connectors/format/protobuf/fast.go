@@ -366,10 +366,9 @@ func (w *walker) missing(s *step) bool {
 
 func (w *walker) null(into []int) bool {
 	for _, c := range into {
-		if w.batch.Columns[c].Field.Column.NotNull {
+		if !w.batch.NullDirect(c) {
 			return false
 		}
-		w.batch.NullDirect(c)
 	}
 	return true
 }

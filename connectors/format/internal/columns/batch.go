@@ -148,16 +148,15 @@ func (b *Batch) misfit(i int, text []byte, err error) (class connectors.ErrorCla
 		}
 		return connectors.ClassField, c.Misfit(text, err)
 	}
-	b.nulls[i], b.anyNull = true, true
+	b.NullDirect(i)
 	return "", ""
 }
 
 // SetNull makes column i NULL; found says that the record has the column.
 func (b *Batch) SetNull(i int, found bool) (class connectors.ErrorClass, message string) {
-	if c := b.Columns[i]; c.Field.Column.NotNull {
-		return connectors.ClassField, c.Missing(found)
+	if !b.NullDirect(i) {
+		return connectors.ClassField, b.Columns[i].Missing(found)
 	}
-	b.nulls[i], b.anyNull = true, true
 	return "", ""
 }
 

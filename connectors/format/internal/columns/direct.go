@@ -28,10 +28,14 @@ func (b *Batch) BeginDirect(nulls []bool) {
 	}
 }
 
-// NullDirect makes a column NULL in the row that BeginDirect began.
-func (b *Batch) NullDirect(i int) {
-	b.nulls[i] = true
-	b.anyNull = true
+// NullDirect makes a column NULL in the row that BeginDirect began. It reports false
+// where the column is NOT NULL.
+func (b *Batch) NullDirect(i int) bool {
+	if b.Columns[i].Field.Column.NotNull {
+		return false
+	}
+	b.nulls[i], b.anyNull = true, true
+	return true
 }
 
 // DirectInt reports whether the column takes whole numbers within Low and High by
@@ -82,11 +86,11 @@ func (c *Builder) DirectDouble() bool {
 // unscaled values have to be multiplied by, and the bound that these have to be
 // below: then the products are the column's. ok is false where some digits do not
 // fit.
-func (c *Builder) DirectDecimal(scale int) (factor int64, below uint64, ok bool) {
+func (c *Builder) DirectDecimal(scale int) (factor, below int64, ok bool) {
 	if c.Field.Mode != connectors.FieldColumn || c.Type.Kind != types.Decimal || c.Bound == 0 || scale < 0 || scale > c.Type.Scale {
 		return 0, 0, false
 	}
-	factor, below = 1, c.Bound
+	factor, below = 1, int64(c.Bound)
 	for ; scale < c.Type.Scale; scale++ {
 		factor *= 10
 		below /= 10
@@ -125,7 +129,7 @@ func (c *Builder) SetDecimal64(row int, unscaled int64) {
 // finite.
 func (c *Builder) SetDouble(row int, v float64) bool {
 	switch {
-	case v-v != 0:
+	case !isFinite(v):
 		return false
 	case c.typed:
 		c.cast.Float64s[row] = v

@@ -218,12 +218,11 @@ var (
 // SetMoment is Set for a date and time of day, or an instant, in µs since 1970.
 func (b *Batch) SetMoment(i int, micros int64) (class connectors.ErrorClass, message string) {
 	c := b.Columns[i]
-	if micros < firstMicros || micros >= endMicros {
+	if !IsMoment(micros) {
 		b.typed = strconv.AppendInt(b.typed[:0], micros, 10)
 		return b.misfit(i, append(b.typed, " µs since 1970"...), mysqljson.ErrOutOfRange)
 	}
-	if c.Field.Mode == connectors.FieldColumn && (c.Type.Kind == types.Timestamp || c.Type.Kind == types.DateTime) &&
-		(c.Type.Fsp == 6 || micros%fspUnits[c.Type.Fsp] == 0) {
+	if unit := c.MomentUnit(); unit == 1 || unit > 0 && micros%unit == 0 {
 		c.Int64s[len(b.out.Values)] = micros
 		return b.isSet(i)
 	}
@@ -236,7 +235,7 @@ var fspUnits = [...]int64{1_000_000, 100_000, 10_000, 1_000, 100, 10, 1}
 
 // SetDate is Set for days since 1970.
 func (b *Batch) SetDate(i int, days int64) (class connectors.ErrorClass, message string) {
-	if days < firstMicros/microsPerDay || days >= endMicros/microsPerDay {
+	if !IsDate(days) {
 		b.typed = strconv.AppendInt(b.typed[:0], days, 10)
 		return b.misfit(i, append(b.typed, " days since 1970"...), mysqljson.ErrOutOfRange)
 	}
