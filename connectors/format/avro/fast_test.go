@@ -48,16 +48,7 @@ func checkFast(t testing.TB, schema string, fields []connectors.Field, policy co
 		t.Fatal(err)
 	}
 	config := connectors.DecoderConfig{Fields: fields, Options: format.Spec.MustOptions("schema", schema), OnFieldError: policy}
-	decode := func(generic bool) []string {
-		return formattest.DecodeBy(t, func(config connectors.DecoderConfig) (connectors.Decoder, error) {
-			d, err := avro.NewDecoder(config)
-			if err == nil {
-				d.SetGeneric(generic)
-			}
-			return d, err
-		}, config, 300, formattest.Messages(records...))
-	}
-	formattest.Check(t, decode(false), decode(true)...)
+	formattest.CompareGeneric(t, avro.NewDecoder, config, 300, formattest.Messages(records...))
 }
 
 // The fast path makes of every record, damaged ones too, what the walk makes of it.

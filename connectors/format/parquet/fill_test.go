@@ -67,16 +67,7 @@ func TestFill_Differential(t *testing.T) {
 			t.Fatal(err)
 		}
 		maxRows := []int{90, 256, 1000, 8192}[r.IntN(4)]
-		decode := func(generic bool) []string {
-			return formattest.DecodeBy(t, func(config connectors.DecoderConfig) (connectors.Decoder, error) {
-				d, err := parquet.NewDecoder(config)
-				if err == nil {
-					d.SetGeneric(generic)
-				}
-				return d, err
-			}, config, maxRows, list...)
-		}
-		if formattest.Check(t, decode(false), decode(true)...); t.Failed() {
+		if formattest.CompareGeneric(t, parquet.NewDecoder, config, maxRows, list...); t.Failed() {
 			t.Fatalf("columns %+v", chosen)
 		}
 	}

@@ -50,16 +50,7 @@ func checkFastOf(t testing.TB, schema, message string, fields []connectors.Field
 		t.Fatal(err)
 	}
 	config := connectors.DecoderConfig{Fields: fields, Options: format.Spec.MustOptions("schema", schema, "message", message), OnFieldError: policy}
-	decode := func(generic bool) []string {
-		return formattest.DecodeBy(t, func(config connectors.DecoderConfig) (connectors.Decoder, error) {
-			d, err := protobuf.NewDecoder(config)
-			if err == nil {
-				d.SetGeneric(generic)
-			}
-			return d, err
-		}, config, 300, formattest.Messages(records...))
-	}
-	formattest.Check(t, decode(false), decode(true)...)
+	formattest.CompareGeneric(t, protobuf.NewDecoder, config, 300, formattest.Messages(records...))
 }
 
 // shuffle moves a field of a message to its end, or repeats it there.

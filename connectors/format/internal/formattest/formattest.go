@@ -165,6 +165,24 @@ func text(column arrow.Array, row int) string {
 	return strings.Clone(column.ValueStr(row)) // it may share the batch's memory
 }
 
+// CompareGeneric checks that a decoder gives what it gives without its fast path.
+func CompareGeneric[D interface {
+	connectors.Decoder
+	SetGeneric(generic bool)
+}](tb testing.TB, newDecoder func(connectors.DecoderConfig) (D, error), config connectors.DecoderConfig, maxRows int, chunks ...*connectors.Chunk) {
+	tb.Helper()
+	decode := func(generic bool) []string {
+		return DecodeBy(tb, func(config connectors.DecoderConfig) (connectors.Decoder, error) {
+			d, err := newDecoder(config)
+			if err == nil {
+				d.SetGeneric(generic)
+			}
+			return d, err
+		}, config, maxRows, chunks...)
+	}
+	Check(tb, decode(false), decode(true)...)
+}
+
 // Damage changes, cuts or repeats some of a record's bytes.
 func Damage(r *rand.Rand, data []byte) []byte {
 	data = slices.Clone(data)
