@@ -77,10 +77,18 @@ func main() {
 		return
 	}
 	if nexmark != "" {
-		for _, q := range query.All {
-			if nexmark == "all" || slices.Contains(strings.Split(nexmark, ","), q.Name) {
-				exit(measure(c, q.Name))
+		names := strings.Split(nexmark, ",")
+		if nexmark == "all" {
+			names = names[:0]
+			for _, q := range query.All {
+				names = append(names, q.Name)
 			}
+		}
+		for _, name := range names {
+			if !slices.ContainsFunc(query.All, named(name)) {
+				exit(fmt.Errorf("-nexmark %q: there is no query %q without state", nexmark, name))
+			}
+			exit(measure(c, name))
 		}
 		return
 	}

@@ -328,56 +328,37 @@ func (c *modelColumn) conditions() []condition {
 }
 
 // appendValue appends a value of the model to a column's builder.
-func appendValue(b array.Builder, v any) {
-	if v == nil {
+func appendValue(t *testing.T, b array.Builder, v any) {
+	var err error
+	switch v := v.(type) {
+	case nil:
 		b.AppendNull()
-		return
+	case float64:
+		if b, single := b.(*array.Float32Builder); single {
+			b.Append(float32(v))
+			return
+		}
+		b.(*array.Float64Builder).Append(v)
+	case string:
+		if b, binary := b.(*array.BinaryBuilder); binary {
+			b.Append([]byte(v))
+			return
+		}
+		b.(*array.StringBuilder).Append(v)
+	case decimal128.Num:
+		switch b := b.(type) {
+		case *array.Decimal128Builder:
+			b.Append(v)
+		case *array.Date32Builder:
+			b.Append(arrow.Date32(v.LowBits()))
+		case *array.TimestampBuilder:
+			b.Append(arrow.Timestamp(v.LowBits()))
+		default: // whole numbers and booleans
+			err = b.AppendValueFromString(v.ToString(0))
+		}
 	}
-	switch b := b.(type) {
-	case *array.Float32Builder:
-		b.Append(float32(v.(float64)))
-		return
-	case *array.Float64Builder:
-		b.Append(v.(float64))
-		return
-	case *array.StringBuilder:
-		b.Append(v.(string))
-		return
-	case *array.BinaryBuilder:
-		b.Append([]byte(v.(string)))
-		return
-	case *array.Decimal128Builder:
-		b.Append(v.(decimal128.Num))
-		return
-	}
-	n := int64(v.(decimal128.Num).LowBits())
-	switch b := b.(type) {
-	case *array.BooleanBuilder:
-		b.Append(n != 0)
-	case *array.Int8Builder:
-		b.Append(int8(n))
-	case *array.Int16Builder:
-		b.Append(int16(n))
-	case *array.Int32Builder:
-		b.Append(int32(n))
-	case *array.Int64Builder:
-		b.Append(n)
-	case *array.Uint8Builder:
-		b.Append(uint8(n))
-	case *array.Uint16Builder:
-		b.Append(uint16(n))
-	case *array.Uint32Builder:
-		b.Append(uint32(n))
-	case *array.Uint64Builder:
-		b.Append(uint64(n))
-	case *array.Date32Builder:
-		b.Append(arrow.Date32(n))
-	case *array.Time64Builder:
-		b.Append(arrow.Time64(n))
-	case *array.TimestampBuilder:
-		b.Append(arrow.Timestamp(n))
-	default:
-		panic(fmt.Sprintf("%T", b))
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -411,7 +392,7 @@ func writeModel(t *testing.T, dir, table string, columns []modelColumn, partitio
 		for from, end := epoch*rows/epochs, (epoch+1)*rows/epochs; from < end; from += batchRows {
 			for i := from; i < min(from+batchRows, end); i++ {
 				for k := range columns {
-					appendValue(b.Field(k), columns[k].values[i])
+					appendValue(t, b.Field(k), columns[k].values[i])
 				}
 			}
 			batch := b.NewRecordBatch()
