@@ -70,13 +70,17 @@ func appendTextOrder(dst, s []byte) []byte {
 // one the complements of the last two.
 func appendNumberOrder(dst, v []byte) []byte {
 	n, _ := scanNumber(v)
-	digits := append(bytes.Clone(n.whole), n.fraction...)
-	point := len(n.whole) + n.exponent
-	for len(digits) > 0 && digits[0] == '0' {
-		digits, point = digits[1:], point-1
+	whole, fraction := bytes.TrimLeft(n.whole, "0"), bytes.TrimRight(n.fraction, "0")
+	point := len(whole) + n.exponent
+	if len(whole) == 0 {
+		digits := len(fraction)
+		fraction = bytes.TrimLeft(fraction, "0")
+		point -= digits - len(fraction)
 	}
-	digits = bytes.TrimRight(digits, "0")
-	if len(digits) == 0 {
+	if len(fraction) == 0 {
+		whole = bytes.TrimRight(whole, "0")
+	}
+	if len(whole)+len(fraction) == 0 {
 		return append(dst, 1)
 	}
 	sign, flip := byte(2), byte(0)
@@ -86,7 +90,7 @@ func appendNumberOrder(dst, v []byte) []byte {
 	dst = append(dst, sign)
 	begin := len(dst)
 	dst = binary.BigEndian.AppendUint64(dst, uint64(int64(point))^1<<63)
-	dst = append(append(dst, digits...), 0)
+	dst = append(append(append(dst, whole...), fraction...), 0)
 	for i := begin; i < len(dst); i++ {
 		dst[i] ^= flip
 	}

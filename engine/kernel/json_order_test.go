@@ -15,7 +15,7 @@ import (
 // TestJSONOrder has the keys of values compare as the values do.
 func TestJSONOrder(t *testing.T) {
 	ascending := []string{
-		"null", "-1e308", "-10.5", "-10", "-9.99", "-1e-5", "0", "1e-7", "0.5", "1", "1.25", "9", "10", "18446744073709551615", "1e300", "1e308",
+		"null", "-1e308", "-10.5", "-10", "-9.99", "-1e-5", "0", "1e-7", "0.05", "0.5", "1", "1.25", "9", "10", "10.05", "100", "100.25", "18446744073709551615", "1e300", "1e308",
 		`""`, `"a"`, `"a\u0000"`, `"a\u0001"`, `"ab"`, `"b"`, "{}", `{"a": 1}`, `{"a": 2}`, "[]", "[1]", "[1, 2]", "[2]", `["a"]`, "false", "true",
 	}
 	key := func(v string) []byte {
@@ -39,7 +39,7 @@ func TestJSONOrder(t *testing.T) {
 			}
 		}
 	}
-	for _, same := range [][2]string{{"1", "1.0"}, {"100", "1e2"}, {"0", "-0.0"}, {`{"a":1,"b":2}`, `{"b": 2, "a": 1}`}} {
+	for _, same := range [][2]string{{"1", "1.0"}, {"100", "1e2"}, {"10.50", "10.5"}, {"0.050", "5e-2"}, {"0", "-0.0"}, {`{"a":1,"b":2}`, `{"b": 2, "a": 1}`}} {
 		if !bytes.Equal(key(same[0]), key(same[1])) {
 			t.Errorf("%s and %s differ", same[0], same[1])
 		}
