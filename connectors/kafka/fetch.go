@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 	"unsafe"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -39,6 +40,12 @@ type fetches struct {
 	free [][]byte
 	most int // bytes that free may have
 	made int // buffers that there are
+
+	limits limits
+
+	conns  []*fetchConn // that have asked for a fetch
+	asleep bool         // nobody waits for what they bring
+	stall  *time.Timer  // wakes them if nobody comes
 }
 
 // held are the batches of one partition in one answer.
@@ -66,7 +73,7 @@ func (a *answer) release() {
 }
 
 func newFetches(most int) *fetches {
-	return &fetches{mark: rand.Text(), held: map[int32][]held{}, most: most}
+	return &fetches{mark: rand.Text(), held: map[int32][]held{}, most: most, limits: limits{ahead: map[int32]batchAhead{}}}
 }
 
 // bufferUnit is what sizes of buffers are rounded up to, so that they fit again.
@@ -188,12 +195,13 @@ func (f *fetches) hold(dst []byte, a *answer, partition int32, in []byte) []byte
 	f.mu.Unlock()
 	at := int(uintptr(unsafe.Pointer(unsafe.SliceData(in))) - uintptr(unsafe.Pointer(unsafe.SliceData(a.data))))
 	end := at + len(in)
+	var tail []byte
 	var batches []recordBatch
 	for len(in) > 0 {
 		b, size, ok := parseBatch(a, end-len(in), in)
 		switch {
 		case size == 0 && len(batches) > 0:
-			in = nil // brokers cut the last batch off anywhere
+			tail, in = in, nil // brokers cut the last batch off anywhere
 		case size == 0:
 			return append(dst, in...)
 		case !ok:
@@ -210,6 +218,10 @@ func (f *fetches) hold(dst []byte, a *answer, partition int32, in []byte) []byte
 	}
 	a.refs.Add(int32(len(batches)))
 	f.mu.Lock()
+	for i := range batches {
+		f.limits.seen(batches[i].end - batches[i].start)
+	}
+	f.limits.cutOff(partition, tail)
 	list := append(f.held[partition], held{id: id, batches: batches})
 	dropped := f.shorten(partition, list, max(0, len(list)-heldFetches))
 	f.mu.Unlock()

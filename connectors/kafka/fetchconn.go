@@ -17,7 +17,7 @@ func (f *fetches) dial(dial dialFunc) dialFunc {
 		if err != nil {
 			return nil, err
 		}
-		return &fetchConn{Conn: conn, fetches: f, pending: map[int32]int16{}, wait: newLowWaterMark(conn)}, nil
+		return &fetchConn{Conn: conn, fetches: f, pending: map[int32]int16{}, wake: newLowWaterMark(conn)}, nil
 	}
 }
 
@@ -43,13 +43,14 @@ type fetchConn struct {
 	got  int
 	out  []byte
 	pass int
-	wait lowWaterMark
+	wake *lowWaterMark
 }
 
 const fetchKey = 1 // of Fetch requests
 
-// Write notes Fetch requests and writes b.
+// Write notes Fetch requests, and writes b with their limits.
 func (c *fetchConn) Write(b []byte) (int, error) {
+	out := b
 	for p := b; len(p) > 0; {
 		if c.rest > 0 {
 			n := min(c.rest, len(p))
@@ -67,11 +68,22 @@ func (c *fetchConn) Write(b []byte) (int, error) {
 			c.mu.Lock()
 			c.pending[int32(binary.BigEndian.Uint32(c.request[8:]))] = int16(binary.BigEndian.Uint16(c.request[6:]))
 			c.mu.Unlock()
+			c.fetches.fetching(c)
+			if len(b) == 4+c.size() { // as the client writes them
+				out = c.fetches.limit(b)
+			}
 		}
 		c.rest = 4 + c.size() - c.seen
 		c.seen = 0
 	}
-	return c.Conn.Write(b)
+	n, err := c.Conn.Write(out)
+	return min(n, len(b)), err
+}
+
+// Close closes the connection.
+func (c *fetchConn) Close() error {
+	c.fetches.gone(c)
+	return c.Conn.Close()
 }
 
 // size is what the request says of its size, behind the four bytes that say so.
@@ -153,15 +165,11 @@ func (c *fetchConn) next() error {
 	return nil
 }
 
-// lowWater is how many bytes of an answer are waited for, where the system can do that:
-// a broker sends them by pieces, and to be woken for each costs more than to read it.
-const lowWater = 512 << 10
-
 func (c *fetchConn) readBody(body []byte) error {
 	large := len(body) >= lowWater/8
 	for at := 0; at < len(body); {
 		if large {
-			c.wait.atLeast(min(lowWater, len(body)-at))
+			c.wake.body(len(body) - at)
 		}
 		n, err := c.Conn.Read(body[at:])
 		at += n
@@ -169,7 +177,7 @@ func (c *fetchConn) readBody(body []byte) error {
 			return err
 		}
 	}
-	c.wait.atLeast(1)
+	c.fetches.rest(c)
 	return nil
 }
 

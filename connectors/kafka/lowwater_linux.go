@@ -1,39 +1,62 @@
 package kafka
 
 import (
+	"crypto/tls"
 	"net"
+	"sync"
 	"syscall"
 )
 
-// lowWaterMark is how many bytes a connection has to have for its reader to be woken.
+// lowWaterMark is how many bytes a connection has to have for its reader to be woken,
+// SO_RCVLOWAT in socket(7). Linux caps it at half of what the socket may hold.
 type lowWaterMark struct {
-	conn syscall.RawConn // nil for connections that do not know it, as those of TLS
-	set  int
+	conn      syscall.RawConn
+	encrypted bool // what it has is not yet what its reader gets
+
+	mu  sync.Mutex
+	set int // what was set; 0 if that can't be done
 }
 
-func newLowWaterMark(conn net.Conn) lowWaterMark {
-	tcp, ok := conn.(*net.TCPConn)
-	if !ok {
-		return lowWaterMark{}
+// newLowWaterMark returns nil for connections that have none.
+func newLowWaterMark(conn net.Conn) *lowWaterMark {
+	encrypted, ok := conn.(*tls.Conn)
+	if ok {
+		conn = encrypted.NetConn()
+	}
+	tcp, isTCP := conn.(*net.TCPConn)
+	if !isTCP {
+		return nil
 	}
 	raw, err := tcp.SyscallConn()
 	if err != nil {
-		return lowWaterMark{}
+		return nil
 	}
-	return lowWaterMark{conn: raw, set: 1}
+	return &lowWaterMark{conn: raw, encrypted: ok, set: 1}
 }
 
 // atLeast sets the mark. That it can't be set is no error: the reader is woken earlier.
 func (m *lowWaterMark) atLeast(n int) {
-	if m.conn == nil || n == m.set {
+	if m == nil {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if n == m.set || m.set == 0 {
 		return
 	}
 	err := m.conn.Control(func(fd uintptr) {
 		if syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVLOWAT, n) != nil {
-			m.conn = nil
+			n = 0
 		}
 	})
 	if err == nil {
 		m.set = n
+	}
+}
+
+// body sets the mark for a reader that can do with n bytes.
+func (m *lowWaterMark) body(n int) {
+	if m != nil && !m.encrypted {
+		m.atLeast(min(lowWater, n))
 	}
 }

@@ -8,6 +8,8 @@ import "net"
 // stop the connection.
 type lowWaterMark struct{}
 
-func newLowWaterMark(net.Conn) lowWaterMark { return lowWaterMark{} }
+func newLowWaterMark(net.Conn) *lowWaterMark { return nil }
 
 func (*lowWaterMark) atLeast(int) {}
+
+func (*lowWaterMark) body(int) {}

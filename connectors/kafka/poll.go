@@ -258,11 +258,15 @@ func (s *source) lead(ctx context.Context) error {
 	if patience > 0 {
 		pollCtx, cancel = context.WithTimeout(ctx, patience)
 	}
+	s.fetches.sleep(false)
 	fetches := s.client.PollRecords(pollCtx, -1)
 	cancel()
-	// On a single core the client would ask for the next records only when these
-	// are decoded.
-	runtime.Gosched()
+	if fetches.NumRecords() > 0 {
+		// On a single core the client would ask for the next records only when these
+		// are decoded.
+		runtime.Gosched()
+		s.fetches.sleep(true)
+	}
 	if fetches.NumRecords() == 0 && ctx.Err() == nil && patience >= idleAfter {
 		s.fetches.trim()
 	}

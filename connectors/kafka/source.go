@@ -529,6 +529,7 @@ func (s *source) Progress() connectors.Progress {
 
 func (s *source) Close() error {
 	s.health.close()
+	s.fetches.sleep(false)
 	// An update of the client's metadata may start fetches while Close, unguarded,
 	// looks at their sessions; without partitions there is nothing to start.
 	numbers := make([]int32, 0, len(s.order))
