@@ -2,9 +2,12 @@ package kafka
 
 import (
 	"crypto/tls"
+	"fmt"
 	"net"
 	"sync"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // lowWaterMark is how many bytes a connection has to have for its reader to be woken,
@@ -17,8 +20,26 @@ type lowWaterMark struct {
 	set int // what was set; 0 if that can't be done
 }
 
+// lowersMarks reports whether readers are woken when their mark is lowered below what is
+// there, which Linux does from 4.18 on. Systems that only look like Linux claim to be
+// older.
+var lowersMarks = sync.OnceValue(func() bool {
+	var name unix.Utsname
+	var major, minor int
+	if unix.Uname(&name) != nil {
+		return false
+	}
+	if _, err := fmt.Sscanf(unix.ByteSliceToString(name.Release[:]), "%d.%d", &major, &minor); err != nil {
+		return false
+	}
+	return major > 4 || major == 4 && minor >= 18
+})
+
 // newLowWaterMark returns nil for connections that have none.
 func newLowWaterMark(conn net.Conn) *lowWaterMark {
+	if !lowersMarks() {
+		return nil
+	}
 	encrypted, ok := conn.(*tls.Conn)
 	if ok {
 		conn = encrypted.NetConn()
