@@ -46,7 +46,7 @@ func (c Config) Load(ctx context.Context) (aws.Config, error) {
 	if c.Endpoint != "" {
 		options = append(options, config.WithBaseEndpoint(c.Endpoint))
 	}
-	sdk, err := config.LoadDefaultConfig(ctx, options...)
+	sdk, err := awsconn.LoadConfig(ctx, options...)
 	if err != nil {
 		return sdk, sqlerror.Externalf(sqlerror.CodeExternal, "load the AWS configuration: %w", err).Final()
 	}

@@ -269,11 +269,19 @@ func (c *Committer) create(ctx context.Context, e *entry, d catalog.Definition) 
 			return nil, err
 		}
 	} else if !d.Adopt {
-		infos, _, err := c.lake.opts.Store.List(ctx, c.name+"/", "", 100)
-		if err != nil {
-			return nil, err
+		found := false
+		for after, more := "", true; more && !found; {
+			var infos []objectstore.Info
+			var err error
+			if infos, more, err = c.lake.opts.Store.List(ctx, c.name+"/", after, 0); err != nil {
+				return nil, err
+			}
+			for _, info := range infos {
+				after = info.Key
+				found = found || isData(strings.TrimPrefix(info.Key, c.name+"/"))
+			}
 		}
-		if slices.ContainsFunc(infos, func(i objectstore.Info) bool { return isData(strings.TrimPrefix(i.Key, c.name+"/")) }) {
+		if found {
 			// Perhaps another one has made the table since the log was looked for.
 			if made, err := c.lake.newestEntry(ctx, c.name); err != nil {
 				return nil, err

@@ -504,6 +504,12 @@ func TestLake_DefineRefuses(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "old/x.parquet"), []byte("x"), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	// What other programs leave beside their files may be listed before these.
+	for i := range 150 {
+		if err := os.WriteFile(filepath.Join(dir, "old", fmt.Sprintf("part-%03d.tmp", i)), []byte("x"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
 	f("of which there is no log", func(d *catalog.Definition) { d.Name = "old" })
 	adopted := definition("s2")
 	adopted.Name, adopted.Adopt = "old", true

@@ -12,9 +12,11 @@ import (
 	icebergcatalog "github.com/apache/iceberg-go/catalog"
 	"github.com/apache/iceberg-go/catalog/rest"
 	"github.com/apache/iceberg-go/table"
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
+	"github.com/leatdb/leat/internal/awsconn"
 	"github.com/leatdb/leat/sql/sqlerror"
 )
 
@@ -99,11 +101,12 @@ func openREST(ctx context.Context, opts Options) (*backend, error) {
 		options = append(options, rest.WithAuthURI(u))
 	}
 	if r.SigV4 != nil {
-		signing, err := r.SigV4.options(ctx)
+		sdk, err := r.SigV4.config(ctx)
 		if err != nil {
 			return nil, err
 		}
-		options = append(options, signing...)
+		options = append(options, rest.WithAwsConfig(sdk), rest.WithSigV4RegionSvc(sdk.Region, r.SigV4.Service))
+		network.refused = func(ctx context.Context) { awsconn.Refused(ctx, sdk.Credentials) }
 	}
 	cat, err := rest.NewCatalog(ctx, opts.CatalogName, strings.TrimSuffix(r.URI, "/"), options...)
 	if err != nil {
@@ -131,7 +134,7 @@ func openREST(ctx context.Context, opts Options) (*backend, error) {
 	}, nil
 }
 
-func (s *SigV4) options(ctx context.Context) ([]rest.Option, error) {
+func (s *SigV4) config(ctx context.Context) (aws.Config, error) {
 	var load []func(*config.LoadOptions) error
 	if s.Region != "" {
 		load = append(load, config.WithRegion(s.Region))
@@ -140,15 +143,15 @@ func (s *SigV4) options(ctx context.Context) ([]rest.Option, error) {
 		load = append(load, config.WithCredentialsProvider(
 			credentials.NewStaticCredentialsProvider(s.AccessKeyID, s.SecretAccessKey, s.SessionToken)))
 	}
-	sdk, err := config.LoadDefaultConfig(ctx, load...)
+	sdk, err := awsconn.LoadConfig(ctx, load...)
 	if err != nil {
-		return nil, sqlerror.Externalf(sqlerror.CodeExternal, "load the AWS configuration: %w", err).Final()
+		return sdk, sqlerror.Externalf(sqlerror.CodeExternal, "load the AWS configuration: %w", err).Final()
 	}
 	if sdk.Region == "" {
-		return nil, sqlerror.Userf(sqlerror.CodeBadOption, "no region is known to sign requests to the catalog for").
+		return sdk, sqlerror.Userf(sqlerror.CodeBadOption, "no region is known to sign requests to the catalog for").
 			WithHint("give the option sigv4_region, or set AWS_REGION")
 	}
-	return []rest.Option{rest.WithAwsConfig(sdk), rest.WithSigV4RegionSvc(sdk.Region, s.Service)}, nil
+	return sdk, nil
 }
 
 // deniedGrants are the answers of a token server (RFC 6749, section 5.2) that

@@ -33,6 +33,8 @@ var (
 type restTransport struct {
 	http.RoundTripper
 	signed bool
+	// refused, if it is not nil, is called when the catalog does not take the login.
+	refused func(context.Context)
 }
 
 func newRESTTransport(r *REST) *restTransport {
@@ -80,6 +82,9 @@ func (t *restTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 		cancel()
 		return nil, err
+	}
+	if (resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden) && t.refused != nil {
+		t.refused(ctx)
 	}
 	resp.Body = &boundedBody{ReadCloser: resp.Body, ctx: ctx, cancel: cancel, left: maxRESTAnswer}
 	return resp, nil

@@ -98,7 +98,7 @@ func fetch(name string) (string, error) {
 	if a, err := arn.Parse(name); err == nil && a.Region != "" {
 		options = append(options, config.WithRegion(a.Region))
 	}
-	sdk, err := config.LoadDefaultConfig(ctx, options...)
+	sdk, err := awsconn.LoadConfig(ctx, options...)
 	if err != nil {
 		return "", sqlerror.Externalf(sqlerror.CodeExternal, "load the AWS configuration: %w", err).Final()
 	}

@@ -130,7 +130,7 @@ func openQueue(ctx context.Context, cfg connectors.SourceConfig, b *bucket) (*qu
 		options = append(options, config.WithCredentialsProvider(
 			credentials.NewStaticCredentialsProvider(o.String("access_key_id"), o.String("secret_access_key"), o.String("session_token"))))
 	}
-	sdk, err := config.LoadDefaultConfig(ctx, options...)
+	sdk, err := awsconn.LoadConfig(ctx, options...)
 	if err != nil {
 		return nil, sqlerror.Externalf(sqlerror.CodeExternal, "load the AWS configuration: %w", err).Final()
 	}

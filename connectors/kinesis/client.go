@@ -96,7 +96,7 @@ func newClient(ctx context.Context, about string, o connectors.Options, name str
 		options = append(options, config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider(
 			o.String("access_key_id"), o.String("secret_access_key"), o.String("session_token"))))
 	}
-	sdk, err := config.LoadDefaultConfig(ctx, options...)
+	sdk, err := awsconn.LoadConfig(ctx, options...)
 	if err != nil {
 		return nil, target{}, nil, sqlerror.Userf(sqlerror.CodeBadOption, "load the AWS configuration: %w", err).About(about)
 	}

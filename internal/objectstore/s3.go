@@ -114,7 +114,7 @@ func openS3(ctx context.Context, l Location, cfg Config) (Store, error) {
 		options = append(options, config.WithCredentialsProvider(
 			credentials.NewStaticCredentialsProvider(cfg.AccessKeyID, cfg.SecretAccessKey, cfg.SessionToken)))
 	}
-	sdk, err := config.LoadDefaultConfig(ctx, options...)
+	sdk, err := awsconn.LoadConfig(ctx, options...)
 	if err != nil {
 		return nil, sqlerror.Externalf(sqlerror.CodeExternal, "load the AWS configuration: %w", err).Final()
 	}
@@ -356,9 +356,13 @@ func (s *s3Store) List(ctx context.Context, prefix, startAfter string, limit int
 	if startAfter != "" {
 		in.StartAfter = aws.String(base + startAfter)
 	}
-	out, err := s.client.ListObjectsV2(ctx, in)
-	if err != nil {
-		return nil, false, s.error(ctx, "list", prefix, err)
+	var out *s3.ListObjectsV2Output
+	for out == nil || len(out.Contents) == 0 && out.NextContinuationToken != nil { // pages may be empty
+		var err error
+		if out, err = s.client.ListObjectsV2(ctx, in); err != nil {
+			return nil, false, s.error(ctx, "list", prefix, err)
+		}
+		in.ContinuationToken = out.NextContinuationToken
 	}
 	infos := make([]Info, 0, len(out.Contents))
 	for _, o := range out.Contents {

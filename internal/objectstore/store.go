@@ -49,7 +49,7 @@ type Store interface {
 	Create(ctx context.Context, key string, opts WriterOptions) (Writer, error)
 	// List names up to limit objects (1,000 if it is 0) whose key begins with
 	// prefix and sorts behind startAfter, in byte order of their keys; more says
-	// that there are others. A prefix ends at any byte, not only at a slash.
+	// that there are others: it may be fewer than limit then, and is at least one. A prefix ends at any byte, not only at a slash.
 	List(ctx context.Context, prefix, startAfter string, limit int) (infos []Info, more bool, err error)
 	// Delete removes objects. Those that do not exist are no error.
 	Delete(ctx context.Context, keys ...string) error
