@@ -143,6 +143,10 @@ func (c *client) Put(ctx context.Context, key string, data []byte, opts objectst
 func (c *client) List(ctx context.Context, prefix, startAfter string, limit int) (infos []objectstore.Info, more bool, err error) {
 	err = c.call(ctx, "list "+prefix, func() error {
 		infos, more = c.w.bucket.list(prefix, startAfter, limit)
+		// A page may be shorter than was asked for.
+		if c.w.s.Chance(0.1) && len(infos) > 1 {
+			infos, more = infos[:1+c.w.s.IntN(len(infos)-1)], true
+		}
 		return nil
 	}, nil)
 	return infos, more, err

@@ -203,7 +203,11 @@ func (w *world) upset() {
 		}
 	case 2:
 		if i := w.any(); i != nil {
+			// Who waits for a time waits for it also when it is put off by this.
 			d := w.s.Between(-time.Minute, time.Minute)
+			if w.s.Chance(0.3) {
+				d = w.s.Between(0, 48*time.Hour)
+			}
 			w.s.Note("turn the clock of %s by %v", i.p.Name(), d)
 			i.p.TurnClock(d)
 		}

@@ -52,6 +52,11 @@ type host struct {
 func (w *world) newHost() *host {
 	w.hosts++
 	h := &host{w: w, p: w.s.NewProcess(fmt.Sprintf("p%d", w.hosts)), streams: map[string]bool{}}
+	if w.s.Chance(0.05) {
+		d := w.s.Between(-48*time.Hour, 48*time.Hour)
+		w.s.Note("the clock of %s is wrong by %v", h.p.Name(), d)
+		h.p.TurnClock(d)
+	}
 	h.m = h.p.NewMonitor()
 	return h
 }
