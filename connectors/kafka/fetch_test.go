@@ -624,24 +624,33 @@ func TestClaim(t *testing.T) {
 	}
 }
 
-// FuzzRecordBatch looks for what makes reading panic.
+// FuzzRecordBatch changes batches behind their checksums, which no accident passes:
+// what is read of one is what the client reads of it, and nothing panics.
 func FuzzRecordBatch(f *testing.F) {
 	rng := rand.New(rand.NewPCG(5, 6))
 	for codec := range uint16(5) {
-		f.Add(made(f, rng, 0, codec, randomRecords(rng, 3)))
+		f.Add(made(f, rng, 0, codec, randomRecords(rng, 3)), int64(0))
 	}
-	f.Fuzz(func(t *testing.T, data []byte) {
+	small := []kmsg.Record{{Key: []byte("k"), Value: []byte("v")}, {OffsetDelta: 2, TimestampDelta64: 5, Headers: []kmsg.Header{{Key: "h", Value: []byte("x")}, {Key: "n"}}}}
+	f.Add(made(f, rng, 1<<40, 0, small), int64(1<<40+1))
+	f.Add(made(f, rng, 7, logTimeBit, small), int64(9))
+	f.Fuzz(func(t *testing.T, data []byte, from int64) {
+		if len(data) < batchHeader {
+			return
+		}
+		binary.BigEndian.PutUint32(data[8:], uint32(len(data)-12))
+		binary.BigEndian.PutUint32(data[17:], crc32.Checksum(data[21:], castagnoli))
 		b, size, ok := parseBatch(&answer{data: data}, 0, data)
 		if !ok {
 			return
 		}
-		if size > len(data) {
+		if size != len(data) {
 			t.Fatalf("%d bytes of %d", size, len(data))
 		}
 		var lane laneBuffers
 		lane.decompressor.most = 1 << 20
 		defer lane.decompressor.close()
-		b.from, b.to, b.whole = 0, b.last+1, false
+		b.from, b.to = from, b.last+1
 		in, start, stop, err := lane.records(&b)
 		if err != nil {
 			return
@@ -651,31 +660,147 @@ func FuzzRecordBatch(f *testing.F) {
 		if _, err := b.read(in, start, stop, start, &c, &all); err != nil {
 			return
 		}
+		var got []reading
 		for i, r := range c.Records {
 			if r.Start > r.End || start+int(r.End) > stop {
 				t.Fatalf("%+v of %d bytes", r, stop-start)
 			}
-			if _, err := parseHeaders(nil, all[i].headers); err != nil {
-				continue
+			headers, err := parseHeaders(nil, all[i].headers)
+			if err != nil {
+				return
 			}
+			got = append(got, reading{
+				offset: r.Offset, millis: all[i].micros / 1000, key: string(all[i].key), value: string(in[start+int(r.Start) : start+int(r.End)]), noKey: all[i].key == nil, noValue: r.Null,
+				headers: string(appendHeaders(nil, headers)),
+			})
+		}
+		rp := kmsg.NewFetchResponseTopicPartition()
+		rp.RecordBatches = data
+		client, _ := kgo.ProcessFetchPartition(kgo.ProcessFetchPartitionOpts{Offset: from, Topic: "trips"}, &rp, kgo.DefaultDecompressor(), nil)
+		if client.Err != nil {
+			return
+		}
+		var want []reading
+		for _, r := range client.Records {
+			headers := make([]header, len(r.Headers))
+			for i, h := range r.Headers {
+				headers[i] = header{key: []byte(h.Key), value: h.Value}
+			}
+			want = append(want, reading{
+				offset: r.Offset, millis: r.Timestamp.UnixMilli(), key: string(r.Key), value: string(r.Value), noKey: r.Key == nil, noValue: r.Value == nil,
+				headers: string(appendHeaders(nil, headers)),
+			})
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Fatalf("read\n%+v\nthe client reads\n%+v", got, want)
 		}
 	})
 }
 
-// FuzzFetchAnswer looks for what makes the replacing of batches panic.
+// FuzzFetchAnswer changes answers to Fetch requests: nothing panics, and what the
+// client gets differs from what the broker has sent by stand-ins for batches alone.
 func FuzzFetchAnswer(f *testing.F) {
 	rng := rand.New(rand.NewPCG(7, 8))
 	for _, version := range []int16{0, 4, 11, 12, 16} {
 		f.Add(version, fetched(version, 1, map[int32][]byte{0: made(f, rng, 0, 0, randomRecords(rng, 3))}))
+		first, second := made(f, rng, 0, 0, randomRecords(rng, 2)), made(f, rng, 100, 4, randomRecords(rng, 2))
+		f.Add(version, fetched(version, 1, map[int32][]byte{0: slices.Concat(first, second, first[:30]), 1: nil, 2: slices.Concat(made(f, rng, 60, controlBit, randomRecords(rng, 1)), second)}))
 	}
 	f.Fuzz(func(t *testing.T, version int16, answer []byte) {
 		if len(answer) < 8 {
 			return
 		}
+		binary.BigEndian.PutUint32(answer, uint32(len(answer)-4))
 		fetches := newFetches(1 << 20)
 		out := fetches.replace([8]byte(answer), version, append(fetches.buffer(len(answer) - 8)[:0], answer[8:]...))
-		if int(binary.BigEndian.Uint32(answer)) == len(answer)-4 && int(binary.BigEndian.Uint32(out)) != len(out)-4 {
+		if int(binary.BigEndian.Uint32(out)) != len(out)-4 {
 			t.Fatalf("an answer of %d bytes says %d", len(out)-4, binary.BigEndian.Uint32(out))
 		}
+		parse := func(data []byte) (*kmsg.FetchResponse, bool) {
+			resp := kmsg.NewPtrFetchResponse()
+			resp.SetVersion(version)
+			body := data[8:]
+			if resp.IsFlexible() {
+				if len(body) == 0 || body[0] != 0 {
+					return nil, false
+				}
+				body = body[1:]
+			}
+			return resp, resp.ReadFrom(body) == nil
+		}
+		want, ok := parse(answer)
+		if !ok {
+			if !bytes.Equal(out, answer) {
+				t.Fatal("what cannot be read was changed")
+			}
+			return
+		}
+		got, ok := parse(out)
+		if !ok || len(got.Topics) != len(want.Topics) {
+			t.Fatalf("the client cannot read the answer: %x", out)
+		}
+		for i := range want.Topics {
+			if len(got.Topics[i].Partitions) != len(want.Topics[i].Partitions) {
+				t.Fatal("partitions were lost")
+			}
+			for j := range want.Topics[i].Partitions {
+				w, g := &want.Topics[i].Partitions[j], &got.Topics[i].Partitions[j]
+				checkStandIns(t, fetches, w.Partition, w.RecordBatches, g.RecordBatches)
+				w.RecordBatches, g.RecordBatches = nil, nil
+			}
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Fatalf("the client gets\n%+v\nthe broker has sent\n%+v", got, want)
+		}
 	})
+}
+
+// checkStandIns walks over what a partition has in an answer and in what the client
+// gets in its place: batches with their stand-ins, which name them while they are
+// held, and all else as it is.
+func checkStandIns(t *testing.T, f *fetches, partition int32, sent, got []byte) {
+	t.Helper()
+	batches := 0
+	for len(sent) > 0 {
+		want, size, ok := parseBatch(&answer{data: sent}, 0, sent)
+		if !ok {
+			if size == 0 && batches > 0 {
+				sent = nil // cut off, and left out
+				continue
+			}
+			if size == 0 {
+				size = len(sent)
+			}
+			if !bytes.HasPrefix(got, sent[:size]) {
+				t.Fatal("what is no batch for users was changed")
+			}
+			got, sent = got[size:], sent[size:]
+			continue
+		}
+		batches++
+		stand, n, ok := parseBatch(&answer{data: got}, 0, got)
+		if !ok || stand.check() != nil || stand.base != want.base || stand.last != want.last || stand.count != 1 || stand.codec != 0 {
+			t.Fatalf("%+v stands for %+v", stand, want)
+		}
+		rp := kmsg.NewFetchResponseTopicPartition()
+		rp.RecordBatches = got[:n]
+		client, _ := kgo.ProcessFetchPartition(kgo.ProcessFetchPartitionOpts{Topic: "trips", Partition: partition, KeepControlRecords: true}, &rp, kgo.DefaultDecompressor(), nil)
+		if client.Err != nil || len(client.Records) != 1 {
+			t.Fatalf("the client makes %d records of a stand-in: %v", len(client.Records), client.Err)
+		}
+		b, standIn := f.take(client.Records[0])
+		if !standIn || client.Records[0].Offset != want.last {
+			t.Fatalf("%+v is no stand-in for %+v", client.Records[0], want)
+		}
+		if b.owner != nil { // it may be given up, or in the answer twice
+			if !bytes.Equal(b.owner.data[b.start-batchHeader:b.end], sent[:size]) {
+				t.Fatal("a stand-in names another batch")
+			}
+			b.owner.release()
+		}
+		got, sent = got[n:], sent[size:]
+	}
+	if len(got) != 0 {
+		t.Fatalf("%d bytes are more than was sent", len(got))
+	}
 }

@@ -214,10 +214,12 @@ func TestDecoder_Values(t *testing.T) {
 	)
 }
 
+const blockSchema = `{"type":"record","name":"r","fields":[{"name":"n","type":"int"},{"name":"s","type":"string"}]}`
+
 func file(tb testing.TB, codec ocf.CodecName, blockLength int, n int) string {
 	tb.Helper()
 	var b strings.Builder
-	enc, err := ocf.NewEncoder(`{"type":"record","name":"r","fields":[{"name":"n","type":"int"},{"name":"s","type":"string"}]}`, &b, ocf.WithCodec(codec), ocf.WithBlockLength(blockLength),
+	enc, err := ocf.NewEncoder(blockSchema, &b, ocf.WithCodec(codec), ocf.WithBlockLength(blockLength),
 		ocf.WithSyncBlock([16]byte([]byte("synchronisation!"))))
 	if err != nil {
 		tb.Fatal(err)
@@ -279,7 +281,7 @@ func TestDecoder_Container(t *testing.T) {
 func TestDecoder_ContainerLargeBlocks(t *testing.T) {
 	const limit = 64 << 20 // of a block
 	var b strings.Builder
-	enc, err := ocf.NewEncoder(`{"type":"record","name":"r","fields":[{"name":"n","type":"int"},{"name":"s","type":"string"}]}`, &b, ocf.WithCodec(ocf.ZStandard), ocf.WithBlockLength(1000))
+	enc, err := ocf.NewEncoder(blockSchema, &b, ocf.WithCodec(ocf.ZStandard), ocf.WithBlockLength(1000))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,12 +1,17 @@
 package avro_test
 
 import (
+	"bytes"
+	"encoding/binary"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
 	hamba "github.com/hamba/avro/v2"
 	"github.com/hamba/avro/v2/ocf"
+	"github.com/klauspost/compress/flate"
+	"github.com/klauspost/compress/zstd"
 
 	"github.com/leatdb/leat/connectors"
 	"github.com/leatdb/leat/connectors/format/internal/formattest"
@@ -117,4 +122,100 @@ func FuzzContainer(f *testing.F) {
 			t.Errorf("whole: %q\nin pieces: %q", all, pieces)
 		}
 	})
+}
+
+// FuzzBlocks gives any bytes to the decoder as the records of two blocks, which a
+// codec has compressed, so that damage lies behind checksums and markers: the codec
+// changes nothing, nor does it matter whether blocks come together.
+func FuzzBlocks(f *testing.F) {
+	records := func(n int) (out []byte) {
+		for i := range n {
+			out = append(out, encode(f, blockSchema, map[string]any{"n": i, "s": "text"})...)
+		}
+		return out
+	}
+	for codec := range uint8(4) {
+		f.Add(codec, int64(3), records(3), int64(2), records(2))
+		f.Add(codec, int64(4), records(3), int64(1), records(2))
+		f.Add(codec, int64(0), []byte{}, int64(-1), records(1))
+	}
+	format, err := connectors.LookupFormat("avro")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, codec uint8, count int64, first []byte, another int64, second []byte) {
+		config := formattest.Config(t, "avro", formattest.Schema(t, "n INT", "s TEXT"))
+		layout, err := format.Layout(config.Options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		decode := func(name ocf.CodecName, together bool) []string {
+			head := []byte(file(t, name, 1, 0))
+			var chunks []*connectors.Chunk
+			base := int64(len(head))
+			for i, data := range [][]byte{first, second} {
+				n := []int64{count, another}[i]
+				data = compressed(t, name, data)
+				body := binary.AppendVarint(binary.AppendVarint(nil, n), int64(len(data)))
+				body = append(append(body, data...), head[len(head)-16:]...)
+				if together && i > 0 {
+					chunks[0].Data = append(chunks[0].Data, body...)
+				} else {
+					chunks = append(chunks, &connectors.Chunk{Data: body, Header: head, Base: base})
+				}
+				base += int64(len(body))
+			}
+			for _, c := range chunks {
+				if n := layout.Records(head, c.Data); n != len(c.Data) && !bytes.Contains(first, head[len(head)-16:]) {
+					t.Fatalf("%d of %d bytes are whole", n, len(c.Data))
+				}
+			}
+			lines := formattest.Decode(t, "avro", config, 100, chunks...)
+			slices.Sort(lines) // rejections come behind the rows of their batch
+			return lines
+		}
+		want := decode(ocf.Null, true)
+		if apart := decode(ocf.Null, false); !slices.Equal(apart, want) {
+			t.Errorf("together: %q\napart: %q", want, apart)
+		}
+		name := []ocf.CodecName{ocf.Null, ocf.Deflate, ocf.Snappy, ocf.ZStandard}[codec%4]
+		got := decode(name, true)
+		for _, lines := range [][]string{got, want} { // places, and what was read of a block, are the file's
+			for i := range lines {
+				if strings.HasPrefix(lines[i], "decode ") {
+					lines[i] = "rejected"
+				}
+			}
+			slices.Sort(lines)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: %q\nnot compressed: %q", name, got, want)
+		}
+	})
+}
+
+var zstdEncoder, _ = zstd.NewWriter(nil) // without options nothing can be wrong
+
+// compressed is the bytes of a block as a codec writes them.
+func compressed(t testing.TB, name ocf.CodecName, data []byte) []byte {
+	switch name {
+	case ocf.Snappy:
+		return new(ocf.SnappyCodec).Encode(data)
+	case ocf.Deflate:
+		var b bytes.Buffer
+		w, err := flate.NewWriter(&b, flate.BestSpeed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write(data); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return b.Bytes()
+	case ocf.ZStandard:
+		return zstdEncoder.EncodeAll(data, nil)
+	}
+	return data
 }

@@ -415,21 +415,49 @@ func TestDecoder_DeadLetter(t *testing.T) {
 	}
 }
 
-// FuzzFile changes a file: nothing panics, and what is wrong is an error or a
-// rejection.
+// FuzzFile changes a file in two places: nothing panics, and what is wrong is an
+// error or a rejection. Pages that are not compressed are reached behind the footer.
 func FuzzFile(f *testing.F) {
 	batch, _ := record(rand.New(rand.NewPCG(1, 2)), 20)
 	defer batch.Release()
-	content := encode(f, batch, 10, compress.Codecs.Snappy)
-	f.Add(len(content)-20, []byte("x"))
-	f.Add(40, []byte("\xff\xff\xff"))
-	f.Fuzz(func(t *testing.T, at int, with []byte) {
-		changed := bytes.Clone(content)
-		if at < 0 || at >= len(changed) {
-			return
+	var files [][]byte
+	for _, options := range [][]pq.WriterProperty{
+		nil,
+		{pq.WithDictionaryDefault(false)},
+		{pq.WithDataPageVersion(pq.DataPageV2), pq.WithDictionaryDefault(false)},
+		{pq.WithDataPageVersion(pq.DataPageV2)},
+		{pq.WithVersion(pq.V1_0), pq.WithBatchSize(3), pq.WithDataPageSize(20)},
+		{pq.WithDictionaryDefault(false), pq.WithEncodingFor("id", pq.Encodings.DeltaBinaryPacked), pq.WithEncodingFor("name", pq.Encodings.DeltaByteArray), pq.WithEncodingFor("data", pq.Encodings.DeltaLengthByteArray)},
+	} {
+		files = append(files, encode(f, batch, 10, compress.Codecs.Uncompressed, options...))
+	}
+	for _, codec := range []compress.Compression{compress.Codecs.Snappy, compress.Codecs.Gzip, compress.Codecs.Zstd, compress.Codecs.Brotli} {
+		files = append(files, encode(f, batch, 10, codec))
+	}
+	columns := formattest.Schema(f, testColumns...)
+	for kind, content := range files {
+		f.Add(uint8(kind), uint8(0), len(content)-20, []byte("x"), 4, []byte("\x15"))
+		for i := range columns {
+			f.Add(uint8(kind), uint8(i), 40+i*(len(content)-80)/len(columns), []byte("\xff\xff\xff"), len(content)-100-20*i, []byte("\x00"))
 		}
-		copy(changed[at:], with)
-		config := formattest.Config(t, "parquet", formattest.Schema(t, "id BIGINT", "rider JSON", "name TEXT"))
+	}
+	f.Fuzz(func(t *testing.T, kind, column uint8, at int, with []byte, and int, other []byte) {
+		changed := bytes.Clone(files[int(kind)%len(files)])
+		for at, with := range map[int][]byte{at: with, and: other} {
+			if at < 0 || at >= len(changed) {
+				return
+			}
+			copy(changed[at:], with)
+		}
+		var schema types.Schema
+		for i := range 3 {
+			schema = append(schema, columns[(int(column)+11*i)%len(columns)])
+			schema[i].Name = fmt.Sprint("c", i)
+		}
+		config := formattest.Config(t, "parquet", schema)
+		for i := range config.Fields {
+			config.Fields[i].Path = []string{columns[(int(column)+11*i)%len(columns)].Name}
+		}
 		list, err := chunks(t, changed, config.Fields)
 		if err != nil {
 			return
