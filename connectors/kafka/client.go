@@ -11,9 +11,6 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/sasl"
-	"github.com/twmb/franz-go/pkg/sasl/plain"
-	"github.com/twmb/franz-go/pkg/sasl/scram"
 
 	"github.com/leatdb/leat/connectors"
 	"github.com/leatdb/leat/sql/sqlerror"
@@ -55,7 +52,7 @@ func connectionOptions(about, stream string, o connectors.Options) ([]kgo.Opt, e
 			return fail("option %q has no effect with security_protocol = '%s'; write 'ssl' or 'sasl_ssl'", name, protocol)
 		}
 	}
-	for _, name := range []string{"sasl_mechanism", "sasl_username", "sasl_password"} {
+	for _, name := range loginOptions {
 		if o.Has(name) && !login {
 			return fail("option %q has no effect with security_protocol = '%s'; write 'sasl_ssl' or 'sasl_plaintext'", name, protocol)
 		}
@@ -66,10 +63,11 @@ func connectionOptions(about, stream string, o connectors.Options) ([]kgo.Opt, e
 	}
 	opts = append(opts, kgo.Dialer(dial))
 	if login {
-		if o.String("sasl_username") == "" || o.String("sasl_password") == "" {
-			return fail("security_protocol = '%s' needs sasl_username and sasl_password", protocol)
+		m, err := mechanism(o)
+		if err != nil {
+			return fail("%w", err)
 		}
-		opts = append(opts, kgo.SASL(mechanism(o)))
+		opts = append(opts, kgo.SASL(m))
 	}
 	return opts, nil
 }
@@ -85,17 +83,6 @@ func dialer(o connectors.Options) (dialFunc, error) {
 		return nil, err
 	}
 	return (&tls.Dialer{NetDialer: dial, Config: c}).DialContext, nil
-}
-
-func mechanism(o connectors.Options) sasl.Mechanism {
-	user, password := o.String("sasl_username"), o.String("sasl_password")
-	switch o.String("sasl_mechanism") {
-	case "SCRAM-SHA-256":
-		return scram.Auth{User: user, Pass: password}.AsSha256Mechanism()
-	case "SCRAM-SHA-512":
-		return scram.Auth{User: user, Pass: password}.AsSha512Mechanism()
-	}
-	return plain.Auth{User: user, Pass: password}.AsMechanism()
 }
 
 func tlsConfig(o connectors.Options) (*tls.Config, error) {

@@ -44,6 +44,14 @@ func explainTo(about string, o connectors.Options, topic, right, act string, err
 	var dial *net.OpError
 	text, protocol := err.Error(), o.String("security_protocol")
 	switch {
+	case errors.Is(err, errNoToken):
+		return auth("check oauth2_uri, oauth2_client_id, oauth2_client_secret and oauth2_scope")
+	case errors.Is(err, errNoKeys):
+		return auth("give access_key_id and secret_access_key, or set up the environment's credential chain")
+	case errors.Is(err, errToken), errors.Is(err, kerr.SaslAuthenticationFailed) && o.String("sasl_mechanism") == loginOAuth:
+		return auth("the brokers refuse the token; check its issuer, audience, scope and time")
+	case errors.Is(err, kerr.SaslAuthenticationFailed) && o.String("sasl_mechanism") == loginIAM:
+		return auth("the credentials need kafka-cluster:Connect on the cluster; check them, their time and the region")
 	case errors.Is(err, kerr.SaslAuthenticationFailed):
 		return auth("check sasl_username, sasl_password and sasl_mechanism")
 	case errors.Is(err, kerr.UnsupportedSaslMechanism):

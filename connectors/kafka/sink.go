@@ -51,6 +51,7 @@ var streamSpec = connectors.Spec{
 // sinkSpec are all options of a sink.
 var sinkSpec = pick(spec,
 	"brokers", "security_protocol", "sasl_mechanism", "sasl_username", "sasl_password",
+	"sasl_token", "oauth2_uri", "oauth2_client_id", "oauth2_client_secret", "oauth2_scope", "access_key_id", "secret_access_key", "session_token",
 	"tls_ca", "tls_cert", "tls_key", "tls_server_name", "tls_skip_verify", "client_id", "connect_timeout",
 ).With(connectors.Spec{
 	{Name: "create_topics", Kind: connectors.OptionBool, Default: "false", Doc: "Whether a topic that does not exist is created."},
