@@ -84,21 +84,15 @@ func openREST(ctx context.Context, opts Options) (*backend, error) {
 	if r.Token != "" {
 		options = append(options, rest.WithOAuthToken(r.Token))
 	}
-	if r.Credential != "" {
-		options = append(options, rest.WithCredential(r.Credential))
-	}
-	if r.Scope != "" {
-		options = append(options, rest.WithScope(r.Scope))
-	}
 	if r.TokenURI != "" {
 		if err := CheckREST("oauth2_uri", r.TokenURI); err != nil {
 			return nil, err
 		}
-		u, err := url.Parse(r.TokenURI)
-		if err != nil {
-			return nil, err
-		}
-		options = append(options, rest.WithAuthURI(u))
+	}
+	if r.Credential != "" && r.Token == "" {
+		login := newClientLogin(r, network)
+		options = append(options, rest.WithAuthManager(login))
+		network.refused = login.refused
 	}
 	if r.SigV4 != nil {
 		sdk, err := r.SigV4.config(ctx)

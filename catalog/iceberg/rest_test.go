@@ -216,6 +216,29 @@ func TestREST_Login(t *testing.T) {
 	}
 }
 
+// A token that the catalog no longer takes, though its time has not come, is
+// replaced without a restart.
+func TestREST_RevokedToken(t *testing.T) {
+	dir := t.TempDir()
+	server, uri := serveREST(t, dir)
+	server.Clients, server.AccessToken = map[string]string{"me": "hush"}, "first"
+	var taken atomic.Value
+	taken.Store("first")
+	server.Authorize = func(r *http.Request) bool { return r.Header.Get("Authorization") == "Bearer "+taken.Load().(string) }
+	lake := openREST(t, dir, iceberg.REST{URI: uri, Credential: "me:hush"})
+	if err := lake.Check(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	server.AccessToken = "second"
+	taken.Store("second")
+	if err := lake.Check(t.Context()); code(err) != sqlerror.CodeAuth {
+		t.Errorf("a token that is no longer taken: %v", err)
+	}
+	if err := lake.Check(t.Context()); err != nil {
+		t.Errorf("a token that was renewed: %v", err)
+	}
+}
+
 // Keys that the catalog no longer takes are looked for again, without a restart.
 func TestREST_RenewedCredentials(t *testing.T) {
 	dir := t.TempDir()

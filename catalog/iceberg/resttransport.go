@@ -83,8 +83,15 @@ func (t *restTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 		cancel()
 		return nil, err
 	}
-	if (resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden) && t.refused != nil {
-		t.refused(ctx)
+	switch expired := 419; resp.StatusCode { // the protocol's own number
+	case http.StatusForbidden:
+		if t.signed { // AWS says no more of expired keys
+			t.refused(ctx)
+		}
+	case http.StatusUnauthorized, expired:
+		if t.refused != nil {
+			t.refused(ctx)
+		}
 	}
 	resp.Body = &boundedBody{ReadCloser: resp.Body, ctx: ctx, cancel: cancel, left: maxRESTAnswer}
 	return resp, nil

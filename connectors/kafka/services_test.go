@@ -64,6 +64,17 @@ func TestApacheKafka(t *testing.T) {
 			"sasl_username", services.KafkaPlainUser, "sasl_password", "wrong")
 		f("check sasl_username, sasl_password", "brokers", k.SASLPlaintext, "security_protocol", "sasl_plaintext", "sasl_mechanism", "SCRAM-SHA-256",
 			"sasl_username", services.KafkaScramUser, "sasl_password", "wrong")
+		in := time.Now().Add(time.Hour)
+		f("", "brokers", k.SASLPlaintext, "security_protocol", "sasl_plaintext", "sasl_mechanism", "OAUTHBEARER",
+			"sasl_token", k.Token("carol", services.KafkaAudience, in))
+		f("", "brokers", k.SASLSSL, "security_protocol", "sasl_ssl", "sasl_mechanism", "OAUTHBEARER", "tls_ca", k.CAFile,
+			"sasl_token", k.Token("carol", services.KafkaAudience, in))
+		f("the brokers refuse the token", "brokers", k.SASLPlaintext, "security_protocol", "sasl_plaintext", "sasl_mechanism", "OAUTHBEARER",
+			"sasl_token", k.Token("carol", "other", in))
+		f("the brokers refuse the token", "brokers", k.SASLPlaintext, "security_protocol", "sasl_plaintext", "sasl_mechanism", "OAUTHBEARER",
+			"sasl_token", k.Token("carol", services.KafkaAudience, time.Now().Add(-time.Minute)))
+		f("the brokers do not offer AWS_MSK_IAM", "brokers", k.SASLPlaintext, "security_protocol", "sasl_plaintext", "sasl_mechanism", "AWS_MSK_IAM",
+			"access_key_id", "AKID", "secret_access_key", "hush")
 		f("they may expect TLS", "brokers", k.SASLSSL)
 		f("expect", "brokers", k.SASLPlaintext)
 		f("check security_protocol", "brokers", k.Plaintext, "security_protocol", "ssl", "tls_ca", k.CAFile)

@@ -24,6 +24,7 @@ const (
 	KafkaPlainPassword = "alice-secret"
 	KafkaScramUser     = "bob" // SCRAM-SHA-256 and SCRAM-SHA-512
 	KafkaScramPassword = "bob-secret"
+	KafkaAudience      = "kafka" // of tokens
 )
 
 var (
@@ -54,13 +55,26 @@ type Kafka struct {
 	// Plaintext is the listener without login and TLS.
 	Plaintext string
 	// SASLPlaintext is the listener with a login (PLAIN, SCRAM-SHA-256,
-	// SCRAM-SHA-512) and without TLS.
+	// SCRAM-SHA-512, OAUTHBEARER) and without TLS.
 	SASLPlaintext string
 	// SASLSSL is the listener with both.
 	SASLSSL string
 	// CAFile is a PEM file with the authority that signed the certificate of
 	// SASLSSL.
 	CAFile string
+
+	issuer *issuer
+}
+
+// Token is one by which a user logs in until it ends, if it is for the audience
+// KafkaAudience.
+func (k *Kafka) Token(user, audience string, ends time.Time) string {
+	k.t.Helper()
+	token, err := k.issuer.token(user, audience, ends)
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	return token
 }
 
 // StartKafka starts a broker of its own for the test.
@@ -104,6 +118,11 @@ func launchKafka(t TB, installed, id string, i int, controller string, voters []
 	if err := writeCertificates(k.CAFile, keystore); err != nil {
 		t.Fatalf("start kafka: %v", err)
 	}
+	jwks := filepath.Join(scratch, "jwks.json")
+	var err error
+	if k.issuer, err = newIssuer(jwks); err != nil {
+		t.Fatalf("start kafka: %v", err)
+	}
 	var properties bytes.Buffer
 	if err := kafkaTemplate.Execute(&properties, map[string]any{
 		"Node":          i + 1,
@@ -118,6 +137,8 @@ func launchKafka(t TB, installed, id string, i int, controller string, voters []
 		"PlainUser":     KafkaPlainUser,
 		"PlainPassword": KafkaPlainPassword,
 		"Keystore":      keystore,
+		"JWKS":          "file://" + jwks,
+		"Audience":      KafkaAudience,
 		"Data":          filepath.Join(scratch, "data"),
 	}); err != nil {
 		t.Fatalf("start kafka: %v", err)
@@ -130,7 +151,7 @@ func launchKafka(t TB, installed, id string, i int, controller string, voters []
 		}
 	}
 	// Of a broker that is killed, what it unpacked would stay in the system's folder.
-	options := []string{"-Dlog4j2.configurationFile=" + log4j, "-Djava.io.tmpdir=" + scratch}
+	options := []string{"-Dlog4j2.configurationFile=" + log4j, "-Djava.io.tmpdir=" + scratch, "-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls=file://" + jwks}
 
 	scram := fmt.Sprintf("=[name=%s,password=%s]", KafkaScramUser, KafkaScramPassword)
 	program, args := java(installed, "64m", options, "kafka.tools.StorageTool", "format",

