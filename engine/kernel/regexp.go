@@ -4,6 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
+
+	"github.com/leatdb/leat/internal/matcher"
 )
 
 // Regular expressions are Go's (RE2), which match in time linear in the text.
@@ -56,7 +59,7 @@ func CompileRegexp(pattern, matchType string) (*regexp.Regexp, error) {
 const maxRegexps = 256
 
 // pattern compiles a pattern, or remembers it.
-func (c *Context) pattern(text, matchType []byte) (*pattern, error) {
+func (c *Context) pattern(text, matchType []byte) (*matcher.Matcher, error) {
 	var buf [128]byte
 	key := append(append(append(buf[:0], matchType...), '/'), text...)
 	if p, ok := c.scratch.patterns[string(key)]; ok {
@@ -67,23 +70,23 @@ func (c *Context) pattern(text, matchType []byte) (*pattern, error) {
 		return nil, err
 	}
 	if c.scratch.patterns == nil || len(c.scratch.patterns) >= maxRegexps {
-		c.scratch.patterns = make(map[string]*pattern)
+		c.scratch.patterns = make(map[string]*matcher.Matcher)
 	}
-	p := newPattern(re)
+	p := matcher.New(re)
 	c.scratch.patterns[string(key)] = p
 	return p, nil
 }
 
 // patternsOf gives each row's compiled pattern; a constant one is looked up once.
-func patternsOf(f *frame, column Vector, matchType *Vector) func(i int) (*pattern, error) {
+func patternsOf(f *frame, column Vector, matchType *Vector) func(i int) (*matcher.Matcher, error) {
 	p, m := textsOf(column), texts{offsets: []int32{0, 0}}
 	if matchType != nil {
 		m = textsOf(*matchType)
 	}
-	var compiled *pattern
+	var compiled *matcher.Matcher
 	var err error
 	constant := p.mask == 0 && m.mask == 0
-	return func(i int) (*pattern, error) {
+	return func(i int) (*matcher.Matcher, error) {
 		if !constant || compiled == nil && err == nil {
 			compiled, err = f.ctx.pattern(p.at(i), m.at(i))
 		}
@@ -117,7 +120,7 @@ var FuncRegexpLike = propagate(func(f *frame, args []Vector) error {
 			f.fail(i, err)
 			continue
 		}
-		if re.match(x.at(i)) {
+		if re.Match(x.at(i)) {
 			setBit(out, i)
 		}
 	}
@@ -137,16 +140,18 @@ func startOf(s []byte, position int64) (int, error) {
 
 // nthMatch finds the n-th match (from 1) at or behind a byte: its bounds. ok tells
 // whether there is one.
-func nthMatch(p *pattern, s []byte, begin int, n int64) (bounds [2]int, ok bool) {
+func nthMatch(re *matcher.Matcher, s []byte, begin int, n int64) (bounds [2]int, ok bool) {
 	// What lies before the position is not part of the text for ^ and \b either.
 	text := s[begin:]
-	from, to := p.find(text)
+	from, to := re.Find(text)
 	if from >= 0 && n > 1 {
-		all := p.re.FindAllIndex(text, int(min(n, 1<<30)))
-		if int64(len(all)) < n {
+		stride := 2 * re.NumGroups()
+		all := re.All(text, int(min(n, 1<<30)))
+		if int64(len(all)/stride) < n {
 			return bounds, false
 		}
-		from, to = all[len(all)-1][0], all[len(all)-1][1]
+		last := all[len(all)-stride:]
+		from, to = int(last[0]), int(last[1])
 	}
 	return [2]int{begin + from, begin + to}, from >= 0
 }
@@ -223,21 +228,22 @@ var FuncRegexpReplace = propagate(func(f *frame, args []Vector) error {
 		if n > 0 {
 			count = int(min(n, 1<<30))
 		}
-		if !re.match(s[begin:]) {
-			out.buf = append(out.buf, s...)
-			continue
+		all, stride := re.All(s[begin:], count), 2*re.NumGroups()
+		if n > 0 { // the last one alone
+			if int64(len(all)/stride) < n {
+				all = nil
+			} else {
+				all = all[len(all)-stride:]
+			}
 		}
 		done := 0
-		for k, m := range re.re.FindAllSubmatchIndex(s[begin:], count) {
-			if n > 0 && int64(k+1) != n {
-				continue
-			}
-			out.buf = append(out.buf, s[done:begin+m[0]]...)
+		for m := range slices.Chunk(all, stride) {
+			out.buf = append(out.buf, s[done:begin+int(m[0])]...)
 			if out.buf, err = appendReplacement(out.buf, withs.at(i), s[begin:], m); err != nil {
 				f.fail(i, err)
 				break
 			}
-			done = begin + m[1]
+			done = begin + int(m[1])
 		}
 		out.buf = append(out.buf, s[done:]...)
 	}
@@ -245,7 +251,7 @@ var FuncRegexpReplace = propagate(func(f *frame, args []Vector) error {
 })
 
 // appendReplacement writes a replacement with the groups of a match filled in.
-func appendReplacement(dst, with, s []byte, m []int) ([]byte, error) {
+func appendReplacement(dst, with, s []byte, m []int32) ([]byte, error) {
 	for i := 0; i < len(with); i++ {
 		switch c := with[i]; {
 		case c == '\\' && i+1 < len(with):

@@ -3,6 +3,7 @@ package kernel
 import (
 	"time"
 
+	"github.com/leatdb/leat/internal/matcher"
 	"github.com/leatdb/leat/internal/mysqljson"
 )
 
@@ -18,7 +19,7 @@ type scratch struct {
 	// words and selections are free lists.
 	words      [][]uint64
 	selections [][]int32
-	patterns   map[string]*pattern
+	patterns   map[string]*matcher.Matcher
 	paths      map[string]mysqljson.Path
 	zone       zoneSpan
 	zones      map[string]*time.Location

@@ -16,6 +16,7 @@ import (
 	"github.com/leatdb/leat/connectors"
 	"github.com/leatdb/leat/connectors/format/accesslog"
 	"github.com/leatdb/leat/connectors/format/internal/columns"
+	"github.com/leatdb/leat/internal/matcher"
 	"github.com/leatdb/leat/sql/sqlerror"
 	"github.com/leatdb/leat/sql/types"
 )
@@ -93,7 +94,7 @@ func groups(re *regexp.Regexp) []string {
 
 // output is how a column is made of the group of its name.
 type output struct {
-	group int
+	group int // its place among those that are looked for
 	time  bool
 	text  bool // an empty text is a value
 }
@@ -116,11 +117,21 @@ func newDecoder(config connectors.DecoderConfig) (connectors.Decoder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("build a decoder of lines: %w", err)
 	}
-	var outputs []output
+	outputs := make([]output, 0, len(config.Fields))
+	wanted := []int{0}
 	for _, f := range config.Fields {
-		o := output{group: re.SubexpIndex(f.Path[0])}
+		group := re.SubexpIndex(f.Path[0])
+		if group < 0 {
+			group = slices.IndexFunc(re.SubexpNames(), func(n string) bool { return strings.EqualFold(n, f.Path[0]) })
+		}
+		if group < 0 {
+			batch.Close()
+			return nil, fmt.Errorf("the expression has no group %s", f.Path[0])
+		}
+		o := output{group: slices.Index(wanted, group)}
 		if o.group < 0 {
-			o.group = slices.IndexFunc(re.SubexpNames(), func(n string) bool { return strings.EqualFold(n, f.Path[0]) })
+			o.group = len(wanted)
+			wanted = append(wanted, group)
 		}
 		switch f.Column.Type.Kind {
 		case types.Date, types.DateTime, types.Timestamp:
@@ -131,19 +142,21 @@ func newDecoder(config connectors.DecoderConfig) (connectors.Decoder, error) {
 		outputs = append(outputs, o)
 	}
 	nulls := config.Options.List("null_values")
-	isNull := func(o output, text []byte) bool {
+	isNull := func(o *output, text []byte) bool {
 		return len(text) == 0 && !o.text || slices.ContainsFunc(nulls, func(n string) bool { return n == string(text) })
 	}
+	expression := matcher.New(re, wanted...)
 	d := &columns.LineDecoder{Batch: batch}
 	d.Decode = func(line []byte) (class connectors.ErrorClass, message string) {
-		at := re.FindSubmatchIndex(line)
+		at := expression.Groups(line)
 		if at == nil {
 			return connectors.ClassDecode, "the line does not match the expression"
 		}
-		for i, o := range outputs {
+		for i := range outputs {
+			o := &outputs[i]
 			var text []byte
-			if o.group >= 0 && at[2*o.group] >= 0 {
-				text = line[at[2*o.group]:at[2*o.group+1]]
+			if begin := at[2*o.group]; begin >= 0 {
+				text = line[begin:at[2*o.group+1]]
 			}
 			switch {
 			case text == nil || isNull(o, text):

@@ -1,6 +1,7 @@
 package regex_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -60,4 +61,17 @@ func TestInfer(t *testing.T) {
 	if got := formattest.Columns(schema); err != nil || got != "at TIMESTAMP(6), n BIGINT, s LONGTEXT" {
 		t.Errorf("%s, %v", got, err)
 	}
+}
+
+// BenchmarkDecode decodes access logs; MB/s are of text.
+func BenchmarkDecode(b *testing.B) {
+	const rows = 8192
+	var lines []string
+	for i := range rows {
+		lines = append(lines, fmt.Sprintf("10.%d.%d.20 - r-%d [%02d/Aug/2026:08:45:57 +0000] \"GET /trips/%d/from/%d?payment=none HTTP/1.1\" %d %d \"https://example.com/standard\" \"two gate bags ride to two with %d\"",
+			i%7, i%251, i*131, i%28+1, 1_000_000_000+i, i%265, 200+i%5, i*37, i%100))
+	}
+	fields := formattest.Config(b, "regex", formattest.Schema(b, "host TEXT", "at TIMESTAMP", "path TEXT", "status INT", "bytes BIGINT", "agent TEXT"), "pattern", "(?P<x>)").Fields
+	formattest.Benchmark(b, "regex", fields, formattest.Messages(lines...), rows,
+		"pattern", `^(?P<host>\S+) \S+ \S+ \[(?P<at>[^\]]+)\] "\S+ (?P<path>\S+) [^"]*" (?P<status>\d+) (?P<bytes>\d+) "[^"]*" "(?P<agent>[^"]*)"$`)
 }

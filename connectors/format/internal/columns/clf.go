@@ -1,6 +1,10 @@
 package columns
 
-import "github.com/leatdb/leat/connectors"
+import (
+	"slices"
+
+	"github.com/leatdb/leat/connectors"
+)
 
 // SetLogTime is Set for times as web servers log them,
 // "10/Oct/2000:13:55:36 -0700" (Apache's %t), as well as for those that Set
@@ -14,7 +18,7 @@ func (b *Batch) SetLogTime(i int, text []byte) (class connectors.ErrorClass, mes
 	return b.Set(i, iso)
 }
 
-const monthNames = "JanFebMarAprMayJunJulAugSepOctNovDec"
+var monthNames = [][3]byte{{'J', 'a', 'n'}, {'F', 'e', 'b'}, {'M', 'a', 'r'}, {'A', 'p', 'r'}, {'M', 'a', 'y'}, {'J', 'u', 'n'}, {'J', 'u', 'l'}, {'A', 'u', 'g'}, {'S', 'e', 'p'}, {'O', 'c', 't'}, {'N', 'o', 'v'}, {'D', 'e', 'c'}}
 
 // appendLogTime appends the time in ISO 8601.
 func appendLogTime(dst, text []byte) ([]byte, bool) {
@@ -22,12 +26,7 @@ func appendLogTime(dst, text []byte) ([]byte, bool) {
 	if len(text) < len(form) || text[2] != '/' || text[6] != '/' || text[11] != ':' {
 		return dst, false
 	}
-	month := 0
-	for m := range 12 {
-		if monthNames[3*m:3*m+3] == string(text[3:6]) {
-			month = m + 1
-		}
-	}
+	month := slices.Index(monthNames, [3]byte(text[3:6])) + 1
 	if month == 0 {
 		return dst, false
 	}
