@@ -30,6 +30,10 @@ type automaton struct {
 	lines    bool    // the program has assertions about lines
 	words    bool    // it has some about words
 
+	// atOnce says that the last match began where it was looked for. The next one is
+	// first looked for there only, without the threads that begin later.
+	atOnce bool
+
 	bounds []rune // the program treats all characters from one bound to the next alike
 
 	// next has a row of 256 for each state, by byte: the state that follows, or
@@ -124,7 +128,7 @@ func newAutomaton(prog *syntax.Prog, groups []int) *automaton {
 	if len(prog.Inst) > maxInstructions {
 		return nil
 	}
-	a := &automaton{prog: prog, anchored: prog.StartCond()&syntax.EmptyBeginText != 0}
+	a := &automaton{prog: prog, anchored: prog.StartCond()&syntax.EmptyBeginText != 0, atOnce: true}
 	a.visited, a.seeded = make([]uint32, len(prog.Inst)), make([]uint32, len(prog.Inst))
 	a.slots = make([]int32, max(2, prog.NumCap))
 	for i := range a.slots {
@@ -478,7 +482,7 @@ func (a *automaton) findExit(n uint16) error {
 // match reports whether there is a match that begins at a byte of the text or
 // behind it. Nothing is known if ok is false.
 func (a *automaton) match(s []byte, from int) (found, ok bool) {
-	_, found, ok = a.run(s, from, false)
+	_, found, ok = a.run(s, from, true, false)
 	return found, ok
 }
 
@@ -486,7 +490,11 @@ func (a *automaton) match(s []byte, from int) (found, ok bool) {
 // the text or behind it, −1 for groups that take no part; nil if there is no
 // match. They are valid until the next call. Nothing is known if ok is false.
 func (a *automaton) find(s []byte, from int) (bounds []int32, ok bool) {
-	won, found, ok := a.run(s, from, true)
+	won, found, ok := a.run(s, from, !a.atOnce, true)
+	if ok && !found && a.atOnce && !a.anchored {
+		a.atOnce = false
+		won, found, ok = a.run(s, from, true, true)
+	}
 	if !found {
 		return nil, ok
 	}
@@ -516,17 +524,19 @@ func (a *automaton) find(s []byte, from int) (bounds []int32, ok bool) {
 	if begin := a.slots[0]; begin >= 0 {
 		bounds[begin] = at
 	}
+	a.atOnce = int(at) == from
 	return bounds, true
 }
 
-// run goes forward over a text until nothing that follows matters. won is the edge
-// with the match, and where that ends; notes are those before it.
-func (a *automaton) run(s []byte, from int, noting bool) (won note, found, ok bool) {
+// run goes forward over a text until nothing that follows matters; searching, for
+// matches that begin later, too. won is the edge with the match, and where that
+// ends; notes are those before it.
+func (a *automaton) run(s []byte, from int, searching, noting bool) (won note, found, ok bool) {
 	if a.rest > 0 {
 		a.rest--
 		return won, false, false
 	}
-	won, found, err := a.forward(s, from, noting)
+	won, found, err := a.forward(s, from, searching, noting)
 	if err == nil {
 		return won, found, true
 	}
@@ -542,7 +552,7 @@ func (a *automaton) run(s []byte, from int, noting bool) (won note, found, ok bo
 // errTooLong says that a match would take too much memory.
 var errTooLong = errors.New("too many notes")
 
-func (a *automaton) forward(s []byte, from int, noting bool) (won note, found bool, err error) {
+func (a *automaton) forward(s []byte, from int, searching, noting bool) (won note, found bool, err error) {
 	before := rune(-1)
 	if from > 0 {
 		if a.anchored {
@@ -551,7 +561,7 @@ func (a *automaton) forward(s []byte, from int, noting bool) (won note, found bo
 		before, _ = utf8.DecodeLastRune(s[:from])
 	}
 	a.ran += len(s) - from
-	n, err := a.start(before, !a.anchored)
+	n, err := a.start(before, searching && !a.anchored)
 	if err != nil {
 		return won, false, err
 	}

@@ -71,7 +71,13 @@ func BenchmarkDecode(b *testing.B) {
 		lines = append(lines, fmt.Sprintf("10.%d.%d.20 - r-%d [%02d/Aug/2026:08:45:57 +0000] \"GET /trips/%d/from/%d?payment=none HTTP/1.1\" %d %d \"https://example.com/standard\" \"two gate bags ride to two with %d\"",
 			i%7, i%251, i*131, i%28+1, 1_000_000_000+i, i%265, 200+i%5, i*37, i%100))
 	}
-	fields := formattest.Config(b, "regex", formattest.Schema(b, "host TEXT", "at TIMESTAMP", "path TEXT", "status INT", "bytes BIGINT", "agent TEXT"), "pattern", "(?P<x>)").Fields
-	formattest.Benchmark(b, "regex", fields, formattest.Messages(lines...), rows,
-		"pattern", `^(?P<host>\S+) \S+ \S+ \[(?P<at>[^\]]+)\] "\S+ (?P<path>\S+) [^"]*" (?P<status>\d+) (?P<bytes>\d+) "[^"]*" "(?P<agent>[^"]*)"$`)
+	f := func(option, expression string, schema ...string) {
+		b.Run(option, func(b *testing.B) {
+			fields := formattest.Config(b, "regex", formattest.Schema(b, schema...)).Fields
+			formattest.Benchmark(b, "regex", fields, formattest.Messages(lines...), rows, option, expression)
+		})
+	}
+	f("pattern", `^(?P<host>\S+) \S+ \S+ \[(?P<at>[^\]]+)\] "\S+ (?P<path>\S+) [^"]*" (?P<status>\d+) (?P<bytes>\d+) "[^"]*" "(?P<agent>[^"]*)"$`,
+		"host TEXT", "at TIMESTAMP", "path TEXT", "status INT", "bytes BIGINT", "agent TEXT")
+	f("grok", "%{COMBINEDAPACHELOG}", "clientip TEXT", "timestamp TIMESTAMP", "request TEXT", "response INT", "bytes BIGINT", "agent TEXT")
 }
