@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/leatdb/leat/connectors/format/schemaregistry"
@@ -53,6 +54,23 @@ func TestClient(t *testing.T) {
 	latest, id, err := other.Latest(ctx, "user-value")
 	if err != nil || id != 2 || latest.Text != user.Text {
 		t.Fatal(latest, id, err)
+	}
+}
+
+// A registry that wants a login gets the one of the options, and its refusal is told
+// without what it refused.
+func TestClient_Login(t *testing.T) {
+	r := registrytest.Start(t)
+	r.Token = "hush"
+	base := schemaregistry.Schema{Type: "AVRO", Text: `"string"`}
+	if _, err := client(t, "schema_registry", r.URL, "schema_registry_token", "hush").Register(t.Context(), "a", base); err != nil {
+		t.Error(err)
+	}
+	for _, login := range [][]string{nil, {"schema_registry_token", "hush-hush"}, {"schema_registry_username", "hush", "schema_registry_password", "hush"}} {
+		_, err := client(t, append([]string{"schema_registry", r.URL}, login...)...).Register(t.Context(), "a", base)
+		if e := sqlerror.As(err); e == nil || e.Code != sqlerror.CodeAuth || strings.Contains(err.Error(), "hush") {
+			t.Errorf("%q: %v", login, err)
+		}
 	}
 }
 

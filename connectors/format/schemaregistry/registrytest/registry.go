@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -22,9 +23,9 @@ type Registry struct {
 	Requests atomic.Int64
 	// Away makes every answer a 503.
 	Away atomic.Bool
-	// Username and Password are asked for where they are set, before the first
-	// request.
-	Username, Password string
+	// Username and Password, or the bearer token Token, are asked for where they are
+	// set, before the first request.
+	Username, Password, Token string
 
 	mu       sync.Mutex
 	schemas  []schemaregistry.Schema // by id − 1
@@ -45,7 +46,8 @@ func Start(tb testing.TB) *Registry {
 			http.Error(w, "no leader", http.StatusServiceUnavailable)
 			return
 		}
-		if user, password, _ := req.BasicAuth(); user != r.Username || password != r.Password {
+		token, _ := strings.CutPrefix(req.Header.Get("Authorization"), "Bearer ")
+		if user, password, _ := req.BasicAuth(); user != r.Username || password != r.Password || r.Token != "" && token != r.Token {
 			problem(w, http.StatusUnauthorized, 401, "Unauthorized")
 			return
 		}
