@@ -25,6 +25,9 @@ func (d *Decoder) Spans() (spans, steps int) {
 	return spans, steps
 }
 
+// SpansPay is whether spans pass values, since the index costs less than they save.
+func (d *Decoder) SpansPay() bool { return d.fast.records >= d.fast.index.idle }
+
 // IndexSpecials is the positions of quotes, backslashes and line breaks among the
 // n bytes at i of data, which is padded.
 func IndexSpecials(data []byte, i, n int) []uint32 {

@@ -10,18 +10,22 @@ import (
 // off, and need not be looked for one after the other, each from the end of the
 // one before.
 type index struct {
-	positions []uint32 // of the specials, ascending, then missing a few times
+	positions []uint32 // of the specials, ascending, then missing
+	count     int      // how many specials there are
 	from, to  int      // the part
 	cursor    int      // no position before it is of interest any more
+
+	// passed is how many values the spans have passed since the part was begun, and
+	// idle the record until which they pass none, since making the index costs more.
+	passed int
+	idle   int64
 }
 
 const (
+	indexIdle   = 1 << 10  // records that go without after a part of which it did not
 	indexWindow = 16 << 10 // bytes of a part: what stays in the innermost cache until it is decoded
 	indexReach  = 1 << 10  // bytes that have to be in the part from where a span begins
-	// missing follows the last position, so often that a step of a span passes no
-	// more of them.
-	missing      = math.MaxUint32
-	missingTimes = maxTransition + 8
+	missing     = math.MaxUint32
 	// indexSlack is how many positions behind the last may be overwritten.
 	indexSlack = 64
 )
@@ -29,7 +33,7 @@ const (
 func (x *index) reset() { x.from, x.to, x.cursor = 0, 0, 0 }
 
 // find is the index of the first special at or behind i in positions, which hold
-// those for a while behind it.
+// those for a while behind it, if there are any.
 func (p *predictor) find(i int) int {
 	x := &p.index
 	if i < x.from || i+indexReach > x.to && x.to < len(p.data) {
@@ -43,16 +47,27 @@ func (p *predictor) find(i int) int {
 	return c
 }
 
+// pays is in how many bytes a value has to be passed (as measured): what an index
+// costs does not depend on how much of them is.
+func pays() int {
+	if hasAVX512 {
+		return 112
+	}
+	return 56
+}
+
 // build finds the specials of the part that begins at i.
 func (x *index) build(p *predictor, i int) {
+	if x.passed*pays() < x.to-x.from {
+		x.idle = p.records + indexIdle
+	}
+	x.passed = 0
 	if x.positions == nil {
-		x.positions = make([]uint32, indexWindow+indexSlack+missingTimes)
+		x.positions = make([]uint32, indexWindow+indexSlack)
 	}
 	x.from, x.to, x.cursor = i, min(i+indexWindow, len(p.data)), 0
-	count := indexSpecials(x.positions, p.text, i, x.to-i)
-	for k := range missingTimes {
-		x.positions[count+k] = missing
-	}
+	x.count = indexSpecials(x.positions, p.text, i, x.to-i)
+	x.positions[x.count] = missing
 }
 
 // indexSpecialsGo writes the positions of the specials among the n bytes at i and

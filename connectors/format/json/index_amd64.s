@@ -154,82 +154,68 @@ more:
 	VMOVDQU32 Z4, 192(DI)
 	JMP next
 
-// What numbers and words are made of: '-' to '9' and letters. What else a number
-// may have, a plus, is left to others.
-DATA scalar<>+0(SB)/1, $0x2d  // '-'
-DATA scalar<>+1(SB)/1, $12    // … to '9'
-DATA scalar<>+2(SB)/1, $0x20  // makes letters lower case
-DATA scalar<>+3(SB)/1, $0x61  // 'a'
-DATA scalar<>+4(SB)/1, $25    // … to 'z'
-GLOBL scalar<>(SB), RODATA|NOPTR, $5
+// What ends a number or word: all up to the comma, the colon and, with the bit of
+// lower case, brackets. ender holds the latter three as special does.
+DATA ender<>+0(SB)/8, $0xffffffffffffff00
+DATA ender<>+8(SB)/8, $0xffff7dff7b3affff
+DATA ender<>+16(SB)/8, $0xffffffffffffff00
+DATA ender<>+24(SB)/8, $0xffff7dff7b3affff
+GLOBL ender<>(SB), RODATA|NOPTR, $32
+DATA enders<>+0(SB)/1, $0x2c // ','
+DATA enders<>+1(SB)/1, $0x20
+GLOBL enders<>(SB), RODATA|NOPTR, $2
 
-// func passStepsAVX2(steps *spanStep, n int, positions *uint32, base unsafe.Pointer, i, limit int) (at, used int)
-TEXT ·passStepsAVX2(SB), NOSPLIT, $0-64
+// func passStepsAVX2(steps *spanStep, n int, positions *uint32, base unsafe.Pointer, i int) (at int)
+TEXT ·passStepsAVX2(SB), NOSPLIT, $0-48
 	MOVQ steps+0(FP), DX
 	MOVQ n+8(FP), CX
 	MOVQ positions+16(FP), DI
 	MOVQ base+24(FP), SI
 	MOVQ i+32(FP), BX
-	MOVQ limit+40(FP), R12
-	MOVQ DI, R13
-	VPBROADCASTB scalar<>+0(SB), Y8
-	VPBROADCASTB scalar<>+1(SB), Y9
-	VPBROADCASTB scalar<>+2(SB), Y10
-	VPBROADCASTB scalar<>+3(SB), Y11
-	VPBROADCASTB scalar<>+4(SB), Y12
+	VMOVDQU ender<>(SB), Y8
+	VPBROADCASTB enders<>+0(SB), Y9
+	VPBROADCASTB enders<>+1(SB), Y10
 
 step:
-	MOVQ spanStep_skip(DX), AX
+	MOVQ spanStep_special(DX), AX
 	MOVL (DI)(AX*4), R9
-	CMPQ R9, R12
-	JGE fail
-	SUBQ spanStep_back(DX), R9
-	CMPQ R9, BX
-	JLT fail
-	VMOVDQU (SI)(R9*1), Y0
-	VPXOR spanStep_words(DX), Y0, Y0
-	VPTEST spanStep_masks(DX), Y0
-	JNZ fail
-	TESTQ AX, AX
-	JNZ passed
-	// A number or word: the first byte that is not of one is where it ends.
+	MOVQ spanStep_back(DX), R8
+	TESTQ R8, R8
+	JZ passed
+	SUBQ R8, R9
+	// A number or word: the first byte that ends one is where what follows begins.
 	VMOVDQU (SI)(BX*1), Y0
-	VPSUBB Y8, Y0, Y1
-	VPMINUB Y9, Y1, Y2
-	VPCMPEQB Y1, Y2, Y1
+	VPMINUB Y9, Y0, Y1
+	VPCMPEQB Y0, Y1, Y1
 	VPOR Y10, Y0, Y0
-	VPSUBB Y11, Y0, Y0
-	VPMINUB Y12, Y0, Y2
+	VPSHUFB Y0, Y8, Y2
 	VPCMPEQB Y0, Y2, Y0
 	VPOR Y0, Y1, Y0
 	VPMOVMSKB Y0, R10
-	NOTQ R10 // above the 32 bits there is nothing of one
-	TZCNTQ R10, R10
+	TZCNTL R10, R10
 	MOVQ R9, R11
 	SUBQ BX, R11
-	JEQ fail
+	JLE fail
 	CMPQ R10, R11
 	JNE fail
 
 passed:
-	ADDQ spanStep_length(DX), R9
-	MOVQ R9, BX
-	MOVQ spanStep_advance(DX), AX
-	LEAQ (DI)(AX*4), DI
+	VMOVDQU (SI)(R9*1), Y0
+	VPXOR spanStep_words(DX), Y0, Y0
+	VPTEST spanStep_masks(DX), Y0
+	JNZ fail
+	MOVQ spanStep_length(DX), BX
+	ADDQ R9, BX
 	ADDQ $spanStep__size, DX
 	DECQ CX
 	JNZ step
 	VZEROUPPER
-	SUBQ R13, DI
-	SHRQ $2, DI
-	MOVQ BX, at+48(FP)
-	MOVQ DI, used+56(FP)
+	MOVQ BX, at+40(FP)
 	RET
 
 fail:
 	VZEROUPPER
-	MOVQ $-1, at+48(FP)
-	MOVQ $0, used+56(FP)
+	MOVQ $-1, at+40(FP)
 	RET
 
 DATA restOfLine<>+0(SB)/1, $0x0a // a line break

@@ -14,10 +14,10 @@ func indexSpecialsAVX2(dst *uint32, base unsafe.Pointer, i, n int) (count int)
 func indexSpecialsAVX512(dst *uint32, base unsafe.Pointer, i, n int) (count int)
 
 // passStepsAVX2 is passStepsGo for steps without a rest, of which there are n,
-// and numbers and words of up to 31 bytes.
+// and numbers and words of up to 32 bytes.
 //
 //go:noescape
-func passStepsAVX2(steps *spanStep, n int, positions *uint32, base unsafe.Pointer, i, limit int) (at, used int)
+func passStepsAVX2(steps *spanStep, n int, positions *uint32, base unsafe.Pointer, i int) (at int)
 
 // lineRestAVX2 is where the line ends that goes on at i, or limit where that comes
 // first; −1 where an object seems to begin that is no member or element, or is one

@@ -9,7 +9,7 @@ var useSpans = false
 
 var hasAVX2, hasAVX512 = false, false
 
-func passStepsAVX2(*spanStep, int, *uint32, unsafe.Pointer, int, int) (at, used int) { return -1, 0 }
+func passStepsAVX2(*spanStep, int, *uint32, unsafe.Pointer, int) int { return -1 }
 
 // indexSpecials is indexSpecialsGo.
 func indexSpecials(dst []uint32, b bytesAt, i, n int) (count int) {

@@ -19,32 +19,34 @@ type span struct {
 	long  bool  // a step has a rest
 	to    *slot // what comes behind the last step
 	fails int   // more of them than of successes wear the span out
+	// last is the special that the last step has, used how many lie before what
+	// comes behind it, and reach the most that a step has before its special.
+	last, used, reach int
 }
 
 // spanStep is a value and what follows it, up to the next value; where that is a
 // string, its opening quote is compared too.
 type spanStep struct {
 	words, masks [4]uint64 // what follows, its first 32 bytes
-	// What is compared begins back bytes before the special that is skip specials
-	// behind the value's beginning: of a string (skip is 1) that is its closing
-	// quote, and compared too; of a number or word (skip is 0) the next name's.
-	// length leads from there to the next value, which advance specials lie before.
-	skip, back, length, advance int
-	rest                        []byte // what follows, beyond 32 bytes
+	// What is compared begins back bytes before a special, which is named by its
+	// number behind the span's beginning: of a string (back is 0) that is its closing
+	// quote, and compared too; of a number or word (back is more) the next name's.
+	// length leads from there to the next value.
+	special, back, length int
+	rest                  []byte // what follows, beyond 32 bytes
 }
 
 const (
-	// A slot without a span looks for one when it was passed so often, and then
-	// every passPeriod times.
+	// A slot without a span looks for one when it was passed so often; from then on
+	// it waits twice as long each time that there is none.
 	passesFirst = 16
-	passPeriod  = 64
-	maxSpan     = 64      // steps
-	maxSteps    = 4 << 10 // of all spans together
-	// Making the index costs the same however much of a record is passed, and pays
-	// from so many values on.
-	minFirst, minSpan = 8, 2
-	spanFail          = 4 // what failing once wears a span, and success mends by 1 …
-	spanWorn          = 256
+	passesNext  = 64
+	passesMost  = 256
+	minSpan     = 2       // steps
+	maxSpan     = 64      // …
+	maxSteps    = 4 << 10 // … of all spans together
+	spanFail    = 4       // what failing once wears a span, and success mends by 1 …
+	spanWorn    = 256
 )
 
 // passSpan passes the values from that of a slot, at i, to the end of its span:
@@ -52,16 +54,22 @@ const (
 // nothing has happened then.
 func (p *predictor) passSpan(s *slot, i int) (at int, to *slot) {
 	sp := s.span
+	if p.records < p.index.idle {
+		return 0, nil
+	}
 	if !sp.text || p.text.at(i) == '"' {
 		c := p.find(i)
-		var used int
-		if sp.long || !hasAVX2 {
-			at, used = passStepsGo(sp.steps, p.index.positions[c:], p.data, p.text, i, p.limit)
-		} else {
-			at, used = passStepsAVX2(&sp.steps[0], len(sp.steps), &p.index.positions[c], p.text.base, i, p.limit)
+		switch last := c + sp.last; {
+		case last >= p.index.count || int(p.index.positions[last]) >= p.limit || i < sp.reach:
+			at = -1
+		case sp.long || !hasAVX2:
+			at = passStepsGo(sp.steps, p.index.positions[c:], p.data, p.text, i)
+		default:
+			at = passStepsAVX2(&sp.steps[0], len(sp.steps), &p.index.positions[c], p.text.base, i)
 		}
 		if at >= 0 {
-			p.index.cursor = c + used
+			p.index.cursor = min(c+sp.used, p.index.count)
+			p.index.passed += len(sp.steps)
 			if sp.fails > 0 {
 				sp.fails--
 			}
@@ -70,31 +78,26 @@ func (p *predictor) passSpan(s *slot, i int) (at int, to *slot) {
 	}
 	if sp.fails += spanFail; sp.fails > spanWorn { // the slot learns another one then
 		p.steps -= len(sp.steps)
-		s.span, s.passes = nil, 0
+		s.span, s.passes = nil, passesFirst
 	}
 	return 0, nil
 }
 
 // passStepsGo passes the values of steps. The first begins at i, and positions
-// with the first special at or behind it. It returns where the next value begins
-// and how many specials lie before; at is −1 when something is different.
-func passStepsGo(steps []spanStep, positions []uint32, data []byte, b bytesAt, i, limit int) (at, used int) {
+// with the first special at or behind it. It returns where the next value begins,
+// or −1 when something is different.
+func passStepsGo(steps []spanStep, positions []uint32, data []byte, b bytesAt, i int) (at int) {
 	for k := range steps {
 		t := &steps[k]
-		special := int(positions[used+t.skip])
-		if special >= limit {
-			return -1, 0
-		}
-		at := special - t.back
+		at := int(positions[t.special]) - t.back
 		if at < i || (b.word(at)^t.words[0])&t.masks[0]|(b.word(at+8)^t.words[1])&t.masks[1]|
 			(b.word(at+16)^t.words[2])&t.masks[2]|(b.word(at+24)^t.words[3])&t.masks[3] != 0 ||
-			t.skip == 0 && !b.isScalar(i, at) || t.rest != nil && !bytes.HasPrefix(data[at+32:], t.rest) {
-			return -1, 0
+			t.back > 0 && !b.isScalar(i, at) || t.rest != nil && !bytes.HasPrefix(data[at+32:], t.rest) {
+			return -1
 		}
 		i = at + t.length
-		used += t.advance
 	}
-	return i, used
+	return i
 }
 
 // isScalar reports whether the bytes from i to end, where something ends a number
@@ -115,15 +118,19 @@ func (b bytesAt) isScalar(i, end int) bool {
 // learnSpan makes a span for a slot whose value begins at i, if the record goes on
 // as the slots expect.
 func (p *predictor) learnSpan(s *slot, i int) {
+	s.passes = passesNext
 	if !useSpans || p.full || p.records == p.learned && i < p.learnedTo {
 		return
 	}
 	head, sp := s, &span{text: p.text.at(i) == '"'}
 	for len(sp.steps) < maxSpan && p.steps+len(sp.steps) < maxSteps {
-		t, at, to := p.spanStep(s, i)
+		t, advance, at, to := p.spanStep(s, i)
 		if to == nil {
 			break
 		}
+		t.special += sp.used
+		sp.last, sp.reach = t.special, max(sp.reach, t.back)
+		sp.used += advance
 		sp.steps = append(sp.steps, t)
 		sp.long = sp.long || t.rest != nil
 		s, i, sp.to = to, at, to
@@ -131,10 +138,12 @@ func (p *predictor) learnSpan(s *slot, i int) {
 			break
 		}
 	}
-	if n := len(sp.steps); n < minSpan || n < minFirst && !p.spans {
+	if len(sp.steps) < minSpan {
+		head.waited = min(2*head.waited+passesNext, passesMost)
+		head.passes = head.waited
 		return
 	}
-	head.span, p.spans = sp, true
+	head.span, head.waited = sp, 0
 	p.steps += len(sp.steps)
 	p.learned, p.learnedTo = p.records, i
 }
@@ -144,40 +153,41 @@ func (s *slot) passed() bool {
 	return s.op == opSkip || s.op == opObject && s.node.depth > 0
 }
 
-// spanStep makes the step from the value of a slot, at i, to the next one; to is
+// spanStep makes the step from the value of a slot, at i, to the next one, with
+// its special as if it were the first; advance specials lie between the two. to is
 // nil where there is no such step.
-func (p *predictor) spanStep(s *slot, i int) (t spanStep, at int, to *slot) {
+func (p *predictor) spanStep(s *slot, i int) (t spanStep, advance, at int, to *slot) {
 	first := p.text.at(i)
 	if first == '{' || first == '[' {
-		return t, 0, nil
+		return t, 0, 0, nil
 	}
 	end := p.skip(s, i)
 	if end == 0 {
-		return t, 0, nil
+		return t, 0, 0, nil
 	}
 	at, to = p.follow(&s.hot, end)
 	for to != nil && to.op == opObject && to.node.depth > 0 && p.text.at(at) == '{' {
 		at, to = p.follow(&to.node.inside.hot, at)
 	}
 	if to == nil || at-end > maxTransition {
-		return t, 0, nil
+		return t, 0, 0, nil
 	}
 	between := p.data[end:at]
 	quotes := bytes.Count(between, []byte{'"'})
 	if bytes.IndexByte(between, '\\') >= 0 || bytes.IndexByte(between, '\n') >= 0 {
-		return t, 0, nil
+		return t, 0, 0, nil
 	}
 	t.length = len(between)
 	switch {
 	case first == '"':
-		t.skip, t.length, t.advance = 1, t.length+1, 2+quotes
+		t.special, t.length, advance = 1, t.length+1, 2+quotes
 		between = p.data[end-1 : at]
 	case quotes > 0:
-		t.back, t.advance = bytes.IndexByte(between, '"'), quotes
+		t.back, advance = bytes.IndexByte(between, '"'), quotes
 	case to == p.end && at < p.limit && p.data[at] == '\n':
 		t.back = len(between)
 	default:
-		return t, 0, nil
+		return t, 0, 0, nil
 	}
 	if to.passed() && p.text.at(at) == '"' {
 		between = p.data[at-len(between) : at+1]
@@ -189,7 +199,7 @@ func (p *predictor) spanStep(s *slot, i int) (t spanStep, at int, to *slot) {
 	if len(between) > 32 {
 		t.rest = bytes.Clone(between[32:])
 	}
-	return t, at, to
+	return t, advance, at, to
 }
 
 // follow is where the hot transition leads to from i; to is nil where it does not

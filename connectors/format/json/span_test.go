@@ -94,32 +94,45 @@ func TestLineRest(t *testing.T) {
 	}
 }
 
-// TestSpans_AreLearned looks at whether there are any: without them the other
-// tests show nothing.
+// TestSpans_AreLearned looks at whether there are any, and whether they are of use:
+// without them the other tests show nothing.
 func TestSpans_AreLearned(t *testing.T) {
-	eachAssembly(t, func(t *testing.T) {
-		d, err := json.NewDecoder(connectors.DecoderConfig{Fields: narrowFields()})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer d.Close()
-		for range 2 {
-			d.Reset(trips(0))
-			for {
-				out, err := d.Next(1000)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if out == nil {
-					break
+	f := func(t *testing.T, name string, fields []connectors.Field, validation connectors.Validation, spans, steps int, pay bool) {
+		t.Helper()
+		t.Run(name, func(t *testing.T) {
+			d, err := json.NewDecoder(connectors.DecoderConfig{Fields: fields, Validation: validation})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer d.Close()
+			for range 2 {
+				d.Reset(trips(0))
+				for {
+					out, err := d.Next(1000)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if out == nil {
+						break
+					}
 				}
 			}
-		}
+			if gotSpans, gotSteps := d.Spans(); gotSpans != spans || gotSteps != steps || d.SpansPay() != pay {
+				t.Errorf("%d spans of %d values, of use: %v; want %d, %d, %v", gotSpans, gotSteps, d.SpansPay(), spans, steps, pay)
+			}
+		})
+	}
+	eachAssembly(t, func(t *testing.T) {
 		// Eleven values lie before the fare, two before the tip, and seven behind it,
 		// three of them in an object.
-		if spans, steps := d.Spans(); spans != 3 || steps != 20 {
-			t.Errorf("%d spans of %d values", spans, steps)
-		}
+		f(t, "Narrow", narrowFields(), connectors.ValidationStructure, 3, 20, true)
+		f(t, "NarrowProjected", narrowFields(), connectors.ValidationProjected, 2, 13, true)
+		// None of the runs is long, but there are three.
+		short := []connectors.Field{column("passengers", "INT"), column("rate_code", "TEXT"), column("extra", "DECIMAL(10,2)")}
+		f(t, "ShortProjected", short, connectors.ValidationProjected, 3, 10, true)
+		// Three values of 22 are too few for an index of all. Passed one by one, the
+		// second of them gets a span as well.
+		f(t, "Few", slices.Concat(tripFields()[:2], tripFields()[5:]), connectors.ValidationStructure, 2, 5, false)
 	})
 }
 

@@ -44,9 +44,8 @@ type predictor struct {
 	records int64 // decoded so far
 	entered int   // objects that nobody wants, with nodes
 	index   index
-	// Of the spans: whether there were any, how many steps they have, and the record
-	// and place to which one was made last.
-	spans     bool
+	// Of the spans: how many steps they have, and the record and place to which one
+	// was made last.
 	steps     int
 	learned   int64
 	learnedTo int
@@ -101,7 +100,8 @@ type slot struct {
 	quiet int64
 
 	span   *span // from here on; nil where there is none
-	passes int   // how often the slot was passed without a span
+	passes int   // how often the slot is passed before a span is looked for
+	waited int   // how often it was before none was found
 }
 
 // transition is what lies between two values.
@@ -170,6 +170,7 @@ func (p *predictor) newSlot(s slot) *slot {
 	}
 	s.present, s.nulls = &p.present[id>>6], &p.nulls[id>>6]
 	s.hot = p.nothing()
+	s.passes = passesFirst
 	return &s
 }
 
@@ -656,7 +657,7 @@ func (p *predictor) pass(s *slot, i int) (at int, to *slot) {
 		if at, to = p.passSpan(s, i); to != nil {
 			return at, to
 		}
-	} else if s.passes++; s.passes%passPeriod == passesFirst {
+	} else if s.passes--; s.passes < 0 {
 		p.learnSpan(s, i)
 	}
 	if p.text.at(i) == '{' {
