@@ -32,24 +32,9 @@ const (
 
 func (x *index) reset() { x.from, x.to, x.cursor = 0, 0, 0 }
 
-// find is the index of the first special at or behind i in positions, which hold
-// those for a while behind it, if there are any.
-func (p *predictor) find(i int) int {
-	x := &p.index
-	if i < x.from || i+indexReach > x.to && x.to < len(p.data) {
-		x.build(p, i)
-	}
-	c := x.cursor
-	for x.positions[c] < uint32(i) {
-		c++
-	}
-	x.cursor = c
-	return c
-}
-
-// pays is in how many bytes a value has to be passed (as measured): what an index
-// costs does not depend on how much of them is.
-func pays() int {
+// indexPays is in how many bytes a value has to be passed for an index to pay, as
+// measured: what it costs does not depend on how much of them is passed.
+func indexPays() int {
 	if hasAVX512 {
 		return 112
 	}
@@ -58,7 +43,7 @@ func pays() int {
 
 // build finds the specials of the part that begins at i.
 func (x *index) build(p *predictor, i int) {
-	if x.passed*pays() < x.to-x.from {
+	if x.passed*indexPays() < x.to-x.from {
 		x.idle = p.records + indexIdle
 	}
 	x.passed = 0

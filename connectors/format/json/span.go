@@ -49,38 +49,50 @@ const (
 	spanWorn    = 256
 )
 
-// passSpan passes the values from that of a slot, at i, to the end of its span:
-// to where the value of slot to begins. to is nil when this record is another;
-// nothing has happened then.
-func (p *predictor) passSpan(s *slot, i int) (at int, to *slot) {
-	sp := s.span
-	if p.records < p.index.idle {
+// passSpan passes the values of a span, of which the first is at i: to where the
+// value of slot to begins. to is nil when this record is another; nothing has
+// happened then.
+func (p *predictor) passSpan(sp *span, i int) (at int, to *slot) {
+	x := &p.index
+	if p.records < x.idle || sp.text && p.text.at(i) != '"' {
 		return 0, nil
 	}
-	if !sp.text || p.text.at(i) == '"' {
-		c := p.find(i)
-		switch last := c + sp.last; {
-		case last >= p.index.count || int(p.index.positions[last]) >= p.limit || i < sp.reach:
-			at = -1
-		case sp.long || !hasAVX2:
-			at = passStepsGo(sp.steps, p.index.positions[c:], p.data, p.text, i)
-		default:
-			at = passStepsAVX2(&sp.steps[0], len(sp.steps), &p.index.positions[c], p.text.base, i)
-		}
-		if at >= 0 {
-			p.index.cursor = min(c+sp.used, p.index.count)
-			p.index.passed += len(sp.steps)
-			if sp.fails > 0 {
-				sp.fails--
-			}
-			return at, sp.to
-		}
+	if i < x.from || i+indexReach > x.to && x.to < len(p.data) {
+		x.build(p, i)
 	}
-	if sp.fails += spanFail; sp.fails > spanWorn { // the slot learns another one then
-		p.steps -= len(sp.steps)
+	c := x.cursor
+	for x.positions[c] < uint32(i) {
+		c++
+	}
+	x.cursor = c
+	last := c + sp.last
+	if last >= x.count || int(x.positions[last]) >= p.limit || i < sp.reach {
+		return 0, nil
+	}
+	if sp.long || !hasAVX2 {
+		at = passStepsGo(sp.steps, x.positions[c:], p.data, p.text, i)
+	} else {
+		at = passStepsAVX2(&sp.steps[0], len(sp.steps), &x.positions[c], p.text.base, i)
+	}
+	if at < 0 {
+		return 0, nil
+	}
+	x.cursor = min(c+sp.used, x.count)
+	x.passed += len(sp.steps)
+	sp.fails -= min(sp.fails, 1)
+	return at, sp.to
+}
+
+// wear counts that a record was another than the span of a slot is for. The slot
+// learns another one when it often was.
+func (p *predictor) wear(s *slot) {
+	if p.records < p.index.idle {
+		return
+	}
+	if s.span.fails += spanFail; s.span.fails > spanWorn {
+		p.steps -= len(s.span.steps)
 		s.span, s.passes = nil, passesFirst
 	}
-	return 0, nil
 }
 
 // passStepsGo passes the values of steps. The first begins at i, and positions

@@ -230,8 +230,9 @@ func (p *predictor) reset(data []byte) {
 func (p *predictor) decode(i, limit, row int) (end int, ok bool) {
 	p.limit = limit
 	p.records++
-	clear(p.present)
-	clear(p.nulls)
+	for w := range p.present {
+		p.present[w], p.nulls[w] = 0, 0
+	}
 	b := p.text
 	alone := p.alone
 	s := p.nodes[0].inside
@@ -434,10 +435,14 @@ func (p *predictor) leaveLine(i int) (end int, ok bool) {
 // finish sets to NULL what the decoded record does not have. It reports false,
 // having done nothing, when that is not allowed.
 func (p *predictor) finish(row int) bool {
+	var null, notNull uint64
 	for w, want := range p.wanted {
-		if (want&^p.present[w]|want&p.nulls[w])&p.notNull[w] != 0 {
-			return false
-		}
+		missing := want&^p.present[w] | want&p.nulls[w]
+		null |= missing
+		notNull |= missing & p.notNull[w]
+	}
+	if null == 0 || notNull != 0 {
+		return notNull == 0
 	}
 	for w, want := range p.wanted {
 		for missing := want&^p.present[w] | want&p.nulls[w]; missing != 0; missing &= missing - 1 {
@@ -654,9 +659,10 @@ func (p *predictor) learnName(in *node, name string) *slot {
 // something is wrong, or with those of its span to the value of another slot, to.
 func (p *predictor) pass(s *slot, i int) (at int, to *slot) {
 	if s.span != nil {
-		if at, to = p.passSpan(s, i); to != nil {
+		if at, to = p.passSpan(s.span, i); to != nil {
 			return at, to
 		}
+		p.wear(s)
 	} else if s.passes--; s.passes < 0 {
 		p.learnSpan(s, i)
 	}
