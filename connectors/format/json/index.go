@@ -41,18 +41,23 @@ func indexPays() int {
 	return 56
 }
 
-// build finds the specials of the part that begins at i.
-func (x *index) build(p *predictor, i int) {
-	if x.passed*indexPays() < x.to-x.from {
-		x.idle = p.records + indexIdle
-	}
+// build finds the specials of the part that begins at i. It reports false, and
+// finds none, when those of the part before did not pay.
+func (x *index) build(p *predictor, i int) bool {
+	paid := x.passed*indexPays() >= x.to-x.from
 	x.passed = 0
+	if !paid {
+		x.idle = p.records + indexIdle
+		x.reset()
+		return false
+	}
 	if x.positions == nil {
 		x.positions = make([]uint32, indexWindow+indexSlack)
 	}
 	x.from, x.to, x.cursor = i, min(i+indexWindow, len(p.data)), 0
 	x.count = indexSpecials(x.positions, p.text, i, x.to-i)
 	x.positions[x.count] = missing
+	return true
 }
 
 // indexSpecialsGo writes the positions of the specials among the n bytes at i and

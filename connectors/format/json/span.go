@@ -57,8 +57,8 @@ func (p *predictor) passSpan(sp *span, i int) (at int, to *slot) {
 	if p.records < x.idle || sp.text && p.text.at(i) != '"' {
 		return 0, nil
 	}
-	if i < x.from || i+indexReach > x.to && x.to < len(p.data) {
-		x.build(p, i)
+	if (i < x.from || i+indexReach > x.to && x.to < len(p.data)) && !x.build(p, i) {
+		return 0, nil
 	}
 	c := x.cursor
 	for x.positions[c] < uint32(i) {

@@ -2,6 +2,7 @@ package json_test
 
 import (
 	"bytes"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -133,6 +134,38 @@ func TestSpans_AreLearned(t *testing.T) {
 		// Three values of 22 are too few for an index of all. Passed one by one, the
 		// second of them gets a span as well.
 		f(t, "Few", slices.Concat(tripFields()[:2], tripFields()[5:]), connectors.ValidationStructure, 2, 5, false)
+	})
+}
+
+// TestSpans_PayAgain has lines of which hardly anything is passed, and then others.
+func TestSpans_PayAgain(t *testing.T) {
+	var data []byte
+	for n := range 8000 {
+		if n < 4000 {
+			data = fmt.Appendf(data, `{"fare":%d,"a":1,"b":2,"tip":%d,"note":"%0400d"}`+"\n", n, n, n)
+		} else {
+			data = fmt.Appendf(data, `{"fare":%d,"a":1,"b":2,"c":3,"d":"x","e":5,"f":6,"g":"y","h":8,"tip":%d}`+"\n", n, n)
+		}
+	}
+	config := connectors.DecoderConfig{Fields: append(narrowFields(), column("note", "TEXT"))}
+	eachAssembly(t, func(t *testing.T) {
+		d, err := json.NewDecoder(config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.Close()
+		d.Reset(chunkOf(data))
+		var pay []bool
+		for range 8 {
+			if _, err := d.Next(1000); err != nil {
+				t.Fatal(err)
+			}
+			pay = append(pay, d.SpansPay())
+		}
+		if pay[3] || !pay[7] {
+			t.Errorf("spans are of use after each 1000 lines: %v", pay)
+		}
+		compare(t, config, chunkOf(data))
 	})
 }
 
