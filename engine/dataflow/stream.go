@@ -243,8 +243,7 @@ func (s *Stream) run(ctx context.Context) error {
 			// What was not committed is read again. Where the sink cannot throw it
 			// away, because the outcome of a commit is unknown, the next generation
 			// finds out.
-			if sqlerror.IsRetryable(err) && ctx.Err() == nil {
-				s.life.trouble("start", err)
+			if retryable(ctx, err) {
 				if abortErr := s.sink.Abort(ctx); abortErr != nil {
 					s.cfg.Logger.Warn("cannot throw away uncommitted output, beginning again", "stream", s.cfg.Stream, "error", abortErr)
 					begun = false
@@ -329,8 +328,10 @@ func (s *Stream) begin(ctx context.Context) error {
 	}
 	state, resumed, err := s.sink.Begin(ctx, initial)
 	if err != nil {
+		err = fmt.Errorf("begin stream %s: %w", s.cfg.Stream, err)
+		s.givenUp(ctx, err)
 		s.closeSource()
-		return fmt.Errorf("begin stream %s: %w", s.cfg.Stream, err)
+		return err
 	}
 	s.m.Lock()
 	s.committed, s.resumed = state, resumed
@@ -339,8 +340,8 @@ func (s *Stream) begin(ctx context.Context) error {
 	if err := s.move(ctx); err != nil {
 		return err
 	}
-	s.life.trouble("start", nil)
 	s.life.begin()
+	s.life.trouble("start", nil)
 	s.cfg.Logger.Info("stream begun", "stream", s.cfg.Stream, "generation", state.Generation, "epoch", state.Epoch, "resumed", resumed)
 	return nil
 }
@@ -356,8 +357,10 @@ func (s *Stream) move(ctx context.Context) error {
 	}
 	positions, err := s.cfg.MoveTo(ctx, src)
 	if err != nil {
+		err = fmt.Errorf("find where stream %s shall go on: %w", s.cfg.Stream, err)
+		s.givenUp(ctx, err)
 		s.closeSource()
-		return fmt.Errorf("find where stream %s shall go on: %w", s.cfg.Stream, err)
+		return err
 	}
 	next := s.committed
 	next.Epoch++
@@ -402,10 +405,21 @@ func (s *Stream) openSource(ctx context.Context) (connectors.Source, error) {
 // notOpened notes that a part could not be opened, instead of what it has told
 // of itself meanwhile: nobody is left who would say that this is over.
 func (s *Stream) notOpened(ctx context.Context, part string, err error) {
-	if sqlerror.IsRetryable(err) && ctx.Err() == nil {
+	s.givenUp(ctx, err)
+	s.life.trouble(part, nil)
+}
+
+// givenUp notes why an attempt ends that is made again, before its parts are
+// closed, which have no trouble any more then: the stream stays RETRYING.
+func (s *Stream) givenUp(ctx context.Context, err error) {
+	if retryable(ctx, err) {
 		s.life.trouble("start", err)
 	}
-	s.life.trouble(part, nil)
+}
+
+// retryable reports whether an attempt that ends with err is made again.
+func retryable(ctx context.Context, err error) bool {
+	return err != nil && sqlerror.IsRetryable(err) && ctx.Err() == nil
 }
 
 func (s *Stream) closeSource() {
@@ -424,8 +438,9 @@ func (s *Stream) closeSource() {
 
 // generation reads from the committed positions until the stream is finished,
 // stopped or broken. Whatever it returns, no goroutine of it is left.
-func (s *Stream) generation(ctx context.Context) error {
+func (s *Stream) generation(ctx context.Context) (err error) {
 	defer s.closeSource()
+	defer func() { s.givenUp(ctx, err) }()
 	// What was skipped and not committed is skipped and noted again.
 	s.m.Lock()
 	s.dataLoss = nil
@@ -437,14 +452,16 @@ func (s *Stream) generation(ctx context.Context) error {
 	if err := s.assign(ctx, src, maps.Clone(s.committed.Positions[s.cfg.SourceName])); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancel(ctx)
+	lanesCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	if err := s.startLanes(ctx); err != nil {
+	if err := s.startLanes(lanesCtx); err != nil {
 		return err
 	}
-	defer s.endLanes(cancel)
 	s.life.trouble("start", nil)
-	return s.coordinate(ctx, src)
+	err = s.coordinate(lanesCtx, src)
+	s.givenUp(ctx, err)
+	s.endLanes(cancel)
+	return err
 }
 
 // aboutSource says what was done with the source when err came, unless err is

@@ -671,6 +671,63 @@ func TestRun_RetryableErrors(t *testing.T) {
 	f("Commit", func(w *world) { w.commitErr = []error{away} })
 }
 
+// troubled is a source that tells why it cannot list its splits, for as long as
+// it is open.
+type troubled struct {
+	source
+	errs     *[]error
+	retrying func(error)
+}
+
+func (s *troubled) Splits(ctx context.Context, first bool, known connectors.Positions) ([]connectors.Split, error) {
+	if err := s.w.take(s.errs); err != nil {
+		s.retrying(err)
+		return nil, err
+	}
+	return s.source.Splits(ctx, first, known)
+}
+
+// stateLog keeps the states that a stream logs.
+type stateLog struct {
+	slog.Handler
+	states []string
+}
+
+func (l *stateLog) Handle(_ context.Context, r slog.Record) error {
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Key == "state" {
+			l.states = append(l.states, a.Value.String())
+		}
+		return true
+	})
+	return nil
+}
+
+func (*stateLog) Enabled(context.Context, slog.Level) bool { return true }
+
+// TestRun_RetryingBetweenAttempts stays RETRYING while what an attempt has opened is
+// closed: the stream was STARTING, or RUNNING, for a moment.
+func TestRun_RetryingBetweenAttempts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		away := errors.New("broker is away")
+		w, log := &world{records: []string{"a"}, bounded: true}, &stateLog{}
+		errs := []error{away, away, nil, away, away}
+		s := w.stream(func(cfg *dataflow.Config) {
+			cfg.Logger = slog.New(log)
+			cfg.OpenSource = func(_ context.Context, retrying func(error)) (connectors.Source, error) {
+				return &troubled{source{w: w}, &errs, retrying}, nil
+			}
+		})
+		if err := s.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if want := []string{"RETRYING", "RUNNING", "RETRYING", "RUNNING", "FINISHED"}; !slices.Equal(log.states, want) {
+			t.Errorf("states=%q, want %q", log.states, want)
+		}
+		w.check(t, "a")
+	})
+}
+
 // TestRun_CalmAfterError does not stay RETRYING where no record comes any more.
 func TestRun_CalmAfterError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
