@@ -55,7 +55,8 @@ type Config struct {
 	CacheBytes int64
 	// Logger takes the engine's messages; default none.
 	Logger *slog.Logger
-	// Paused opens the directory without starting its streams, for tools.
+	// Paused opens the directory without starting its streams, for tools, and for who
+	// has something to do before: StartStreams starts them.
 	Paused bool
 }
 

@@ -228,9 +228,12 @@ func (db *DB) load(ctx context.Context) error {
 	return nil
 }
 
-// startStored starts the streams that were not stopped.
+// startStored starts the streams that do not run and were not stopped.
 func (db *DB) startStored(ctx context.Context) {
 	for _, s := range db.allStreams() {
+		if s.running() != nil {
+			continue
+		}
 		if db.restart(ctx, s); s.running() == nil {
 			s.recall()
 		}

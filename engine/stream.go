@@ -515,8 +515,17 @@ func (s *stream) stop(ctx context.Context) error {
 	}
 }
 
-// StopStreams commits what the streams have read and stops them until the
-// directory is opened again; their definitions are untouched.
+// StartStreams starts the streams that do not run and that no statement has stopped:
+// those of a directory that was opened Paused, or after StopStreams. ctx bounds only
+// how long it takes to begin.
+func (db *DB) StartStreams(ctx context.Context) {
+	db.ddl.Lock()
+	defer db.ddl.Unlock()
+	db.startStored(ctx)
+}
+
+// StopStreams commits what the streams have read and stops them until StartStreams,
+// or until the directory is opened again; their definitions are untouched.
 func (db *DB) StopStreams() { db.stopAll() }
 
 // stopAll stops all streams at once.

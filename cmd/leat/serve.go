@@ -107,7 +107,9 @@ func useThreads(n int) {
 // ask for.
 func serve(ctx context.Context, f serveFlags, logger *slog.Logger) (code int, err error) {
 	useThreads(f.threads)
-	db, err := engine.Open(ctx, engine.Config{Dir: f.data, Threads: f.threads, StreamMemory: int64(f.memory) << 20, Logger: logger})
+	// What is wrong with the directory, the flags or the ports shows before a stream
+	// does anything: the server may have been started by mistake, beside another.
+	db, err := engine.Open(ctx, engine.Config{Dir: f.data, Threads: f.threads, StreamMemory: int64(f.memory) << 20, Logger: logger, Paused: true})
 	if err != nil {
 		return exitFailed, err
 	}
@@ -132,6 +134,12 @@ func serve(ctx context.Context, f serveFlags, logger *slog.Logger) (code int, er
 		defer func() { err = errors.Join(err, web.close()) }()
 		http = web.addr
 	}
+	mysql, err := mysqlserver.Listen(db, mysqlserver.Config{Addr: f.mysql, TLS: tlsConfig, RequireTLS: f.requireTLS, Logger: logger})
+	if err != nil {
+		return exitFailed, err
+	}
+	defer func() { err = errors.Join(err, mysql.Close()) }()
+	db.StartStreams(ctx)
 	for _, file := range f.init {
 		text, err := os.ReadFile(file)
 		if err != nil {
@@ -142,11 +150,7 @@ func serve(ctx context.Context, f serveFlags, logger *slog.Logger) (code int, er
 		}
 		logger.Info("init file executed", "file", file)
 	}
-	mysql, err := mysqlserver.Start(db, mysqlserver.Config{Addr: f.mysql, TLS: tlsConfig, RequireTLS: f.requireTLS, Logger: logger})
-	if err != nil {
-		return exitFailed, err
-	}
-	defer func() { err = errors.Join(err, mysql.Close()) }()
+	mysql.Serve()
 	status.serving(mysql.Metrics())
 	logger.Info("ready", "version", version(), "mysql", mysql.Addr(), "http", http, "data", db.Dir())
 	releaseStartup()

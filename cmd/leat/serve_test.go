@@ -316,15 +316,28 @@ func TestServe_OpenTwice(t *testing.T) {
 	wantText(t, stderr, "already open by this process")
 }
 
+// A server that was started by mistake, beside another, leaves its streams alone.
 func TestServe_TakenPorts(t *testing.T) {
 	s := serveTest(t)
+	dir := t.TempDir()
+	data := filepath.Join(dir, "data")
+	before := serveTest(t, "--data", data, "--init", write(t, dir, "a.sql", `
+		CREATE SOURCE gen (id BIGINT) WITH (connector = 'datagen', rows_per_second = 1000);
+		CREATE STREAM s AS SELECT id FROM gen;`))
+	wantCode(t, before.stop(), exitDone, "")
 	f := func(part, hint string, args ...string) {
 		t.Helper()
-		code, _, stderr := leat(t, "", append([]string{"serve", "--data", filepath.Join(t.TempDir(), "data"), "--log-level", "error"}, args...)...)
+		code, _, stderr := leat(t, "", append([]string{"serve", "--data", data}, args...)...)
 		wantCode(t, code, exitFailed, stderr)
-		wantText(t, stderr, part)
-		wantText(t, stderr, hint)
+		wantText(t, stderr, part, hint)
+		if strings.Contains(stderr, "stream") {
+			t.Errorf("a stream was started: %s", stderr)
+		}
 	}
 	f("listen for MySQL clients", "give another address with --mysql", "--mysql", s.mysql, "--http", "127.0.0.1:0")
 	f("listen for HTTP", "give another address with --http", "--mysql", "127.0.0.1:0", "--http", s.http)
+	f("can be reached from other machines", "--password-file", "--mysql", "0.0.0.0:0", "--http", "127.0.0.1:0")
+	after := serveTest(t, "--data", data)
+	_, stdout, _ := leat(t, "", "sql", "--mysql", after.mysql, "--format", "csv", "-e", "FLUSH STREAM s", "-e", "SELECT MAX(generation) FROM leat.commits")
+	wantText(t, stdout, "\n2\n")
 }

@@ -56,13 +56,23 @@ type Server struct {
 
 	ctx    context.Context // ends the statements that run
 	cancel context.CancelFunc
-	done   chan struct{}
+	done   chan struct{} // nil until Serve
 }
 
-// Start listens and serves until Close. An address that is not on the loopback
-// interface is refused while an account has no password; accounts that lose
-// theirs later can log in over the loopback interface only.
+// Start listens and serves until Close.
 func Start(db *engine.DB, cfg Config) (*Server, error) {
+	s, err := Listen(db, cfg)
+	if err == nil {
+		s.Serve()
+	}
+	return s, err
+}
+
+// Listen takes the port, which Close gives back; who connects waits for Serve. An
+// address that is not on the loopback interface is refused while an account has no
+// password; accounts that lose theirs later can log in over the loopback interface
+// only.
+func Listen(db *engine.DB, cfg Config) (*Server, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -93,7 +103,7 @@ func Start(db *engine.DB, cfg Config) (*Server, error) {
 	}
 	s := &Server{
 		db: db, logger: cfg.Logger, metrics: &Metrics{},
-		tlsOnly: cfg.RequireTLS, done: make(chan struct{}),
+		tlsOnly: cfg.RequireTLS,
 	}
 	s.listener = newListener(tcp, cfg.MaxConnections, func() { s.metrics.Refused.Add(1) })
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -112,12 +122,17 @@ func Start(db *engine.DB, cfg Config) (*Server, error) {
 		s.cancel()
 		return nil, errors.Join(fmt.Errorf("start MySQL server: %w", err), tcp.Close())
 	}
+	cfg.Logger.Info("listening for MySQL clients", "address", s.Addr())
+	return s, nil
+}
+
+// Serve serves from now on, until Close. It is called once, by who closes the server.
+func (s *Server) Serve() {
+	s.done = make(chan struct{})
 	go func() {
 		defer close(s.done)
 		s.server.Listener.Accept()
 	}()
-	cfg.Logger.Info("listening for MySQL clients", "address", s.Addr())
-	return s, nil
 }
 
 func isLoopback(host string) bool {
@@ -172,7 +187,9 @@ func (s *Server) Metrics() *Metrics { return s.metrics }
 // and waits for them.
 func (s *Server) Close() error {
 	s.server.Listener.Close()
-	<-s.done
+	if s.done != nil {
+		<-s.done
+	}
 	s.cancel()
 	s.listener.endConnections()
 	return nil
