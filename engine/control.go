@@ -218,6 +218,11 @@ func (db *DB) dropTable(ctx context.Context, s *sink, name string) error {
 	if err != nil {
 		return err
 	}
+	release, err := db.use.drop(ctx, s.name, name)
+	if err != nil {
+		return err
+	}
+	defer release()
 	if err := lake.DropTable(ctx, name); err != nil {
 		return fmt.Errorf("drop table %s.%s: %w", s.name, name, err)
 	}

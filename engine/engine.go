@@ -110,6 +110,7 @@ type DB struct {
 	streams map[string]*stream
 	// unstored are secrets that stand beside definitions which are only checked.
 	unstored []*sql.CreateSecret
+	use      tableUse
 
 	runs      sync.WaitGroup // of streams
 	ctx       context.Context

@@ -119,8 +119,9 @@ func (d *lakeDB) GetTableInsensitive(ctx *gms.Context, name string) (gms.Table, 
 	lake, err := held.readable(ctx)
 	if err == nil {
 		var t catalog.Table
+		drops := d.db.use.drops(held.name, name)
 		if t, err = lake.Table(ctx, name); err == nil {
-			return newLakeTable(d.db, held, t)
+			return newLakeTable(d.db, heldTable{t, held, drops})
 		}
 	}
 	if s := d.db.source(name); s != nil {
@@ -300,15 +301,14 @@ type lakeTable struct {
 	table heldTable
 }
 
-func newLakeTable(db *DB, s *sink, t catalog.Table) (gms.Table, bool, error) {
-	held := heldTable{t, s}
+func newLakeTable(db *DB, t heldTable) (gms.Table, bool, error) {
 	r, err := newRelationTable(db, planner.Relation{
-		Kind: logical.RelationTable, Database: s.name, Name: t.Name(), Schema: t.Schema(), Handle: held,
+		Kind: logical.RelationTable, Database: t.sink.name, Name: t.Name(), Schema: t.Schema(), Handle: t,
 	})
 	if err != nil {
 		return nil, false, err
 	}
-	return &lakeTable{*r, held}, true, nil
+	return &lakeTable{*r, t}, true, nil
 }
 
 // WithProjections implements gms.ProjectedTable.

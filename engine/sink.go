@@ -299,13 +299,25 @@ func (s *sink) retiredError() error {
 // heldTable is a table of a sink, for a query.
 type heldTable struct {
 	catalog.Table
-	sink *sink
+	sink  *sink
+	drops int // of tables of its name, before it was looked up
 }
 
 // Hold implements adhoc.Held.
 func (t heldTable) Hold() (catalog.Table, func(), error) {
-	release, err := t.sink.hold()
-	return t.Table, release, err
+	closed, err := t.sink.hold()
+	if err != nil {
+		return nil, nil, err
+	}
+	read, err := t.sink.db.use.read(t.sink.name, t.Name(), t.drops)
+	if err != nil {
+		closed()
+		return nil, nil, err
+	}
+	return t.Table, func() {
+		read()
+		closed()
+	}, nil
 }
 
 // close closes the sink, whoever reads it.
