@@ -29,6 +29,10 @@ type SourceConnector struct {
 	// Check verifies what an open would need (topic exists, credentials fit)
 	// without reading; nil means nothing to check.
 	Check func(ctx context.Context, cfg SourceConfig) error
+	// Exclusive names what only one stream at a time can read of what the options name,
+	// such as a queue whose messages go to one reader, and what to do where two would;
+	// what is empty where all is shared. It may be nil.
+	Exclusive func(o Options, stream string) (what, hint string)
 	// Schema lets a connector that knows its columns (datagen) declare them; nil
 	// for those whose records are decoded by a format.
 	Schema func(opts Options) (types.Schema, error)

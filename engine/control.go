@@ -249,6 +249,9 @@ func (db *DB) startStatement(ctx context.Context, stmt *sql.StartStream) (*resul
 		return nil, err
 	}
 	p, err := db.planStream(ctx, s.definition())
+	if err == nil {
+		err = db.alone(s, p)
+	}
 	if err != nil {
 		return nil, err
 	}

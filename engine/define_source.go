@@ -123,6 +123,9 @@ func (db *DB) replaceSource(ctx context.Context, after *source, o, old *catalog.
 		if err == nil {
 			err = db.sameColumns(ctx, s, p)
 		}
+		if err == nil && s.shallRun() {
+			err = db.alone(s, p)
+		}
 		if err != nil {
 			return back(fmt.Errorf("re-bind stream %s: %w", s.name, err))
 		}
@@ -230,10 +233,7 @@ func (db *DB) readers(name string) []*stream {
 // reads reports whether the stream reads the source, by its plan or, where it
 // could not be planned, by its query's words.
 func (s *stream) reads(name string) bool {
-	s.mu.Lock()
-	planned := s.sourceName
-	s.mu.Unlock()
-	if planned != "" {
+	if planned := s.source(); planned != "" {
 		return strings.EqualFold(planned, name)
 	}
 	_, found := sql.FindIdentifier(s.definition().Query, name)

@@ -124,6 +124,15 @@ func (db *DB) newSource(def *sql.CreateSource) (*source, error) {
 	return s, nil
 }
 
+// exclusive is what a stream reads of the source that no other can at the same time,
+// and what to do about it.
+func (s *source) exclusive(stream string) (what, hint string) {
+	if s.connector.Exclusive == nil {
+		return "", ""
+	}
+	return s.connector.Exclusive(s.options, stream)
+}
+
 // config is what opening the source needs, apart from what the stream adds.
 func (db *DB) sourceConfig(s *source) connectors.SourceConfig {
 	cfg := connectors.SourceConfig{

@@ -335,6 +335,9 @@ func (db *DB) createStream(ctx context.Context, def *sql.CreateStream, r *result
 	}
 	r.notes = append(r.notes, p.plan.Notes...)
 	s := db.newStream(def)
+	if err := db.alone(s, p); err != nil {
+		return err
+	}
 	if old == nil {
 		first, err := db.openStreamSink(ctx, s, p)
 		if err != nil {
@@ -463,6 +466,9 @@ func (db *DB) restart(ctx context.Context, s *stream) {
 	if err != nil {
 		s.fail(missingFunction(err))
 		return
+	}
+	if err := db.alone(s, p); err != nil { // as it was before this was refused
+		db.cfg.Logger.Warn("two streams share what only one can read", "stream", s.name, "error", err)
 	}
 	s.start(p, nil, nil)
 }

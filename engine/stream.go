@@ -103,6 +103,14 @@ func (s *stream) definition() *sql.CreateStream {
 	return s.def
 }
 
+// source is the name of the source that the stream reads, as far as it could be
+// planned.
+func (s *stream) source() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sourceName
+}
+
 // shallRun reports whether the stream is not stopped by a statement.
 func (s *stream) shallRun() bool {
 	s.mu.Lock()
@@ -172,6 +180,28 @@ func (db *DB) planStream(ctx context.Context, def *sql.CreateStream) (*planned, 
 		return nil, fmt.Errorf("plan %s: source %s has handle %T", about, plan.Source.Name, plan.Source.Handle)
 	}
 	return &planned{plan: plan, source: source, sink: sink, options: options, location: loc}, nil
+}
+
+// alone refuses a stream that would take from another what only one can read.
+func (db *DB) alone(s *stream, p *planned) error {
+	mine, hint := p.source.exclusive(s.name)
+	if mine == "" {
+		return nil
+	}
+	for _, other := range db.allStreams() {
+		if strings.EqualFold(other.name, s.name) || !other.shallRun() {
+			continue
+		}
+		source := db.source(other.source())
+		if source == nil || source.err != nil || source.connector != p.source.connector {
+			continue
+		}
+		if theirs, _ := source.exclusive(other.name); theirs == mine {
+			return sqlerror.Userf(sqlerror.CodeInUse, "%s is read by stream %s, and what one reader is given the other is not", mine, other.name).
+				At(s.definition().QueryPos).About("stream "+s.name).WithHint("%s; or STOP STREAM %s", hint, other.name)
+		}
+	}
+	return nil
 }
 
 // optionExprs are the options whose values are expressions.

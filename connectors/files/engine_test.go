@@ -8,6 +8,7 @@ import (
 
 	"github.com/leatdb/leat/engine"
 	"github.com/leatdb/leat/engine/kernel"
+	"github.com/leatdb/leat/sql/sqlerror"
 )
 
 // The whole way: a stream in SQL over objects that S3 announces, over a restart,
@@ -71,6 +72,11 @@ func TestEngine_Notifications(t *testing.T) {
 		t.Error(text)
 	}
 	exec(stream)
+	second := strings.Replace(stream, "STREAM s", "STREAM second", 1)
+	if err := db.Exec(t.Context(), second); !sqlerror.HasCode(err, sqlerror.CodeInUse) || !strings.Contains(err.Error(), "queue "+q.url+" is read by stream s") {
+		t.Errorf("a second stream of the queue: %v", err)
+	}
+	exec("STOP STREAM s; " + second + "; STOP STREAM second; START STREAM s; DROP STREAM second")
 	landed := func(n int) func() bool {
 		return func() bool {
 			q.expire() // what was taken comes again

@@ -40,6 +40,7 @@ var Connector = &connectors.SourceConnector{
 	FormatDefault: "json",
 	Open:          open,
 	Check:         check,
+	Exclusive:     exclusive,
 }
 
 func init() { connectors.RegisterSource(Connector) }
@@ -73,6 +74,19 @@ func open(ctx context.Context, cfg connectors.SourceConfig) (connectors.Source, 
 		return nil, err
 	}
 	return s, nil
+}
+
+// exclusive is the queue of notifications: a message goes to one reader, and the
+// others find its objects by listing only.
+func exclusive(o connectors.Options, _ string) (what, hint string) {
+	if !o.Has("notifications") {
+		return "", ""
+	}
+	queue, _, _, err := parseQueue(o.String("notifications"))
+	if err != nil {
+		return "", "" // opening the source says so
+	}
+	return "queue " + queue, "make a queue for each stream, which may both subscribe to one SNS topic, and a source that names the second"
 }
 
 // check finds out before a stream is made whether there is anything to read.

@@ -55,12 +55,26 @@ func newConsumer(cfg connectors.SourceConfig) (*consumer, error) {
 	if stream == "" {
 		stream = "stream" // to check the rest
 	}
-	name := strings.ReplaceAll(option, "{stream}", stream)
+	name := consumerOf(option, stream)
 	if !consumerName.MatchString(name) {
 		return nil, sqlerror.Userf(sqlerror.CodeBadOption, "option %q: %q is no name of a consumer", "consumer", name).About("source " + cfg.Name).
 			WithHint("it has 1 to 128 letters, digits, '_', '.' and '-'")
 	}
 	return &consumer{name: name}, nil
+}
+
+// consumerOf is the consumer that the option names for a stream.
+func consumerOf(option, stream string) string {
+	return strings.ReplaceAll(option, "{stream}", stream)
+}
+
+// exclusive is the consumer of enhanced fan-out, of which each shard has one reader.
+func exclusive(o connectors.Options, stream string) (what, hint string) {
+	if !o.Has("consumer") {
+		return "", ""
+	}
+	return "consumer " + consumerOf(o.String("consumer"), stream) + " of " + o.String("stream"),
+		"write '{stream}' in the option consumer of the source, which stands for the stream's name: CREATE OR REPLACE SOURCE"
 }
 
 // subscribes reports whether records are pushed. Who only peeks asks for them: a

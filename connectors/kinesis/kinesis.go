@@ -28,6 +28,7 @@ var Connector = &connectors.SourceConnector{
 	FormatDefault: "json",
 	Open:          open,
 	Check:         check,
+	Exclusive:     exclusive,
 }
 
 func init() { connectors.RegisterSource(Connector) }
