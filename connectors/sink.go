@@ -337,6 +337,9 @@ type StateStore interface {
 type StateHistory interface {
 	// States are the newest of them, the oldest first.
 	States(ctx context.Context, stream string) ([]KeptState, error)
+	// State is the one that the stream would go on from, however old it is, and empty
+	// where there is none: what StateStore.Load gives.
+	State(ctx context.Context, stream string) (text string, err error)
 }
 
 // KeptState is what a StateStore has committed.

@@ -159,38 +159,45 @@ func (s *sink) keptAt(ctx context.Context) (*lake.Sink, error) {
 // commits are those of a stream into a sink that is no lake, as far as they are
 // kept.
 func (s *sink) commits(ctx context.Context, stream string) ([]catalog.Commit, error) {
-	states, kept, err := s.history(ctx, stream)
+	history, kept, err := s.history(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if kept == nil {
-		return lake.KeptCommits(stream, states)
+	if history == nil {
+		return kept.LoggedCommits(ctx, stream)
 	}
-	return kept.LoggedCommits(ctx, stream)
+	states, err := history.States(ctx, stream)
+	if err != nil {
+		return nil, err
+	}
+	return lake.KeptCommits(stream, states)
 }
 
 // keptState is what a stream into a sink that is no lake has committed last.
 func (s *sink) keptState(ctx context.Context, stream string) (connectors.State, error) {
-	states, kept, err := s.history(ctx, stream)
+	history, kept, err := s.history(ctx)
 	if err != nil {
 		return connectors.State{}, err
 	}
-	if kept == nil {
-		return lake.KeptState(states)
+	if history == nil {
+		return kept.LoggedState(ctx, stream)
 	}
-	return kept.LoggedState(ctx, stream)
+	text, err := history.State(ctx, stream)
+	if err != nil {
+		return connectors.State{}, err
+	}
+	return lake.KeptState(text)
 }
 
-// history is where a sink that is no lake has what its streams have committed: the
-// states that it keeps itself, or else the ledger that has them.
-func (s *sink) history(ctx context.Context, stream string) ([]connectors.KeptState, *lake.Sink, error) {
+// history is where a sink that is no lake has what its streams have committed: it
+// keeps that itself, or else the ledger has it.
+func (s *sink) history(ctx context.Context) (connectors.StateHistory, *lake.Sink, error) {
 	handle, err := s.open(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
 	if h, ok := handle.(connectors.StateHistory); ok {
-		states, err := h.States(ctx, stream)
-		return states, nil, err
+		return h, nil, nil
 	}
 	kept, err := s.keptAt(ctx)
 	if err == nil && kept == nil {

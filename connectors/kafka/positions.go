@@ -44,11 +44,15 @@ func (s *store) load(ctx context.Context) (string, error) {
 		return "", err
 	}
 	defer log.Close()
+	return lastPosition(ctx, log, s.key())
+}
+
+// lastPosition is the newest committed state under a key, empty if there is none.
+func lastPosition(ctx context.Context, log PositionsLog, key string) (text string, err error) {
 	at, end, err := log.Bounds(ctx)
 	if err != nil {
 		return "", err
 	}
-	key, text := s.key(), ""
 	err = readPositions(ctx, log, at, end, func(r *kgo.Record) {
 		if string(r.Key) == key {
 			text = string(r.Value)
@@ -84,28 +88,47 @@ const (
 func (s *sink) States(ctx context.Context, stream string) ([]connectors.KeptState, error) {
 	ctx, cancel := context.WithTimeout(ctx, recentPatience)
 	defer cancel()
+	var states []connectors.KeptState
+	err := s.look(ctx, stream, func(log PositionsLog, key string) error {
+		at, end, err := log.Bounds(ctx)
+		if err != nil {
+			return err
+		}
+		return readPositions(ctx, log, max(at, end-recentPositions), end, func(r *kgo.Record) {
+			if string(r.Key) == key {
+				states = append(states, connectors.KeptState{Text: string(r.Value), At: r.Timestamp})
+			}
+		})
+	})
+	return states, err
+}
+
+// State implements connectors.StateHistory. A stream that was stopped long ago has
+// its record where nobody but the topic's compaction has come by since.
+func (s *sink) State(ctx context.Context, stream string) (text string, err error) {
+	err = s.look(ctx, stream, func(log PositionsLog, key string) (err error) {
+		text, err = lastPosition(ctx, log, key)
+		return err
+	})
+	return text, err
+}
+
+// look opens the topic of positions for what it has of a stream, where there is such
+// a topic.
+func (s *sink) look(ctx context.Context, stream string, read func(log PositionsLog, key string) error) error {
 	topic := s.cfg.Options.String("positions_topic")
 	log, err := (&brokers{sink: &streamSink{sink: s, spec: connectors.StreamSpec{Stream: stream}}}).Positions(ctx)
 	if errors.Is(err, kerr.UnknownTopicOrPartition) {
-		return nil, nil
+		return nil
 	}
-	var states []connectors.KeptState
 	if err == nil {
 		defer log.Close()
-		var at, end int64
-		if at, end, err = log.Bounds(ctx); err == nil {
-			key := transactionalID(s.cfg.Options, stream)
-			err = readPositions(ctx, log, max(at, end-recentPositions), end, func(r *kgo.Record) {
-				if string(r.Key) == key {
-					states = append(states, connectors.KeptState{Text: string(r.Value), At: r.Timestamp})
-				}
-			})
-		}
+		err = read(log, transactionalID(s.cfg.Options, stream))
 	}
 	if err != nil {
-		return nil, s.explain(s.cfg.Options, topic, "read topic "+topic, err)
+		return s.explain(s.cfg.Options, topic, "read topic "+topic, err)
 	}
-	return states, nil
+	return nil
 }
 
 // Commit implements connectors.StateStore.

@@ -192,6 +192,38 @@ func TestSink_Engine(t *testing.T) {
 	closeDB(t, db)
 }
 
+// A stream that was stopped long ago has its counters after a restart, however many
+// states others have committed since: they were NULL.
+func TestSink_StoppedLongAgo(t *testing.T) {
+	c := cluster(t, kfake.SeedTopics(1, "trips", "out"))
+	dir := filepath.Join(t.TempDir(), "data")
+	db := openDB(t, dir)
+	setUp(t, c, db, "")
+	send(t, c, "trips", value(0), value(1))
+	exec(t, db, `CREATE STREAM s INTO k.out AS SELECT id FROM trips; FLUSH STREAM s; STOP STREAM s`)
+	closeDB(t, db)
+	cl := client(t, c)
+	others := make([]*kgo.Record, 10_001)
+	for i := range others {
+		others[i] = &kgo.Record{Topic: "__leat_positions", Key: []byte("leat-other")}
+	}
+	if err := cl.ProduceSync(t.Context(), others...).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	db = openDB(t, dir)
+	defer closeDB(t, db)
+	deadline := time.Now().Add(patience)
+	for {
+		got := rows(t, db, "SELECT state, rows_landed FROM leat.streams")
+		if slices.Equal(got, []string{"STOPPED|2"}) {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%q", got)
+		}
+	}
+}
+
 // wantIDs checks that the records have every id below n once, but one.
 func wantIDs(t testing.TB, records []*kgo.Record, n, without int) {
 	t.Helper()

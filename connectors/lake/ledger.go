@@ -212,14 +212,9 @@ func KeptCommits(stream string, states []connectors.KeptState) ([]catalog.Commit
 	return commits, nil
 }
 
-// KeptState is the last of the states of a stream; its Generation is 0 if there is
-// none.
-func KeptState(states []connectors.KeptState) (connectors.State, error) {
-	if len(states) == 0 {
-		return connectors.State{}, nil
-	}
-	return stateOf(states[len(states)-1].Text)
-}
+// KeptState is what a StateStore has of a stream; its Generation is 0 if that is
+// nothing.
+func KeptState(text string) (connectors.State, error) { return stateOf(text) }
 
 // StateIn is what a table's properties say of a stream; its Generation is 0 if
 // they say nothing. Long positions, which lie elsewhere, are left out.
