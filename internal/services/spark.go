@@ -66,7 +66,7 @@ func SparkIceberg(name, file, warehouse string) map[string]string {
 func RunSpark(t TB, config map[string]string, statements []string) []SparkResult {
 	t.Helper()
 	installed, scratch := spark.mustDir(t), t.TempDir()
-	program, list := filepath.Join(scratch, "Query.java"), filepath.Join(scratch, "statements.sql")
+	program, list, answers := filepath.Join(scratch, "Query.java"), filepath.Join(scratch, "statements.sql"), filepath.Join(scratch, "answers.json")
 	for path, content := range map[string][]byte{program: sparkQuery, list: []byte(strings.Join(statements, "\n"))} {
 		if err := os.WriteFile(path, content, 0o600); err != nil {
 			t.Fatal(err)
@@ -88,24 +88,29 @@ func RunSpark(t TB, config map[string]string, statements []string) []SparkResult
 		"spark.sql.catalogImplementation": "in-memory",
 	}
 	maps.Copy(all, config)
+	// The machine reserves little memory for the code of one compiler, which Spark fills
+	// up: it would go on interpreted.
+	options := []string{"-Dfile.encoding=UTF-8", "-XX:ReservedCodeCacheSize=240m"}
 	// What Spark opens for itself where its own scripts start it.
-	options := []string{"-Dfile.encoding=UTF-8"}
 	for _, p := range []string{
 		"java.io", "java.lang", "java.lang.invoke", "java.lang.reflect", "java.net", "java.nio", "java.util", "java.util.concurrent",
 		"java.util.concurrent.atomic", "sun.nio.ch", "sun.nio.cs", "sun.security.action", "sun.util.calendar",
 	} {
 		options = append(options, "--add-opens=java.base/"+p+"=ALL-UNNAMED")
 	}
-	arguments := []string{list}
+	arguments := []string{list, answers}
 	for _, key := range slices.Sorted(maps.Keys(all)) {
 		arguments = append(arguments, key+"="+all[key])
 	}
 	machine, args := java(installed, "1g", options, program, arguments...)
 	ctx, cancel := context.WithTimeout(t.Context(), sparkTimeout)
 	defer cancel()
-	out, err := run(ctx, scratch, []string{"SPARK_LOCAL_IP=127.0.0.1"}, machine, args...)
-	if err != nil {
+	if _, err := run(ctx, scratch, []string{"SPARK_LOCAL_IP=127.0.0.1"}, machine, args...); err != nil {
 		t.Fatalf("run statements in spark: %v", err)
+	}
+	out, err := os.ReadFile(answers)
+	if err != nil {
+		t.Fatalf("read what spark has answered: %v", err)
 	}
 	var results []SparkResult
 	lines := bufio.NewScanner(bytes.NewReader(out))
@@ -113,7 +118,7 @@ func RunSpark(t TB, config map[string]string, statements []string) []SparkResult
 	for lines.Scan() {
 		var r SparkResult
 		if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
-			t.Fatalf("read what spark has printed: %v: %.200s", err, lines.Bytes())
+			t.Fatalf("read what spark has answered: %v: %.200s", err, lines.Bytes())
 		}
 		results = append(results, r)
 	}

@@ -1,10 +1,10 @@
-// Runs SQL statements, one a line of a file, in one session of Spark, and prints
-// for each a line of JSON: its rows as arrays of texts, and how many rows its
-// scans of files gave. Query.java FILE [KEY=VALUE of the session's configuration …].
+// Runs SQL statements, one a line of a file, in one session of Spark, and writes to
+// another file for each a line of JSON: its rows as arrays of texts, and how many rows
+// its scans of files gave. Standard output is no place for them: the virtual machine
+// has its warnings there. Query.java FILE ANSWERS [KEY=VALUE of the session's
+// configuration …].
 import com.fasterxml.jackson.databind.ObjectMapper;
-import java.io.FileDescriptor;
-import java.io.FileOutputStream;
-import java.io.PrintStream;
+import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.math.BigDecimal;
@@ -25,12 +25,12 @@ import scala.jdk.javaapi.CollectionConverters;
 public class Query {
   public static void main(String[] args) throws Exception {
     SparkSession.Builder builder = SparkSession.builder().appName("query");
-    for (int i = 1; i < args.length; i++) {
+    for (int i = 2; i < args.length; i++) {
       int at = args[i].indexOf('=');
       builder.config(args[i].substring(0, at), args[i].substring(at + 1));
     }
     SparkSession spark = builder.getOrCreate();
-    PrintStream out = new PrintStream(new FileOutputStream(FileDescriptor.out), false, "UTF-8");
+    PrintWriter out = new PrintWriter(Files.newBufferedWriter(Path.of(args[1])));
     ObjectMapper json = new ObjectMapper();
     for (String statement : Files.readAllLines(Path.of(args[0]))) {
       Map<String, Object> answer = new HashMap<>();
@@ -54,7 +54,10 @@ public class Query {
       }
       out.println(json.writeValueAsString(answer));
     }
-    out.flush();
+    out.close();
+    if (out.checkError()) {
+      throw new IOException("cannot write " + args[1]);
+    }
     spark.stop();
   }
 
