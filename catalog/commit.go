@@ -37,16 +37,35 @@ type Committer interface {
 
 type progressKey struct{}
 
-// WithProgress is a context whose holder learns that a Committer gets on with what
-// has many parts: f is called when one of them is done, by any goroutine.
-func WithProgress(ctx context.Context, f func()) context.Context {
-	return context.WithValue(ctx, progressKey{}, f)
+// Step is how far a Committer has come with what has many parts.
+type Step struct {
+	What        string // it is at, such as "registering partitions of t"
+	Done, Total int    // Total is 0 where it is not known
 }
 
-// Progress tells the holder of the context.
-func Progress(ctx context.Context) {
-	if f, ok := ctx.Value(progressKey{}).(func()); ok {
-		f()
+// String is the step as people read it.
+func (s Step) String() string {
+	if s.Total == 0 {
+		return fmt.Sprintf("%s: %d", s.What, s.Done)
+	}
+	return fmt.Sprintf("%s: %d of %d", s.What, s.Done, s.Total)
+}
+
+// WithProgress is a context whose holder, as those of the contexts that it was made of,
+// learns that a Committer gets on with what has many parts: f is called when some of
+// them are done, by any goroutine.
+func WithProgress(ctx context.Context, f func(Step)) context.Context {
+	outer := ctx
+	return context.WithValue(ctx, progressKey{}, func(s Step) {
+		f(s)
+		Progress(outer, s)
+	})
+}
+
+// Progress tells the holders of the context.
+func Progress(ctx context.Context, s Step) {
+	if f, ok := ctx.Value(progressKey{}).(func(Step)); ok {
+		f(s)
 	}
 }
 

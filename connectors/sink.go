@@ -138,6 +138,9 @@ type StreamSpec struct {
 	MemoryBytes int64
 	// Retrying as in SourceConfig.
 	Retrying func(error)
+	// Doing is told how far the sink is with what has many parts, files to complete or
+	// partitions to register, as people read it, and "" when that is over.
+	Doing func(text string)
 	// Location is the zone in which folders are named after times; nil is UTC.
 	Location *time.Location
 	Now      func() time.Time
@@ -149,6 +152,9 @@ type StreamSpec struct {
 func (s StreamSpec) WithDefaults(logger Logger) StreamSpec {
 	if s.Retrying == nil {
 		s.Retrying = func(error) {}
+	}
+	if s.Doing == nil {
+		s.Doing = func(string) {}
 	}
 	if s.Now == nil {
 		s.Now = time.Now

@@ -136,7 +136,7 @@ func (db *DB) dropStream(ctx context.Context, s *stream, r *result) error {
 func whileItMoves(ctx context.Context, patience time.Duration) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
 	timer := time.AfterFunc(patience, cancel)
-	return catalog.WithProgress(ctx, func() { timer.Reset(patience) }), func() {
+	return catalog.WithProgress(ctx, func(catalog.Step) { timer.Reset(patience) }), func() {
 		timer.Stop()
 		cancel()
 	}

@@ -18,7 +18,7 @@ func TestDropStream_WaitsWhileTheSinkMoves(t *testing.T) {
 		defer cancel()
 		for range 20 {
 			time.Sleep(dropPatience - time.Second)
-			catalog.Progress(ctx)
+			catalog.Progress(ctx, catalog.Step{})
 		}
 		time.Sleep(dropPatience - time.Second)
 		if ctx.Err() != nil {

@@ -135,7 +135,7 @@ func streamRow(s *stream) []any {
 	}
 	st := s.status()
 	c := st.Committed.Counters
-	return append(append([]any{s.name, string(st.State), s.sourceLabel(), s.sink + "." + s.table, progressText(st)},
+	return append(append([]any{s.name, string(st.State), s.sourceLabel(), s.sink + "." + s.table, s.progressText(st)},
 		committed(st, c.RowsIn, c.RowsLanded, c.RowsFiltered, c.RowsDead)...),
 		st.InFlight.RowsIn, st.RowsPerSecond, known(st.Progress.Lag), millisBehind(st), moment(st.Committed.CommittedAt), moment(st.Since), reasonText(st.Reason),
 	)
@@ -199,18 +199,23 @@ func reasonText(err error) any {
 }
 
 // progressText says how far a stream has come: for a bounded source by bytes.
-// What it reads again comes behind.
-func progressText(st dataflow.Status) any {
+// What it reads again comes behind, and then what its sink is at.
+func (s *stream) progressText(st dataflow.Status) any {
 	text := sourceProgress(st)
+	add := func(more string) {
+		if text != nil {
+			more = fmt.Sprintf("%v, %s", text, more)
+		}
+		text = more
+	}
 	for _, r := range st.Replays {
 		if r.Finished() {
 			continue
 		}
-		again := fmt.Sprintf("%s: %s of %d letters", r.Split(), replayPosition(r), r.Letters)
-		if text != nil {
-			again = fmt.Sprintf("%v, %s", text, again)
-		}
-		text = again
+		add(fmt.Sprintf("%s: %s of %d letters", r.Split(), replayPosition(r), r.Letters))
+	}
+	if doing, _ := s.doing.Load().(string); doing != "" {
+		add(doing)
 	}
 	return text
 }

@@ -34,6 +34,7 @@ type stream struct {
 	table string
 
 	limits atomic.Pointer[limits] // ALTER STREAM replaces them
+	doing  atomic.Value           // string: what of many parts its sink is at
 
 	mu         sync.Mutex
 	def        *sql.CreateStream // ALTER STREAM replaces it
@@ -87,6 +88,8 @@ func (s *stream) useSink(opened connectors.StreamSink) {
 	s.opened = opened
 	s.tellSink()
 }
+
+func (s *stream) setDoing(text string) { s.doing.Store(text) }
 
 // tellSink hands the options to a sink that can change them. The caller holds
 // mu.
@@ -232,7 +235,7 @@ func (p *planned) lanes(db *DB) int {
 // streamSpec is what the sink has to know.
 func (db *DB) streamSpec(s *stream, p *planned, retrying func(error)) connectors.StreamSpec {
 	return connectors.StreamSpec{
-		Stream: s.name, Table: s.table, Schema: p.plan.Output, Selected: p.plan.Selected, Partition: p.plan.Partition, Exprs: p.plan.Exprs,
+		Stream: s.name, Table: s.table, Schema: p.plan.Output, Selected: p.plan.Selected, Partition: p.plan.Partition, Exprs: p.plan.Exprs, Doing: s.setDoing,
 		Options: p.options, Lanes: p.lanes(db), Unordered: p.source.connector.Unordered, Adopt: p.options.Bool("adopt"),
 		MemoryBytes: db.cfg.StreamMemory, Retrying: retrying, Location: p.location, Now: db.scheduler.Now, Logger: db.cfg.Logger,
 	}

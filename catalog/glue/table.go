@@ -272,7 +272,7 @@ func partitionValues(p catalog.RegisteredPartition) []string {
 
 // AddPartitions implements catalog.Registry.
 func (c *Catalog) AddPartitions(ctx context.Context, t catalog.RegisteredTable, partitions []catalog.RegisteredPartition) error {
-	name := strings.ToLower(t.Name)
+	name, done := strings.ToLower(t.Name), 0
 	for some := range slices.Chunk(partitions, batch) {
 		inputs := make([]gluetypes.PartitionInput, len(some))
 		for i, p := range some {
@@ -287,6 +287,8 @@ func (c *Catalog) AddPartitions(ctx context.Context, t catalog.RegisteredTable, 
 				return c.partitionError("add partition", name, e)
 			}
 		}
+		done += len(some)
+		catalog.Progress(ctx, catalog.Step{What: "registering partitions of " + t.Name, Done: done, Total: len(partitions)})
 	}
 	return nil
 }
@@ -330,7 +332,7 @@ func (c *Catalog) partitionsOf(ctx context.Context, name string, visit func(glue
 
 // updatePartitions gives the partitions of a table its columns.
 func (c *Catalog) updatePartitions(ctx context.Context, t catalog.RegisteredTable) error {
-	name := strings.ToLower(t.Name)
+	name, done := strings.ToLower(t.Name), 0
 	var entries []gluetypes.BatchUpdatePartitionRequestEntry
 	flush := func() error {
 		if len(entries) == 0 {
@@ -345,6 +347,8 @@ func (c *Catalog) updatePartitions(ctx context.Context, t catalog.RegisteredTabl
 				return c.partitionError("change partition", name, gluetypes.PartitionError{PartitionValues: e.PartitionValueList, ErrorDetail: e.ErrorDetail})
 			}
 		}
+		done += len(entries)
+		catalog.Progress(ctx, catalog.Step{What: "changing partitions of " + t.Name, Done: done})
 		entries = entries[:0]
 		return nil
 	}

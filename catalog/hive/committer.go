@@ -238,14 +238,14 @@ func (l *Lake) sweep(ctx context.Context, table string, mine func(name string) b
 	if err != nil {
 		return fmt.Errorf("list uploads of table %s: %w", table, err)
 	}
-	for _, u := range uploads {
+	for i, u := range uploads {
 		if keep[u.ID] || !mine(u.Key[strings.LastIndexByte(u.Key, '/')+1:]) {
 			continue
 		}
 		if err := l.opts.Store.Discard(ctx, u); err != nil {
 			return fmt.Errorf("discard an upload of table %s: %w", table, err)
 		}
-		catalog.Progress(ctx)
+		catalog.Progress(ctx, catalog.Step{What: "discarding uploads of " + table, Done: i + 1, Total: len(uploads)})
 	}
 	return nil
 }

@@ -284,7 +284,11 @@ func TestCommitter_TellsOfFilesOnTheWay(t *testing.T) {
 		t.Fatal(err)
 	}
 	var told atomic.Int64
-	ctx := catalog.WithProgress(t.Context(), func() { told.Add(1) })
+	ctx := catalog.WithProgress(t.Context(), func(s catalog.Step) {
+		if n := told.Add(1); s.String() != fmt.Sprintf("completing files of t: %d of 40", n) {
+			t.Error(s)
+		}
+	})
 	if _, err := c.Update(ctx, true, func(catalog.Version) (*catalog.Change, error) {
 		return &catalog.Change{Remove: []string{"leat.stream.s"}}, nil
 	}); err != nil || told.Load() != 40 {

@@ -140,6 +140,7 @@ func (c *Committer) complete(ctx context.Context, e *entry) ([]decided, error) {
 		m       = c.lake.opts.Scheduler.NewMonitor()
 		running int
 		next    int
+		done    int
 		failed  error
 		lost    []decided
 	)
@@ -154,7 +155,8 @@ func (c *Committer) complete(ctx context.Context, e *entry) ([]decided, error) {
 			m.Lock()
 			switch {
 			case err == nil:
-				catalog.Progress(ctx)
+				done++
+				catalog.Progress(ctx, catalog.Step{What: "completing files of " + c.name, Done: done, Total: len(files)})
 				s.m.Lock()
 				s.settled[f.name] = true
 				s.m.Unlock()

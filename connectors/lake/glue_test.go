@@ -135,9 +135,24 @@ func TestGlue_Partitions(t *testing.T) {
 			cancel() // whoever waits for the catalog is stopped
 		}
 	}
+	var told []string
+	spec.Doing = func(text string) { told = append(told, text) }
+	registered := func(total string) {
+		t.Helper()
+		for _, done := range []string{"100", "200", total} {
+			if text := "registering partitions of trips: " + done + " of " + total; !slices.Contains(told, text) {
+				t.Errorf("nobody was told of %s", text)
+			}
+		}
+		if told[len(told)-1] != "" {
+			t.Errorf("the last that was told is %s", told[len(told)-1])
+		}
+		told = nil
+	}
 	stream := openStream(t, sink, spec)
 	state, _ := mustBegin(t, stream)
 	state, err := writeCities(ctx, t, stream, state, 0, 230)
+	registered("230")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -197,7 +212,9 @@ func TestGlue_Partitions(t *testing.T) {
 	checkPlainReader(t, dir)
 	// Whoever drops the table from the catalog gets it back, with all partitions.
 	server.Remove("lake", "trips")
-	third := openStream(t, openSink(t, dir, nil), tripSpec("s1"))
+	told = nil
+	third := openStream(t, openSink(t, dir, nil), spec)
+	registered("233")
 	defer third.Close()
 	mustBegin(t, third)
 	if n := len(server.Partitions("lake", "trips")); n != 233 {

@@ -188,7 +188,8 @@ func (s *Sink) Stream(ctx context.Context, spec connectors.StreamSpec) (connecto
 			}
 		}
 	}
-	ctx = stallsOf(spec).Context(ctx)
+	ctx, end := doing(stallsOf(spec).Context(ctx), spec)
+	defer end()
 	target, err := s.lake.Define(ctx, d)
 	if err != nil {
 		return nil, err
@@ -203,6 +204,15 @@ func (s *Sink) Stream(ctx context.Context, spec connectors.StreamSpec) (connecto
 		return nil, err
 	}
 	return newStreamSink(s, spec, target, letters)
+}
+
+// doing is a context whose committers tell the stream what they are at, until end is
+// called.
+func doing(ctx context.Context, spec connectors.StreamSpec) (_ context.Context, end func()) {
+	if spec.Doing == nil {
+		return ctx, func() {}
+	}
+	return catalog.WithProgress(ctx, func(s catalog.Step) { spec.Doing(s.String()) }), func() { spec.Doing("") }
 }
 
 // stallsOf tells whoever opens a stream when the store does not answer.

@@ -206,7 +206,8 @@ func (s *streamSink) Begin(ctx context.Context, initial func(context.Context) (m
 	if s.closed {
 		return connectors.State{}, false, errClosed
 	}
-	ctx = s.stalls.Context(ctx)
+	ctx, end := doing(s.stalls.Context(ctx), s.spec)
+	defer end()
 	s.discard(ctx)
 	first, err := s.firstPositions(ctx, initial)
 	if err != nil {
@@ -413,7 +414,8 @@ func (s *streamSink) Commit(ctx context.Context, state connectors.State, parts [
 	if s.uploads == nil {
 		return connectors.CommitResult{}, errNotBegun
 	}
-	ctx = s.stalls.Context(ctx)
+	ctx, end := doing(s.stalls.Context(ctx), s.spec)
+	defer end()
 	epoch, err := s.gather(parts, state.Epoch)
 	if err != nil {
 		return connectors.CommitResult{}, err
@@ -675,7 +677,8 @@ func (s *streamSink) discard(ctx context.Context) {
 // Drop implements connectors.StreamSink. It works without Begin, too.
 func (s *streamSink) Drop(ctx context.Context) error {
 	begun := s.uploads != nil
-	ctx = s.stalls.Context(ctx)
+	ctx, end := doing(s.stalls.Context(ctx), s.spec)
+	defer end()
 	s.discard(ctx)
 	if !begun {
 		var found *protocol.Record
