@@ -150,6 +150,7 @@ type life struct {
 	reason   error
 	begun    bool             // a generation is ours
 	troubles map[string]error // by the part of the stream that retries
+	remind   time.Time        // when the log is told again of a stream that is RETRYING
 	changed  chan struct{}    // closed when the state or its reason changes
 }
 
@@ -209,14 +210,23 @@ func (l *life) end(state State, reason error) {
 	l.enter(state, reason, now)
 }
 
+// firstReminder is after how long the log tells again why a stream is RETRYING, and
+// after twice that, and so on.
+const firstReminder = time.Minute
+
 func (l *life) enter(next State, reason error, now time.Time) {
 	if l.state != next {
 		l.state, l.since = next, now
+		l.remind = now.Add(firstReminder)
 		if reason != nil {
 			l.logger.Warn("stream state changed", "stream", l.stream, "state", string(next), "reason", reason)
 		} else {
 			l.logger.Info("stream state changed", "stream", l.stream, "state", string(next))
 		}
+	} else if next == Retrying && !now.Before(l.remind) {
+		// The reason may be another one by now.
+		l.remind = now.Add(now.Sub(l.since))
+		l.logger.Warn("stream is still retrying", "stream", l.stream, "since", l.since, "reason", reason)
 	}
 	l.reason = reason
 	if l.changed != nil {

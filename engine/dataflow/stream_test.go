@@ -687,16 +687,21 @@ func (s *troubled) Splits(ctx context.Context, first bool, known connectors.Posi
 	return s.source.Splits(ctx, first, known)
 }
 
-// stateLog keeps the states that a stream logs.
+// stateLog keeps the states that a stream logs, and how often it says that it is
+// still in one.
 type stateLog struct {
 	slog.Handler
-	states []string
+	states    []string
+	reminders []string // the reasons
 }
 
 func (l *stateLog) Handle(_ context.Context, r slog.Record) error {
 	r.Attrs(func(a slog.Attr) bool {
-		if a.Key == "state" {
+		switch {
+		case a.Key == "state":
 			l.states = append(l.states, a.Value.String())
+		case a.Key == "reason" && r.Message == "stream is still retrying":
+			l.reminders = append(l.reminders, a.Value.String())
 		}
 		return true
 	})
@@ -725,6 +730,37 @@ func TestRun_RetryingBetweenAttempts(t *testing.T) {
 			t.Errorf("states=%q, want %q", log.states, want)
 		}
 		w.check(t, "a")
+	})
+}
+
+// TestRun_RemindsOfTrouble says in the log why a stream is still RETRYING, after one
+// minute, two, four …
+func TestRun_RemindsOfTrouble(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &stateLog{}
+		begun := time.Now()
+		s := (&world{}).stream(func(cfg *dataflow.Config) {
+			cfg.Logger = slog.New(log)
+			cfg.OpenSink = func(context.Context, func(error)) (connectors.StreamSink, error) {
+				if time.Since(begun) > 3*time.Minute {
+					return nil, errors.New("the bucket is gone")
+				}
+				return nil, errors.New("no answer")
+			}
+		})
+		wait := start(t.Context(), s)
+		time.Sleep(10 * time.Minute)
+		s.Stop()
+		if err := wait(); err != nil {
+			t.Fatal(err)
+		}
+		var reasons []string
+		for _, r := range log.reminders {
+			reasons = append(reasons, strings.TrimPrefix(r, "open sink of stream s: "))
+		}
+		if want := []string{"no answer", "no answer", "the bucket is gone", "the bucket is gone"}; !slices.Equal(reasons, want) {
+			t.Errorf("reminders %q, want %q", reasons, want)
+		}
 	})
 }
 
