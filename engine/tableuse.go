@@ -32,9 +32,11 @@ type use struct {
 	drops    int // so far
 }
 
-// of is the use of a table. The caller holds mu.
+func useKey(sink, table string) string { return strings.ToLower(sink + "." + table) }
+
+// of is the use of a table that there is, or was. The caller holds mu.
 func (u *tableUse) of(sink, table string) *use {
-	key := strings.ToLower(sink + "." + table)
+	key := useKey(sink, table)
 	t := u.uses[key]
 	if t == nil {
 		if u.uses == nil {
@@ -51,7 +53,10 @@ func (u *tableUse) of(sink, table string) *use {
 func (u *tableUse) drops(sink, table string) int {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return u.of(sink, table).drops
+	if t := u.uses[useKey(sink, table)]; t != nil {
+		return t.drops
+	}
+	return 0
 }
 
 // read keeps a table that was looked up after so many drops from being dropped until
