@@ -40,7 +40,7 @@ func New(re *regexp.Regexp, groups ...int) *Matcher {
 	}
 	tree = tree.Simplify()
 	m.findLiteral(tree)
-	if prog, err := syntax.Compile(tree); err == nil && len(prog.Inst) <= maxInstructions {
+	if prog, err := syntax.Compile(tree); err == nil {
 		m.prog = prog
 	}
 	return m

@@ -133,6 +133,31 @@ func TestMatcher_TooManyStates(t *testing.T) {
 	}
 }
 
+// One that is full after much text begins anew, and takes the next text.
+func TestMatcher_BeginsAnew(t *testing.T) {
+	p := newPair(regexp.MustCompile(`[aA][ab]{14}(b)c`))
+	random := rand.New(rand.NewPCG(1, 2))
+	letters := func(n int) string {
+		var s strings.Builder
+		for range n {
+			s.WriteByte("ab"[random.IntN(2)])
+		}
+		return s.String()
+	}
+	p.same(t, "ab")
+	if p.all.States() < 1 {
+		t.Errorf("%d states after a short text", p.all.States())
+	}
+	p.same(t, strings.Repeat("db", 1<<19)+letters(3000))
+	if p.all.States() != 0 {
+		t.Errorf("%d states after a long text", p.all.States())
+	}
+	p.same(t, letters(20)+"c")
+	if p.all.States() < 1 {
+		t.Errorf("%d states after it has begun anew", p.all.States())
+	}
+}
+
 // What people take logs apart with.
 var logs = []struct{ name, pattern, line string }{
 	{"combined", `^(?P<host>\S+) \S+ \S+ \[(?P<time>[^\]]+)\] "\S+ (?P<path>\S+) [^"]*" (?P<status>\d+) (?P<bytes>\d+) "[^"]*" "(?P<agent>[^"]*)"$`,
