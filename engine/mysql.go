@@ -202,7 +202,7 @@ func (p *parser) ParseWithOptions(ctx context.Context, query string, delimiter r
 			}
 		}
 	}
-	return stmt, parsed, remainder, p.db.prepareSelect(ctx, stmt)
+	return stmt, parsed, remainder, edgeError(ctx, p.db.prepareSelect(ctx, stmt))
 }
 
 // parseMySQL guards against texts at which MySQL's parser panics, such as a

@@ -152,6 +152,9 @@ func (db *DB) queryColumns(ctx *gms.Context, text string, bindings map[string]sq
 	}
 	ctx.ClearWarnings()
 	node, _, err := db.lowerAdhoc(ctx, nil, bound, nil, nil, nil)
+	if gms.ErrColumnNotFound.Is(err) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -236,6 +239,9 @@ func (db *DB) lowerAdhoc(ctx *gms.Context, _ *analyzer.Analyzer, n gms.Node, sco
 	}
 	if e := sqlerror.As(err); e != nil && e.Code == sqlerror.CodeUnsupported {
 		return nil, transform.SameTree, edgeError(ctx, err) // the MySQL engine would give something wrong
+	}
+	if gms.ErrColumnNotFound.Is(err) { // it would take the name for that of a variable
+		return nil, transform.SameTree, err
 	}
 	if err != nil {
 		db.cfg.Logger.Debug("query goes row by row", "reason", err)

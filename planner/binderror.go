@@ -134,6 +134,11 @@ var notParsed = []struct {
 	instead string
 }{
 	{regexp.MustCompile(`:=$`), "a SELECT assigns no variables: write SET @x = (SELECT …), or a window function for what runs from row to row"},
+	{regexp.MustCompile(`(?i)\bBY\b.*\bGROUPS$`), "a window's frame is one of ROWS or RANGE"},
+	{regexp.MustCompile(`(?i)\b(?:ROW|PRECEDING|FOLLOWING)\s+EXCLUDE$`), "a window's frame leaves no rows out: compute what is left out apart, and subtract it"},
+	{regexp.MustCompile(`(?i)\)\s*IGNORE$`), "window functions count NULLs: leave them out by WHERE in a sub-select"},
+	{regexp.MustCompile(`(?i)\bNTH_VALUE\s*\([^()]*\)\s*FROM$`), "write ORDER BY … DESC instead of FROM LAST"},
+	{regexp.MustCompile(`(?i)\bGROUP_CONCAT\s*\(.*\)\s*OVER$`), "GROUP_CONCAT is no window function: JSON_ARRAYAGG is one"},
 	{regexp.MustCompile(`(?i)\bSOUNDS\s+LIKE$`), "write SOUNDEX(a) = SOUNDEX(b)"},
 	{regexp.MustCompile(`(?i)\bMEMBER\s+OF$`), "write JSON_CONTAINS(array, CAST(value AS JSON))"},
 }
@@ -243,6 +248,9 @@ func (q *queryText) refuse(err error) error {
 	}
 	if rich := sqlerror.As(err); rich != nil {
 		return rich.At(q.position(0))
+	}
+	if gms.ErrColumnNotFound.Is(err) {
+		return q.bindError(err)
 	}
 	return fmt.Errorf("plan query: %w", err)
 }

@@ -94,9 +94,9 @@ func newWindowCall(_ *gms.Context, args ...gms.Expression) (gms.Expression, erro
 	return nil, gms.ErrFunctionNotFound.New(windowMark)
 }
 
-// ownMeaning are functions that the engine has, but with so many arguments
-// otherwise; PrepareSelect puts ownMark before their names.
-var ownMeaning = map[string]int{"timestamp": 2, "utc_timestamp": 1}
+// ownMeaning are functions that the engine has, but with so many arguments (-1: with
+// any) otherwise; PrepareSelect puts ownMark before their names.
+var ownMeaning = map[string]int{"timestamp": 2, "utc_timestamp": 1, "greatest": -1, "least": -1, "json_pretty": 1}
 
 const ownMark = "leat_"
 

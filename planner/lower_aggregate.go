@@ -32,9 +32,10 @@ func (l *lowerer) groupBy(n *plan.GroupBy, outer *scope) (logical.Node, *scope, 
 	agg := &logical.Aggregate{Input: child}
 	s := &scope{outer: outer, computed: map[string]logical.OutputColumn{}}
 	grouped := map[logical.ColumnID]bool{}
+	agg.Rollup = slices.ContainsFunc(n.GroupByExprs, isRollup)
+	var documents []document
 	for _, e := range n.GroupByExprs {
 		if isRollup(e) {
-			agg.Rollup = true
 			continue
 		}
 		if err := l.bytesOnly("GROUP BY", in, e); err != nil {
@@ -44,7 +45,20 @@ func (l *lowerer) groupBy(n *plan.GroupBy, outer *scope) (logical.Node, *scope, 
 		if err != nil {
 			return nil, nil, err
 		}
-		if c, ok := lowered.(*logical.Column); ok {
+		c, isColumn := lowered.(*logical.Column)
+		if agg.Rollup && lowered.Type().Kind == types.JSON {
+			d := l.rolledDocument(agg, lowered)
+			if documents = append(documents, d); isColumn {
+				grouped[c.ID] = true
+				documents[len(documents)-1].of = c.ID
+			}
+			if a, ok := e.(*expression.Alias); ok {
+				e = a.Child
+			}
+			s.computed[e.String()] = d.shown
+			continue
+		}
+		if isColumn {
 			if !grouped[c.ID] {
 				grouped[c.ID] = true
 				agg.GroupBy = append(agg.GroupBy, logical.NamedExpr{
@@ -56,11 +70,10 @@ func (l *lowerer) groupBy(n *plan.GroupBy, outer *scope) (logical.Node, *scope, 
 		if a, ok := e.(*expression.Alias); ok {
 			e = a.Child
 		}
-		if lowered.Type().Kind == types.JSON && !slices.ContainsFunc(n.GroupByExprs, isRollup) {
+		if lowered.Type().Kind == types.JSON {
 			s.computed[e.String()] = l.addDocument(agg, lowered)
 			continue
 		}
-		lowered = printed(lowered) // WITH ROLLUP shows the key itself, NULL in totals
 		col := l.newColumn(lowered.String(), lowered.Type(), !lowered.Nullable())
 		agg.GroupBy = append(agg.GroupBy, logical.NamedExpr{Column: col, Expr: lowered})
 		s.computed[e.String()] = col
@@ -70,28 +83,35 @@ func (l *lowerer) groupBy(n *plan.GroupBy, outer *scope) (logical.Node, *scope, 
 		if err != nil {
 			return nil, nil, err
 		}
+		for _, d := range documents {
+			if b.col.ID == d.of {
+				b.col = d.shown
+			}
+		}
 		s.cols = append(s.cols, b)
 	}
 	if !agg.Rollup {
 		return agg, s, nil
 	}
-	return l.rollup(agg, s), s, nil
+	node, err := l.rollup(agg, s, documents)
+	return node, s, err
+}
+
+// document is a key of a GROUP BY … WITH ROLLUP that is JSON. Documents are grouped
+// by what compares as they do, and one of the equal ones is shown, NULL in totals.
+type document struct {
+	of              logical.ColumnID // the column that is the key, or 0
+	key, any, shown logical.OutputColumn
+}
+
+func (l *lowerer) rolledDocument(agg *logical.Aggregate, e logical.Expr) document {
+	any := l.addDocument(agg, e)
+	return document{key: agg.GroupBy[len(agg.GroupBy)-1].Column, any: any, shown: l.newColumn(any.Name, any.Type, false)}
 }
 
 // jsonOrder is bytes that compare as what e gives, which is JSON.
 func jsonOrder(e logical.Expr) logical.Expr {
 	return &logical.Call{Func: function.JSONOrder, Args: []logical.Expr{e}, T: types.TypeBlob, Null: e.Nullable()}
-}
-
-// printed is e so that equal values are equal texts, where it is JSON: but for numbers
-// that are written in other ways, as 1 and 1.0.
-func printed(e logical.Expr) logical.Expr {
-	t := e.Type()
-	if t.Kind != types.JSON || t.Printed {
-		return e
-	}
-	t.Printed = true
-	return &logical.Call{Func: function.JSONPrinted, Args: []logical.Expr{e}, T: t, Null: e.Nullable()}
 }
 
 func isRollup(e gms.Expression) bool {
@@ -105,7 +125,7 @@ func isRollup(e gms.Expression) bool {
 // rollup completes GROUP BY … WITH ROLLUP: keys may be NULL, GROUPING finds its
 // columns, and the rows come as MySQL gives them, each total behind what it
 // sums up.
-func (l *lowerer) rollup(agg *logical.Aggregate, s *scope) logical.Node {
+func (l *lowerer) rollup(agg *logical.Aggregate, s *scope, documents []document) (logical.Node, error) {
 	s.grouping = map[logical.ColumnID]logical.OutputColumn{}
 	// The keys are computed below, so that they are columns where they are named.
 	below := &logical.Project{Input: agg.Input}
@@ -128,11 +148,7 @@ func (l *lowerer) rollup(agg *logical.Aggregate, s *scope) logical.Node {
 		is.Column = l.newColumn("grouping", types.TypeInt64, true)
 		agg.Aggs = append(agg.Aggs, is)
 		s.grouping[key.ID] = is.Column
-		sorted := logical.Expr(key.Ref())
-		if key.Type.Kind == types.JSON {
-			sorted = jsonOrder(sorted)
-		}
-		keys = append(keys, logical.SortKey{Expr: is.Column.Ref()}, logical.SortKey{Expr: sorted})
+		keys = append(keys, logical.SortKey{Expr: is.Column.Ref()}, logical.SortKey{Expr: key.Ref()})
 	}
 	for text, c := range s.computed {
 		c.NotNull = false
@@ -143,7 +159,23 @@ func (l *lowerer) rollup(agg *logical.Aggregate, s *scope) logical.Node {
 			s.cols[i].col.NotNull = false
 		}
 	}
-	return &logical.Sort{Input: agg, Keys: keys}
+	if len(documents) == 0 {
+		return &logical.Sort{Input: agg, Keys: keys}, nil
+	}
+	above := &logical.Project{Input: agg}
+	for _, c := range agg.Output() {
+		above.Exprs = append(above.Exprs, logical.NamedExpr{Column: c, Expr: c.Ref()})
+	}
+	for _, d := range documents {
+		is := s.grouping[d.key.ID]
+		s.grouping[d.shown.ID] = is
+		shown, err := bindCall([]logical.Expr{is.Ref(), &logical.Literal{T: d.shown.Type}, d.any.Ref()}, "if")
+		if err != nil {
+			return nil, err
+		}
+		above.Exprs = append(above.Exprs, logical.NamedExpr{Column: d.shown, Expr: shown})
+	}
+	return &logical.Sort{Input: above, Keys: keys}, nil
 }
 
 // groupingOf lowers GROUPING(a, b), a number with one bit for each key.
@@ -198,7 +230,53 @@ func (l *lowerer) groupOutput(e gms.Expression, in *scope, agg *logical.Aggregat
 		return boundColumn{}, err
 	}
 	agg.Aggs = append(agg.Aggs, a)
-	return boundColumn{id: f.Id(), name: e.String(), col: a.Column}, nil
+	b := boundColumn{id: f.Id(), name: e.String(), col: a.Column}
+	if t := a.Column.Type; a.Name == "avg" && t.Kind == types.Decimal && t.Precision < types.MaxDecimalPrecision {
+		b.average = &average{of: a, agg: agg}
+	}
+	return b, nil
+}
+
+// average is an exact AVG. MySQL computes with more digits of it than it shows, as
+// with those of any quotient.
+type average struct {
+	of       logical.AggregateExpr
+	agg      *logical.Aggregate
+	quotient logical.Expr // nil until it is asked for
+}
+
+// operand lowers what a function computes with.
+func (l *lowerer) operand(e gms.Expression, s *scope) (logical.Expr, error) {
+	if f, ok := e.(*expression.GetField); ok {
+		if c, ok := s.resolve(f); ok && c.average != nil {
+			return l.quotientOf(c.average)
+		}
+	}
+	return l.expr(e, s)
+}
+
+// quotientOf is an AVG as the sum by the count.
+func (l *lowerer) quotientOf(a *average) (logical.Expr, error) {
+	if a.quotient != nil {
+		return a.quotient, nil
+	}
+	var parts []logical.Expr
+	for _, name := range []string{"sum", "count"} {
+		t, err := aggregateType(name, a.of.Args)
+		if err != nil {
+			return nil, err
+		}
+		part := logical.AggregateExpr{Name: name, Args: a.of.Args, Distinct: a.of.Distinct}
+		part.Column = l.newColumn(part.String(), t, name == "count")
+		a.agg.Aggs = append(a.agg.Aggs, part)
+		parts = append(parts, part.Column.Ref())
+	}
+	quotient, err := bindCall(parts, "/")
+	if call, ok := quotient.(*logical.Call); ok && call.T.Scale == a.of.Column.Type.Scale {
+		call.T = a.of.Column.Type // which is wide enough, and leaves room for products
+	}
+	a.quotient = quotient
+	return quotient, err
 }
 
 // owns reports whether the column is of the scope itself and not of an outer one.
@@ -627,9 +705,12 @@ func (l *lowerer) offsetFunction(e gms.WindowAdaptableExpression, in *scope) ([]
 	if err != nil {
 		return nil, err
 	}
-	out := []logical.Expr{args[0], intLiteral(offset)}
-	if len(args) > 1 {
-		out = append(out, coerce(args[1], args[0].Type()))
+	if len(args) == 1 {
+		return []logical.Expr{args[0], intLiteral(offset)}, nil
 	}
-	return out, nil
+	t := args[0].Type()
+	if both := commonType(args...); both.Kind != t.Kind || both.Scale != t.Scale {
+		t = both
+	}
+	return []logical.Expr{coerce(args[0], t), intLiteral(offset), coerce(args[1], t)}, nil
 }

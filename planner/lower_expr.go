@@ -85,7 +85,7 @@ func (l *lowerer) expr(e gms.Expression, s *scope) (logical.Expr, error) {
 	if names, children := l.callOf(e); len(names) > 0 && !collates(children) {
 		args := make([]logical.Expr, len(children))
 		for i, c := range children {
-			a, err := l.expr(c, s)
+			a, err := l.operand(c, s)
 			if err != nil {
 				return nil, err
 			}
@@ -551,10 +551,34 @@ func (l *lowerer) inSubquery(e *plan.InSubquery, s *scope) (logical.Expr, error)
 
 // variable is the value that a variable has now.
 func (l *lowerer) variable(e gms.Expression) (logical.Expr, error) {
+	if v, ok := e.(*expression.SystemVar); ok {
+		// The engine takes a name that is no column for a variable: @@port for port.
+		if _, named := sql.FindIdentifier(l.ctx.Query(), v.Name); named && !namesVariable(l.ctx.Query(), v.Name) {
+			return nil, gms.ErrColumnNotFound.New(v.Name)
+		}
+	}
 	if l.continuous {
 		return nil, &Unsupported{What: "the session's variable " + e.String(), Near: e.String()}
 	}
 	return l.sessionValue(e)
+}
+
+// namesVariable reports whether a query has the system variable, as @@name or
+// @@session.name.
+func namesVariable(query, name string) bool {
+	lex := sql.NewLexer(query, sqlerror.Position{})
+	for {
+		t, err := lex.Next()
+		if err != nil || t.Kind == sql.EOF {
+			return false
+		}
+		if t.Kind != sql.Variable {
+			continue
+		}
+		if of := t.Text[strings.LastIndexAny(t.Text, "@.")+1:]; strings.EqualFold(strings.Trim(of, "`"), name) {
+			return true
+		}
+	}
 }
 
 // sessionValue is what an expression without operands is during the statement.

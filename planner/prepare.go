@@ -4,6 +4,8 @@ import (
 	"strings"
 
 	"github.com/dolthub/vitess/go/vt/sqlparser"
+
+	"github.com/leatdb/leat/sql/sqlerror"
 )
 
 // PrepareSelect rewrites a parsed statement before the MySQL engine binds it,
@@ -23,7 +25,9 @@ import (
 // functions over groups becomes two, one in the other. Literals that an ORDER BY
 // of a UNION may mean get names.
 //
-// Statements that hold no SELECT are left as they are.
+// Clauses that the engine would drop without a word are refused; errors are
+// *sqlerror.Error without a place. Statements that hold no SELECT are left as they
+// are.
 func PrepareSelect(stmt sqlparser.Statement, lookup Lookup) error {
 	p := preparer{lookup}
 	switch s := stmt.(type) {
@@ -80,6 +84,9 @@ func (p preparer) query(q sqlparser.SelectStatement, visible ctes) error {
 	case *sqlparser.Select:
 		visible, err := p.with(q.With, visible)
 		if err != nil {
+			return err
+		}
+		if err := checkClauses(q); err != nil {
 			return err
 		}
 		markWindows(q)
@@ -153,11 +160,22 @@ func (p preparer) walk(visible ctes, nodes ...sqlparser.SQLNode) error {
 		case *sqlparser.Subquery:
 			return false, p.query(n.Select, visible)
 		case *sqlparser.ConvertExpr:
+			if err := checkCast(n); err != nil {
+				return false, err
+			}
 			keepCast(n)
+		case *sqlparser.Default:
+			return false, sqlerror.Userf(sqlerror.CodeUnsupported, "DEFAULT(…) is not supported: columns have no defaults")
 		case *sqlparser.FuncExpr:
 			name := n.Name.Lowered()
-			if arguments, ok := ownMeaning[name]; ok && n.Qualifier.IsEmpty() && len(n.Exprs) == arguments {
+			if arguments, ok := ownMeaning[name]; ok && n.Qualifier.IsEmpty() && (len(n.Exprs) == arguments || arguments < 0) {
 				n.Name = sqlparser.NewColIdent(ownMark + name)
+			}
+		case *sqlparser.GroupConcatExpr:
+			for _, o := range n.OrderBy {
+				if e, ok := expressionAt(n.Exprs, o.Expr); ok {
+					o.Expr = e
+				}
 			}
 		case *sqlparser.UnaryExpr:
 			if n.Operator == sqlparser.TildaStr {

@@ -91,17 +91,7 @@ func markFrames(q *sqlparser.Select) {
 // eachWindow calls f for the window functions of a query, not of its
 // sub-selects.
 func eachWindow(q *sqlparser.Select, f func(*sqlparser.FuncExpr)) {
-	_ = sqlparser.Walk(func(n sqlparser.SQLNode) (bool, error) {
-		switch n := n.(type) {
-		case *sqlparser.Subquery:
-			return false, nil
-		case *sqlparser.FuncExpr:
-			if n.Over != nil {
-				f(n)
-			}
-		}
-		return true, nil
-	}, q.SelectExprs, q.OrderBy)
+	windowFunctions(f, q.SelectExprs, q.OrderBy)
 }
 
 // splitPrefix begins the names of the columns that splitWindows makes.
@@ -182,15 +172,20 @@ func splitWindows(q *sqlparser.Select) {
 // selectedAt is the select expression that a number in GROUP BY or ORDER BY
 // means.
 func selectedAt(q *sqlparser.Select, e sqlparser.Expr) (sqlparser.Expr, bool) {
+	return expressionAt(q.SelectExprs, e)
+}
+
+// expressionAt is the one of a list that a number means.
+func expressionAt(list sqlparser.SelectExprs, e sqlparser.Expr) (sqlparser.Expr, bool) {
 	v, ok := e.(*sqlparser.SQLVal)
 	if !ok || v.Type != sqlparser.IntVal {
 		return nil, false
 	}
 	n, err := strconv.Atoi(string(v.Val))
-	if err != nil || n < 1 || n > len(q.SelectExprs) {
+	if err != nil || n < 1 || n > len(list) {
 		return nil, false
 	}
-	a, ok := q.SelectExprs[n-1].(*sqlparser.AliasedExpr)
+	a, ok := list[n-1].(*sqlparser.AliasedExpr)
 	if !ok {
 		return nil, false
 	}

@@ -226,9 +226,9 @@ func isConstant(e gms.Expression) bool {
 var jsonEdits = map[string][]jsonRole{
 	"json_set": {jsonDocument, jsonPath, jsonValue}, "json_insert": {jsonDocument, jsonPath, jsonValue}, "json_replace": {jsonDocument, jsonPath, jsonValue},
 	"json_array_append": {jsonDocument, jsonPath, jsonValue}, "json_array_insert": {jsonDocument, jsonPath, jsonValue},
-	"json_remove":      {jsonDocument, jsonPath, jsonPath},
-	"json_merge_patch": {jsonDocument, jsonDocument, jsonDocument}, "json_merge_preserve": {jsonDocument, jsonDocument, jsonDocument},
-	"json_merge": {jsonDocument, jsonDocument, jsonDocument},
+	"json_remove":         {jsonDocument, jsonPath, jsonPath},
+	"json_merge_preserve": {jsonDocument, jsonDocument, jsonDocument},
+	"json_merge":          {jsonDocument, jsonDocument, jsonDocument},
 }
 
 type jsonRole uint8

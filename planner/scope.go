@@ -37,6 +37,8 @@ type boundColumn struct {
 	// collation is the one that the column was given, other than by bytes; 0 for
 	// none.
 	collation gms.CollationID
+	// average is set for an exact AVG of the aggregation right below.
+	average *average
 }
 
 // resolve finds the column that a reference means: by id, or by name where the

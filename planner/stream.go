@@ -146,7 +146,7 @@ func (b *streamBinder) bindQuery() (logical.Node, error) {
 	lookup := CatalogLookup(b.ctx, b.cat)
 	b.query.relations = relationsOf(stmt, lookup)
 	if err := PrepareSelect(stmt, lookup); err != nil {
-		return nil, err
+		return nil, b.query.refuse(err)
 	}
 	bound, err := bindOnly(b.ctx, b.cat, stmt, text)
 	if err != nil {

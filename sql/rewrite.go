@@ -2,6 +2,8 @@ package sql
 
 import (
 	"errors"
+	"fmt"
+	"math/big"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -31,8 +33,10 @@ import (
 //     become casts, = ANY (SELECT …) becomes IN and <> ALL (SELECT …) NOT IN, other
 //     comparisons with ANY and ALL get AnyMark and AllMark, and DO sets a variable
 //     that nobody reads. INTERVAL(n, a, …) becomes IntervalMark, ROW(a, b) a list
-//     in brackets, N'…' a text, and SUBSTRING(a FROM b) gets commas. Calls of the
-//     marks themselves are refused with CodeUnsupported.
+//     in brackets, N'…' a text, and SUBSTRING(a FROM b) gets commas. ODBC's {ts '…'},
+//     {fn f(…)} and {oj …} lose their braces; what says how a query shall be computed
+//     (HIGH_PRIORITY, SQL_BIG_RESULT) and what goes without saying (RESPECT NULLS) is
+//     left out. Calls of the marks themselves are refused with CodeUnsupported.
 //
 // Everything else, comments too, stays as it is. Windows (TUMBLE, HOP, SESSION)
 // are refused with CodeUnsupported. Positions, of errors too, count from
@@ -83,7 +87,7 @@ const ZipFunction = "leat_zip"
 // known to be right.
 var marks = map[string]bool{
 	RollupMark: true, AnyMark: true, AllMark: true, IntervalMark: true, ZipFunction: true,
-	"leat_timestamp": true, "leat_utc_timestamp": true, // see planner.PrepareSelect
+	"leat_timestamp": true, "leat_utc_timestamp": true, "leat_greatest": true, "leat_least": true, "leat_json_pretty": true, // see planner.PrepareSelect
 }
 
 // rewriteFrame is what is known of an open bracket, or of the text itself.
@@ -101,6 +105,8 @@ type rewriteFrame struct {
 	substring bool
 	// marked is set for the query behind an AnyMark or AllMark.
 	marked bool
+	// modifiers says that the words behind SELECT that are no columns may go on.
+	modifiers bool
 }
 
 func (r *rewriter) run() error {
@@ -129,11 +135,22 @@ func (r *rewriter) token(t Token) error {
 	frame := &r.frames[len(r.frames)-1]
 	table := frame.table
 	frame.table = false
+	if t.Kind != Word {
+		frame.modifiers = false
+	}
 	switch t.Kind {
 	case Invalid:
 		return invalid(t)
 	case String:
 		return r.string(t)
+	case Number:
+		if strings.HasPrefix(t.Text, "0b") {
+			r.bits(t, t.Text[2:])
+		}
+	case BitString:
+		if c := t.Text[0]; c == 'b' || c == 'B' {
+			r.bits(t, t.Text[2:len(t.Text)-1])
+		}
 	case Word:
 		if r.before.IsOperator(".") {
 			r.quote(t)
@@ -165,6 +182,9 @@ func (r *rewriter) token(t Token) error {
 				r.insert("), "+doVariable+" = (", t.Offset)
 				r.copied = t.End()
 			}
+		case "{", "}": // ODBC's {ts '…'}, {fn f(…)}, {oj …}: the word is read below
+			r.leaveOut(t)
+			frame.table = table
 		case "-", "/":
 			// The same character next, or a comment that begins with it.
 			if rest := r.text[t.End():]; rest != "" && rest[0] == t.Text[0] {
@@ -191,9 +211,18 @@ func (r *rewriter) open(table bool, flatten *Token) error {
 // word handles a keyword or name; table says that a table may stand here.
 func (r *rewriter) word(t Token, frame *rewriteFrame, table bool) error {
 	word := strings.ToUpper(t.Text)
+	if r.before.IsOperator("{") {
+		frame.table = table
+		if _, ok := odbcTypes[word]; !ok || !isString(r.lex) {
+			r.leaveOut(t)
+		}
+		return nil
+	}
+	modifiers := frame.modifiers
+	frame.modifiers = false
 	switch word {
 	case "SELECT":
-		frame.selects, frame.inFrom = true, false
+		frame.selects, frame.inFrom, frame.modifiers = true, false, true
 	case "FROM":
 		frame.inFrom, frame.table = frame.selects, frame.selects
 	case "JOIN", "STRAIGHT_JOIN":
@@ -224,19 +253,45 @@ func (r *rewriter) word(t Token, frame *rewriteFrame, table bool) error {
 		return sqlerror.Userf(sqlerror.CodeUnsupported, "%s is Leat's own word for another expression, which cannot be called", strings.ToLower(t.Text)).At(t.Pos)
 	}
 	switch {
+	case modifiers && selectModifiers[word]:
+		frame.modifiers = true
+		switch {
+		case word == "DISTINCTROW":
+			r.replace(t, "DISTINCT")
+		case strings.HasSuffix(word, "_RESULT") || word == "HIGH_PRIORITY": // how it is computed, not what
+			r.leaveOut(t)
+		}
+		return nil
 	case word == "INTERVAL" && isList(r.lex):
-		r.copy(t.Offset)
-		r.insert(IntervalMark, t.Offset)
-		r.copied = t.End()
+		r.replace(t, IntervalMark)
 		return nil
 	case word == "ROW" && !frame.rows && isList(r.lex): // a row needs no word
-		r.copy(t.Offset)
-		r.copied = t.End()
+		r.leaveOut(t)
 		return nil
 	case frame.substring && (word == "FROM" || word == "FOR"):
-		r.copy(t.Offset)
-		r.insert(",", t.Offset)
+		r.replace(t, ",")
+		return nil
+	case word == "FROM" && (r.before.IsWord("LEADING") || r.before.IsWord("TRAILING") || r.before.IsWord("BOTH")):
+		r.replace(t, "' ' FROM")
+		return nil
+	case word == "SHARE" && r.before.IsWord("FOR"):
+		r.copy(r.before.Offset)
+		r.insert("LOCK IN SHARE MODE", r.before.Offset)
 		r.copied = t.End()
+		return nil
+	case word == "RESPECT" && r.before.IsOperator(")") && r.isNext("NULLS"), word == "FROM" && r.before.IsOperator(")") && r.isNext("FIRST", "OVER"): // what window functions do anyway
+		second, err := r.lex.Next()
+		r.copy(t.Offset)
+		r.copied = second.End()
+		return err
+	case strings.HasPrefix(word, "SQL_TSI_") && r.before.IsOperator("(") && strings.HasPrefix(strings.ToUpper(r.second.Text), "TIMESTAMP"):
+		r.replace(t, t.Text[len("SQL_TSI_"):])
+		return nil
+	case introducers[word] && isString(r.lex): // which would take a COLLATE away
+		r.leaveOut(t)
+		return nil
+	case word == "DEC" && r.before.IsWord("AS"):
+		r.replace(t, "DECIMAL")
 		return nil
 	case word == "DO" && r.before == Token{}:
 		r.does = true
@@ -252,9 +307,7 @@ func (r *rewriter) word(t Token, frame *rewriteFrame, table bool) error {
 		r.copied = t.End()
 		return nil
 	case word == "UNKNOWN" && (r.before.IsWord("IS") || r.before.IsWord("NOT") && r.second.IsWord("IS")):
-		r.copy(t.Offset)
-		r.insert("NULL", t.Offset)
-		r.copied = t.End()
+		r.replace(t, "NULL")
 		return nil
 	case compoundUnits[word] && r.before.IsOperator("(") && r.second.IsWord("EXTRACT"):
 		return nil
@@ -265,6 +318,35 @@ func (r *rewriter) word(t Token, frame *rewriteFrame, table bool) error {
 	}
 	r.quote(t)
 	return nil
+}
+
+// selectModifiers are the words that may stand between SELECT and the first column.
+var selectModifiers = map[string]bool{
+	"ALL": true, "DISTINCT": true, "DISTINCTROW": true, "HIGH_PRIORITY": true, "STRAIGHT_JOIN": true, "SQL_SMALL_RESULT": true,
+	"SQL_BIG_RESULT": true, "SQL_BUFFER_RESULT": true, "SQL_NO_CACHE": true, "SQL_CALC_FOUND_ROWS": true,
+}
+
+// introducers say of the string behind them what all strings are.
+var introducers = map[string]bool{"_UTF8MB4": true, "_UTF8MB3": true, "_UTF8": true}
+
+// odbcTypes are what the literals {d '…'}, {t '…'} and {ts '…'} are of.
+var odbcTypes = map[string]string{"D": "DATE", "T": "TIME", "TS": "TIMESTAMP"}
+
+// isNext reports whether the words come next.
+func (r *rewriter) isNext(words ...string) bool {
+	lex := r.lex
+	for _, w := range words {
+		if t, err := lex.Next(); err != nil || !t.IsWord(w) {
+			return false
+		}
+	}
+	return true
+}
+
+// isString reports whether a string comes next.
+func isString(lex Lexer) bool {
+	t, err := lex.Next()
+	return err == nil && t.Kind == String
 }
 
 // doVariable takes the values of DO.
@@ -336,7 +418,11 @@ func (r *rewriter) string(t Token) error {
 		r.copied = t.Offset + 1
 	}
 	if r.before.Kind == Word && !r.second.IsOperator(".") && !r.second.IsWord("AS") {
-		switch word := strings.ToUpper(r.before.Text); word {
+		word := strings.ToUpper(r.before.Text)
+		if r.second.IsOperator("{") {
+			word = odbcTypes[word]
+		}
+		switch word {
 		case "DATE":
 			typ = word
 			_, err = mysqljson.ParseDate(text)
@@ -350,7 +436,7 @@ func (r *rewriter) string(t Token) error {
 			_, _, err = mysqljson.ParseDateTime(text, 6)
 		}
 		if err != nil {
-			return sqlerror.Userf(sqlerror.CodeType, "Incorrect %s value: %s", strings.ToUpper(r.before.Text), QuoteString(t.Value())).At(t.Pos)
+			return sqlerror.Userf(sqlerror.CodeType, "Incorrect %s value: %s", word, QuoteString(t.Value())).At(t.Pos)
 		}
 	}
 	if typ != "" {
@@ -735,6 +821,28 @@ func (r *rewriter) copy(end int) {
 		r.out.WriteString(r.text[r.copied:end])
 		r.copied = end
 	}
+}
+
+// bits writes a literal of bits as one of bytes, which it is.
+func (r *rewriter) bits(t Token, digits string) {
+	n, ok := new(big.Int).SetString(digits, 2)
+	if !ok {
+		return // whoever reads it says what is wrong
+	}
+	r.replace(t, fmt.Sprintf("x'%0*x'", (len(digits)+7)/8*2, n))
+}
+
+// leaveOut drops a token.
+func (r *rewriter) leaveOut(t Token) {
+	r.copy(t.Offset)
+	r.copied = t.End()
+}
+
+// replace writes what stands in place of a token.
+func (r *rewriter) replace(t Token, s string) {
+	r.copy(t.Offset)
+	r.insert(s, t.Offset)
+	r.copied = t.End()
 }
 
 // insert writes what stands in place of the text at the offset from.

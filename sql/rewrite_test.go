@@ -47,11 +47,19 @@ func TestRewriteQuery(t *testing.T) {
 		"SELECT a FROM t WHERE a IN (SELECT b FROM u) AND a NOT IN(SELECT b FROM u) OR a IN (select 1)")
 	f("SELECT a > ALL (SELECT b FROM u WHERE b < any(select f(1)) LIMIT 1), a != SOME ((SELECT 1)) FROM t WHERE a = ALL (TABLE u)",
 		"SELECT a > leat_all( (SELECT b FROM u WHERE b < leat_any((select f(1))) LIMIT 1)), a != leat_any( ((SELECT 1))) FROM t WHERE a = leat_all( (TABLE u))")
+	f("SELECT 2 > ALL (SELECT ALL 1)", "SELECT 2 > leat_all( (SELECT ALL 1))")
 	same("SELECT ALL a, any(b), some FROM t UNION ALL (SELECT 1)")
 	// What that parser cannot read.
 	f("SELECT INTERVAL(a, 1, f(2, 3)), ROW(1, 2) = row (a, b), N'x', n'y', N, SUBSTRING(a FROM b FOR 2) FROM t WHERE a > b + INTERVAL (1 + f(2, 3)) DAY",
 		"SELECT leat_interval(a, 1, f(2, 3)), (1, 2) =  (a, b), 'x', 'y', N, SUBSTRING(a , b , 2) FROM t WHERE a > b + INTERVAL (1 + f(2, 3)) DAY")
 	same("SELECT * FROM (VALUES ROW(1, 2), ROW(3, 4)) AS t")
+	f("SELECT HIGH_PRIORITY DISTINCTROW SQL_BUFFER_RESULT a, sql_buffer_result FROM t FOR SHARE", "SELECT  DISTINCT  a, sql_buffer_result FROM t LOCK IN SHARE MODE")
+	f("SELECT 0b101, b'100000000', B'1' FROM t", "SELECT x'05', x'0100', x'01' FROM t")
+	f("SELECT LAG(a) RESPECT NULLS OVER (ORDER BY b), NTH_VALUE(a, 2) FROM FIRST OVER () FROM t", "SELECT LAG(a)  OVER (ORDER BY b), NTH_VALUE(a, 2)  OVER () FROM t")
+	f("SELECT {ts '2024-01-31 00:00:00'}, {fn UCASE({d'2024-01-31'})} FROM {oj t LEFT JOIN UNNEST(t.a) AS u(b INT) ON TRUE}",
+		"SELECT CAST('2024-01-31 00:00:00' AS DATETIME),  UCASE(CAST('2024-01-31' AS DATE)) FROM  t LEFT JOIN JSON_TABLE(t.a, '$[*]' COLUMNS(b INT PATH '$')) AS u ON TRUE")
+	f("SELECT TIMESTAMPADD(SQL_TSI_DAY, 1, a), TRIM(LEADING FROM a), _utf8mb4'x' COLLATE utf8mb4_bin, CAST(a AS DEC(5, 1)) FROM t",
+		"SELECT TIMESTAMPADD(DAY, 1, a), TRIM(LEADING ' ' FROM a), 'x' COLLATE utf8mb4_bin, CAST(a AS DECIMAL(5, 1)) FROM t")
 	// DO.
 	f("DO SLEEP(0), f(1, 2)", "SET @leat_do = ( SLEEP(0)), @leat_do = ( f(1, 2))")
 	f("do (1)", "SET @leat_do = ( (1))")

@@ -134,7 +134,9 @@ func newWorld(t testing.TB, tables ...data) *world {
 			Kind: logical.RelationTable, Database: "lake", Name: d.name, Schema: schema, Handle: catalog.Table(tab),
 		}}
 	}
-	w.cat = analyzer.NewBuilder(relationProvider{relations}).Build().Catalog
+	a := analyzer.NewBuilder(relationProvider{relations}).Build()
+	a.Catalog.RegisterFunction(w.bind, planner.Functions()...)
+	w.cat = a.Catalog
 	return w
 }
 

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 
 	"github.com/leatdb/leat/internal/mysqljson"
-	"github.com/leatdb/leat/sql/types"
 )
 
 // FuncJSONOrder gives a BINARY for each JSON value; they compare byte by byte as
@@ -25,10 +24,6 @@ var FuncJSONOrder = propagate(func(f *frame, args []Vector) error {
 	}
 	return out.finish()
 })
-
-// FuncJSONPrinted gives JSON values in the form that MySQL prints, in which equal
-// documents are equal texts, but for numbers that are written in other ways: 1 and 1.0.
-var FuncJSONPrinted = castToText(types.TypeJSON, types.TypeText)
 
 // appendJSONOrder appends the key of a value in normal form: the rank of its kind,
 // then what orders values of the kind, of which none begins with another.

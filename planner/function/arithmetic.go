@@ -54,6 +54,19 @@ func buildDecimal(f kernel.Func, scale func(a, b int) int) func([]kernel.Expr, t
 	}
 }
 
+// buildSigned compiles a function whose result has the digits of its one operand,
+// which its kernel leaves as they are: that of all digits has to say so in its type.
+func buildSigned(f kernel.Func) func([]kernel.Expr, types.Type) (kernel.Expr, error) {
+	return func(args []kernel.Expr, out types.Type) (kernel.Expr, error) {
+		result := kernel.Call(f, out, args...)
+		full, more := unrounded(args)
+		if !more || out.Kind != types.Decimal {
+			return result, nil
+		}
+		return kernel.Rounded(result, kernel.Call(f, kernel.WithScale(out, full[0].Type().Scale), full...)), nil
+	}
+}
+
 // unrounded gives operands all their digits; more says whether one has more than
 // its type tells.
 func unrounded(args []kernel.Expr) (full []kernel.Expr, more bool) {
@@ -187,7 +200,7 @@ func init() {
 		&Function{
 			Name: "neg", Doc: "Unary minus.", MinArgs: 1, MaxArgs: 1,
 			Fails: FailsForValues,
-			Bind:  bindNegate, Kernel: kernel.FuncNegate, Build: buildDecimal(kernel.FuncNegate, sumScale), DuckDB: duckNegate,
+			Bind:  bindNegate, Kernel: kernel.FuncNegate, Build: buildSigned(kernel.FuncNegate), DuckDB: duckNegate,
 		},
 		&Function{
 			Name: "&", Doc: "Bitwise AND of BIGINT UNSIGNED.", MinArgs: 2, MaxArgs: 2, Infix: true,
@@ -226,7 +239,7 @@ func init() {
 		&Function{
 			Name: "abs", Doc: "Absolute value.", MinArgs: 1, MaxArgs: 1,
 			Fails: FailsForValues,
-			Bind:  bindSame, Kernel: kernel.FuncAbs, Build: buildDecimal(kernel.FuncAbs, sumScale), DuckDB: duckPlain("abs"),
+			Bind:  bindSame, Kernel: kernel.FuncAbs, Build: buildSigned(kernel.FuncAbs), DuckDB: duckPlain("abs"),
 		},
 		&Function{
 			Name: "sign", Doc: "−1, 0 or 1.", MinArgs: 1, MaxArgs: 1,

@@ -39,19 +39,11 @@ func documents(n int) func([]Arg) (Binding, error) {
 	}
 }
 
-// JSONOrder gives bytes that compare as JSON values do, and JSONPrinted JSON of which
-// equal documents are equal texts, but for numbers such as 1 and 1.0. They have no
-// names in SQL.
-var (
-	JSONOrder = &Function{
-		Name: "json_order", MinArgs: 1, MaxArgs: 1,
-		Bind: strict(types.TypeBlob, types.TypeJSON), Kernel: kernel.FuncJSONOrder,
-	}
-	JSONPrinted = &Function{
-		Name: "json_printed", MinArgs: 1, MaxArgs: 1,
-		Bind: strict(printedJSON, types.TypeJSON), Kernel: kernel.FuncJSONPrinted,
-	}
-)
+// JSONOrder gives bytes that compare as JSON values do. It has no name in SQL.
+var JSONOrder = &Function{
+	Name: "json_order", MinArgs: 1, MaxArgs: 1,
+	Bind: strict(types.TypeBlob, types.TypeJSON), Kernel: kernel.FuncJSONOrder,
+}
 
 // printedJSON is the type of documents that are put together of values.
 var printedJSON = types.Type{Kind: types.JSON, Printed: true}
@@ -119,6 +111,20 @@ func init() {
 		&Function{
 			Name: "json_quote", Doc: "A text as a JSON string.", MinArgs: 1, MaxArgs: 1,
 			Bind: withResult(textual("t"), types.TypeText), Kernel: kernel.FuncJSONQuote,
+		},
+		&Function{
+			Name: "json_merge_patch", Doc: "A document changed by others: their members replace, null removes.", MinArgs: 2, MaxArgs: -1,
+			Fails: FailsForValues,
+			Bind: func(args []Arg) (Binding, error) {
+				b, err := documents(len(args))(args)
+				b.Result = types.TypeJSON
+				return b, err
+			},
+			Kernel: kernel.FuncJSONMergePatch,
+		},
+		&Function{
+			Name: "json_pretty", Doc: "A JSON value on several lines.", MinArgs: 1, MaxArgs: 1,
+			Bind: document(types.TypeText, 1), Kernel: kernel.FuncJSONPretty,
 		},
 		&Function{
 			Name: "json_valid", Doc: "Whether a value is valid JSON.", MinArgs: 1, MaxArgs: 1,

@@ -128,6 +128,18 @@ func numberOf(err error) int {
 	case gms.ErrCreateTableNotSupported.Is(err), plan.ErrInsertIntoNotSupported.Is(err), plan.ErrReplaceIntoNotSupported.Is(err),
 		plan.ErrUpdateNotSupported.Is(err), plan.ErrDeleteFromNotSupported.Is(err), plan.ErrTruncateNotSupported.Is(err):
 		return 1036 // ER_OPEN_AS_READONLY
+	case gms.ErrNoTablesUsed.Is(err):
+		return 1096 // ER_NO_TABLES_USED
+	case gms.ErrMoreThanOneRow.Is(err):
+		return 1172 // ER_TOO_MANY_ROWS
+	case gms.ErrCollationInvalidForCharSet.Is(err):
+		return 1253 // ER_COLLATION_CHARSET_MISMATCH
+	case gms.ErrCollationUnknown.Is(err):
+		return 1273 // ER_UNKNOWN_COLLATION
+	case gms.ErrSecureFilePriv.Is(err):
+		return 1290 // ER_OPTION_PREVENTS_STATEMENT
+	case gms.ErrColumnCountMismatch.Is(err):
+		return 1353 // ER_VIEW_WRONG_LIST
 	case gms.ErrUnsupportedFeature.Is(err), gms.ErrUnsupportedSyntax.Is(err):
 		return mysql.ERNotSupportedYet
 	}
