@@ -50,7 +50,7 @@ func checkWindows(q *sqlparser.Select) error {
 			failed = sqlerror.Userf(sqlerror.CodeSyntax, "window %s is not defined", def.NameRef)
 		case len(def.PartitionBy) > 0:
 			failed = sqlerror.Userf(sqlerror.CodeSyntax, "a window that begins from %s cannot have a PARTITION BY of its own", def.NameRef)
-		case len(def.OrderBy) > 0 && len(from.OrderBy) > 0:
+		case len(def.OrderBy) > 0 && ordered(from, named):
 			failed = sqlerror.Userf(sqlerror.CodeSyntax, "a window that begins from %s cannot have an ORDER BY of its own, since %[1]s has one", def.NameRef)
 		case from.Frame != nil && (len(def.OrderBy) > 0 || def.Frame != nil):
 			failed = sqlerror.Userf(sqlerror.CodeSyntax, "window %s has a frame, so no other window can begin from it", def.NameRef)
@@ -74,6 +74,21 @@ func checkWindows(q *sqlparser.Select) error {
 		}
 	})
 	return failed
+}
+
+// ordered reports whether a window, or one that it begins from, has an ORDER BY.
+func ordered(def *sqlparser.WindowDef, named map[string]*sqlparser.WindowDef) bool {
+	for range len(named) {
+		if len(def.OrderBy) > 0 {
+			return true
+		}
+		from, ok := named[def.NameRef.Lowered()]
+		if !ok {
+			return false
+		}
+		def = from
+	}
+	return false
 }
 
 func isZero(e sqlparser.SelectExpr) bool {

@@ -24,6 +24,8 @@ func (l *lowerer) collationOf(e gms.Expression, s *scope) (id gms.CollationID, o
 		return id, !bytewise(e)
 	case *expression.DistinctExpression:
 		return l.collationOf(e.Child, s)
+	case *innerOperand:
+		return l.collationOf(e.Expression, s)
 	case *expression.GetField:
 		if s != nil {
 			c, found := s.resolve(e)

@@ -47,6 +47,8 @@ func (l *lowerer) expr(e gms.Expression, s *scope) (logical.Expr, error) {
 		return l.literal(e)
 	case *exactLiteral:
 		return l.literal(e.Literal)
+	case *innerOperand:
+		return l.expr(e.Expression, s)
 	case *castExpr:
 		return l.cast(e.Child, e.target, s)
 	case *expression.Case:

@@ -29,7 +29,7 @@ import (
 // *sqlerror.Error without a place. Statements that hold no SELECT are left as they
 // are.
 func PrepareSelect(stmt sqlparser.Statement, lookup Lookup) error {
-	p := preparer{lookup}
+	p := preparer{lookup: lookup}
 	switch s := stmt.(type) {
 	case sqlparser.SelectStatement:
 		return p.query(s, nil)
@@ -47,7 +47,16 @@ func PrepareSelect(stmt sqlparser.Statement, lookup Lookup) error {
 	return nil
 }
 
-type preparer struct{ lookup Lookup }
+type preparer struct {
+	lookup Lookup
+	depth  int // how many sub-selects in expressions are around
+}
+
+// inner prepares what is in sub-selects of expressions.
+func (p preparer) inner() preparer {
+	p.depth++
+	return p
+}
 
 // ctes are the names of the common table expressions that a query can see,
 // which hide tables of the same name.
@@ -95,7 +104,10 @@ func (p preparer) query(q sqlparser.SelectStatement, visible ctes) error {
 		splitWindows(q)
 		q.From = p.wrapJoined(q.From, visible)
 		q.SelectExprs = p.expandStars(q.SelectExprs, q.From, visible)
-		return p.walk(visible, q.SelectExprs, q.From, q.Where, q.GroupBy, q.Having, q.Window, q.OrderBy, q.Limit)
+		if err := p.walk(visible, q.From); err != nil {
+			return err
+		}
+		return p.walk(visible, q.SelectExprs, q.Where, q.GroupBy, q.Having, q.Window, q.OrderBy, q.Limit)
 	}
 	return nil
 }
@@ -158,7 +170,10 @@ func (p preparer) walk(visible ctes, nodes ...sqlparser.SQLNode) error {
 	return sqlparser.Walk(func(node sqlparser.SQLNode) (bool, error) {
 		switch n := node.(type) {
 		case *sqlparser.Subquery:
-			return false, p.query(n.Select, visible)
+			if _, from := nodes[0].(sqlparser.TableExprs); from {
+				return false, p.query(n.Select, visible)
+			}
+			return false, p.inner().query(n.Select, visible)
 		case *sqlparser.ConvertExpr:
 			if err := checkCast(n); err != nil {
 				return false, err
@@ -167,11 +182,17 @@ func (p preparer) walk(visible ctes, nodes ...sqlparser.SQLNode) error {
 		case *sqlparser.Default:
 			return false, sqlerror.Userf(sqlerror.CodeUnsupported, "DEFAULT(…) is not supported: columns have no defaults")
 		case *sqlparser.FuncExpr:
+			if p.depth > 0 && n.Over == nil && n.IsAggregate() {
+				markInner(n.Exprs, p.depth)
+			}
 			name := n.Name.Lowered()
 			if arguments, ok := ownMeaning[name]; ok && n.Qualifier.IsEmpty() && (len(n.Exprs) == arguments || arguments < 0) {
 				n.Name = sqlparser.NewColIdent(ownMark + name)
 			}
 		case *sqlparser.GroupConcatExpr:
+			if p.depth > 0 {
+				markInner(n.Exprs, p.depth)
+			}
 			for _, o := range n.OrderBy {
 				if e, ok := expressionAt(n.Exprs, o.Expr); ok {
 					o.Expr = e

@@ -75,3 +75,34 @@ func TestPrepareSelect(t *testing.T) {
 	f("select a > 1.005, (2.5) = b from s where a < 3", "select a > 1.005, 2.5 = b from s where a < 3")
 	f("select cast(a as char(3)) from s", "select cast(a as char(3)) from s")
 }
+
+// TestPrepareSelect_Dropped has clauses refused that the engine would drop.
+func TestPrepareSelect_Dropped(t *testing.T) {
+	f := func(text, want string) {
+		t.Helper()
+		stmt, err := sqlparser.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = planner.PrepareSelect(stmt, func(string, string) (planner.Relation, bool) { return planner.Relation{}, false })
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", text, err, want)
+		}
+	}
+	f("select count(distinct a) over () from t", "DISTINCT within the window function COUNT")
+	f("select 1 from t where a in (select sum(distinct a) over () from t)", "DISTINCT within the window function SUM")
+	f("select a from t union select b from t use index (i)", "there is no index i")
+	f("with c as (select a from t partition (p)) select a from c", "PARTITION (p)")
+	f("select a from t join u partition (p) on t.a = u.a", "PARTITION (p)")
+	f("select sum(a) over w from t", "window w is not defined")
+	f("select sum(a) over (w order by b) from t window w as (v), v as (order by a)", "window")
+	f("select distinct a + 1 from t order by a", "ORDER BY a is not in the list")
+	f("select a from t group by a having rank() over (order by a) > 1", "RANK cannot be used")
+	g := func(text string) {
+		t.Helper()
+		prepared(t, text, 2)
+	}
+	g("select distinct a + 1, b as c from t order by a + 1, c, 2, b, (select max(x) from u), rand(), @v")
+	g("select distinct * from t order by a")
+	g("select min(distinct a) over w, max(distinct a) over (w order by b) from t window w as (partition by a)")
+}
