@@ -54,6 +54,9 @@ func readFooter(header []byte) (f footer, err error) {
 	if f.meta, err = metadata.NewFileMetaData(header, nil); err != nil {
 		return f, fmt.Errorf("%w: %w", errFooter, err)
 	}
+	if text := f.meta.KeyValueMetadata().FindValue("ARROW:schema"); text != nil && !fits(*text) {
+		return f, fmt.Errorf("%w: its Arrow schema claims more than it has", errFooter)
+	}
 	if f.schema, err = pqarrow.FromParquet(f.meta.Schema, nil, f.meta.KeyValueMetadata()); err != nil {
 		return f, fmt.Errorf("read Parquet schema: %w", err)
 	}
