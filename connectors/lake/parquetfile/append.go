@@ -481,16 +481,20 @@ func (s *source) appendBytes(dst *Rows, b *buffer, rows []int32) {
 
 // appendText copies strings, which have size bytes together.
 func (s *source) appendText(dst *Rows, b *buffer, starts, lengths []int32, size int) {
-	const word = 16
+	const word, many = 16, 64
 	var place []byte
 	text := s.bytes
 	lengths = lengths[:len(starts)]
 	for i, at := range starts {
 		start, n := int(at), int(lengths[i])
-		// Short strings are copied by words, a little too far.
-		if far := (n + word - 1) &^ (word - 1); far <= 4*word && far <= len(place) && start+far <= len(text) {
-			for k := 0; k < far; k += word {
-				*(*[word]byte)(place[k:]) = [word]byte(text[start+k:])
+		// Short strings are copied too far, which no branch has to foresee.
+		if n <= many && many <= len(place) && start+many <= len(text) {
+			to, from := (*[many]byte)(place), (*[many]byte)(text[start:])
+			*(*[word]byte)(to[:]) = [word]byte(from[:])
+			if n > word {
+				*(*[word]byte)(to[word:]) = [word]byte(from[word:])
+				*(*[word]byte)(to[2*word:]) = [word]byte(from[2*word:])
+				*(*[word]byte)(to[3*word:]) = [word]byte(from[3*word:])
 			}
 			place = place[n:]
 			size -= n

@@ -91,7 +91,7 @@ func appendCodes(dst []byte, codes []uint16, limit int) []byte {
 	width := uint(max(bits.Len(uint(limit-1)), 1))
 	dst = append(dst, byte(width))
 	changes := 0
-	for i := 1; i < len(codes); i++ {
+	for i := 1; i < len(codes) && changes*16 <= len(codes); i++ {
 		// 1 where they differ, without a branch.
 		changes += int((uint32(codes[i]^codes[i-1]) + math.MaxUint16) >> 16)
 	}
@@ -174,15 +174,20 @@ func appendDelta[T int32 | int64, S stored](dst []byte, values []S) []byte {
 	}
 	dst = binary.AppendVarint(dst, int64(values[0]))
 	var deltas [deltaBlock]T
+	var most [deltaBlock / deltaMiniblock]T
 	mask := widthMask[T]()
 	for i := 1; i < len(values); i += deltaBlock {
 		block := values[i:min(i+deltaBlock, len(values))]
 		before := T(values[i-1])
 		least := T(block[0]) - before
-		for k, v := range block {
-			d := T(v) - before
-			deltas[k], before = d, T(v)
-			least = min(least, d)
+		for m := 0; m < len(block); m += deltaMiniblock {
+			high := T(block[m]) - before
+			for k, v := range block[m:min(m+deltaMiniblock, len(block))] {
+				d := T(v) - before
+				deltas[m+k], before = d, T(v)
+				least, high = min(least, d), max(high, d)
+			}
+			most[m/deltaMiniblock] = high
 		}
 		for k := range deltas[len(block):] {
 			deltas[len(block)+k] = least // packed as 0
@@ -191,15 +196,10 @@ func appendDelta[T int32 | int64, S stored](dst []byte, values []S) []byte {
 		widths := len(dst)
 		dst = append(dst, 0, 0, 0, 0)
 		for m := 0; m < len(block); m += deltaMiniblock {
-			mini := (*[deltaMiniblock]T)(deltas[m:])
-			var all T
-			for k := range mini {
-				mini[k] -= least
-				all |= mini[k]
-			}
-			width := uint(bits.Len64(uint64(all) & mask))
+			// What wraps around is right as a number without a sign.
+			width := uint(bits.Len64(uint64(most[m/deltaMiniblock]-least) & mask))
 			dst[widths+m/deltaMiniblock] = byte(width)
-			dst = appendMiniblock(dst, mini, width, mask)
+			dst = appendMiniblock(dst, (*[deltaMiniblock]T)(deltas[m:]), least, width, mask)
 		}
 	}
 	return dst
@@ -214,8 +214,9 @@ func widthMask[T int32 | int64]() uint64 {
 	return math.MaxUint64
 }
 
-// appendMiniblock packs 32 values of up to 64 bits.
-func appendMiniblock[T int32 | int64](dst []byte, values *[deltaMiniblock]T, width uint, mask uint64) []byte {
+// appendMiniblock packs by how much 32 values are above the least, in up to 64
+// bits.
+func appendMiniblock[T int32 | int64](dst []byte, values *[deltaMiniblock]T, least T, width uint, mask uint64) []byte {
 	if width == 0 {
 		return dst
 	}
@@ -227,7 +228,7 @@ func appendMiniblock[T int32 | int64](dst []byte, values *[deltaMiniblock]T, wid
 		var word uint64
 		var used uint
 		for k := 0; k < deltaMiniblock; k += 4 {
-			four := uint64(values[k]) | uint64(values[k+1])<<width | (uint64(values[k+2])|uint64(values[k+3])<<width)<<(2*width)
+			four := uint64(values[k]-least) | uint64(values[k+1]-least)<<width | (uint64(values[k+2]-least)|uint64(values[k+3]-least)<<width)<<(2*width)
 			word |= four << used
 			if used += 4 * width; used >= 64 {
 				binary.LittleEndian.PutUint64(out, word)
@@ -246,7 +247,7 @@ func appendMiniblock[T int32 | int64](dst []byte, values *[deltaMiniblock]T, wid
 			var used uint
 			place := out
 			for j := k; j < k+8; j += 2 {
-				two := uint64(values[j])&mask | (uint64(values[j+1])&mask)<<width
+				two := uint64(values[j]-least)&mask | (uint64(values[j+1]-least)&mask)<<width
 				word |= two << used
 				if used += 2 * width; used >= 64 {
 					binary.LittleEndian.PutUint64(place, word)
@@ -266,7 +267,7 @@ func appendMiniblock[T int32 | int64](dst []byte, values *[deltaMiniblock]T, wid
 	var used uint
 	place := 0
 	for _, v := range values {
-		u := uint64(v) & mask
+		u := uint64(v-least) & mask
 		word |= u << used
 		if used+width >= 64 {
 			binary.LittleEndian.PutUint64(out[place:], word)
@@ -352,9 +353,18 @@ func appendDeltaStrings(dst, text []byte, lengths []int32, prefixScratch, suffix
 	}
 	dst = appendDelta[int32](dst, prefixes)
 	dst = appendDelta[int32](dst, suffixes)
+	const word = 16
+	at, start := len(dst), 0
+	dst = slices.Grow(dst, len(text)+word)
+	out := dst[:cap(dst)]
 	for i, n := range lengths {
-		dst = append(dst, text[prefixes[i]:n]...)
-		text = text[n:]
+		from, end := start+int(prefixes[i]), start+int(n)
+		if end-from <= word && from+word <= len(text) { // copied too far
+			*(*[word]byte)(out[at:]) = [word]byte(text[from:])
+		} else {
+			copy(out[at:], text[from:end])
+		}
+		at, start = at+end-from, end
 	}
-	return dst
+	return dst[:at]
 }

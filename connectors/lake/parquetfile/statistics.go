@@ -238,16 +238,23 @@ func addFloatBits[S stored](b *bounds, values []S, t Type) {
 	if b.unknown {
 		return
 	}
-	least, most := math.Inf(1), math.Inf(-1)
+	// Numbers that order as the floats do, NaN beyond infinity on either side.
+	least, most := int64(math.MaxInt64), int64(math.MinInt64)
 	for _, v := range values {
-		f := math.Float64frombits(uint64(v))
-		if t == Float {
-			f = float64(math.Float32frombits(uint32(v)))
-		}
-		least, most = min(least, f), max(most, f)
+		n := turned(int64(v))
+		least, most = min(least, n), max(most, n)
 	}
-	b.addFloats(least, most)
+	float := func(n int64) float64 {
+		if t == Float {
+			return float64(math.Float32frombits(uint32(turned(n))))
+		}
+		return math.Float64frombits(uint64(turned(n)))
+	}
+	b.addFloats(float(least), float(most))
 }
+
+// turned has the bits of a negative float beside its sign inverted, or put back.
+func turned(bits int64) int64 { return bits ^ bits>>63&math.MaxInt64 }
 
 // plain is a bound in Parquet's plain encoding, which wants zeros of both signs
 // within the bounds.
@@ -379,8 +386,11 @@ func raiseBytes(cut []byte) []byte {
 // extremes are the least and greatest of values, which are not none.
 func extremes[S stored](values []S) (least, most S) {
 	least, most = values[0], values[0]
-	for _, v := range values {
-		least, most = min(least, v), max(most, v)
+	// Every other value has its own, since each step waits for the one before.
+	least2, most2 := values[len(values)-1], values[len(values)-1]
+	for i := 1; i < len(values); i += 2 {
+		least, most = min(least, values[i-1]), max(most, values[i-1])
+		least2, most2 = min(least2, values[i]), max(most2, values[i])
 	}
-	return least, most
+	return min(least, least2), max(most, most2)
 }
