@@ -25,7 +25,7 @@ func wallsOf(ctx *Context, v Vector, t types.Type) walls {
 	return walls{micros: viewOf[int64](v), ctx: ctx, instant: instant}
 }
 
-func (w walls) at(i int) int64 {
+func (w *walls) at(i int) int64 {
 	switch {
 	case w.days.values != nil:
 		return int64(w.days.at(i)) * microsPerDay
@@ -36,7 +36,7 @@ func (w walls) at(i int) int64 {
 }
 
 // dayOf is the date of row i.
-func (w walls) dayOf(i int) int32 {
+func (w *walls) dayOf(i int) int32 {
 	if w.days.values != nil {
 		return w.days.at(i)
 	}
@@ -381,7 +381,8 @@ func temporalView(ctx *Context, v Vector, from types.Type) func(i int) int64 {
 	if from.Kind == types.Time {
 		return viewOf[int64](v).at
 	}
-	return wallsOf(ctx, v, from).at
+	x := wallsOf(ctx, v, from)
+	return x.at
 }
 
 func temporalToInteger(from types.Type) Func {
