@@ -631,6 +631,61 @@ func TestFile_Widths(t *testing.T) {
 	}
 }
 
+// TestFile_Strings writes strings of all lengths up to beyond what is copied by
+// words, those that share prefixes and those that do not.
+func TestFile_Strings(t *testing.T) {
+	schema, err := parquetfile.NewSchema([]parquetfile.Column{{Name: "text", ID: 1, Type: parquetfile.String}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := &parquetfile.Pool{Most: 1 << 20}
+	encoder, err := parquetfile.NewEncoder(schema, pool, parquetfile.Options{Compression: parquetfile.None})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := func(seed uint64, prefix, longest int) {
+		t.Helper()
+		r := rand.New(rand.NewPCG(seed, 2))
+		appender, rows := parquetfile.NewAppender(schema), parquetfile.NewRows(schema, pool)
+		var out sink
+		w := encoder.NewFile(&out)
+		var want []string
+		for range 3 {
+			texts := array.NewStringBuilder(memory.DefaultAllocator)
+			var chosen []int32
+			for row := range int32(1200) {
+				text := strings.Repeat("p", prefix)
+				for range r.IntN(longest + 1) {
+					text += string(rune('a' + r.IntN(26)))
+				}
+				texts.Append(text)
+				if row%5 > 0 {
+					chosen, want = append(chosen, row), append(want, text)
+				}
+			}
+			if err := appender.Bind([]arrow.Array{texts.NewArray()}); err != nil {
+				t.Fatal(err)
+			}
+			appender.Append(rows, chosen[:700])
+			appender.Append(rows, chosen[700:])
+			if err := w.WriteRows(t.Context(), rows); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := w.Finish(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := readBack(t, out.Bytes())[0]; !slices.Equal(got, want) {
+			t.Errorf("%d bytes after a prefix of %d: the strings differ", longest, prefix)
+		}
+	}
+	for seed, longest := range []int{6, 15, 16, 17, 40, 63, 64, 65, 130} {
+		for _, prefix := range []int{0, 3, 20, 70} {
+			f(uint64(seed), prefix, longest)
+		}
+	}
+}
+
 func TestAppender_Refuses(t *testing.T) {
 	f := func(typ parquetfile.Type, required bool, arr arrow.Array, want string) {
 		t.Helper()
