@@ -1,8 +1,10 @@
 package iceberg_test
 
 import (
+	"context"
 	"database/sql"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -96,6 +98,20 @@ func TestForeignTable(t *testing.T) {
 		t.Fatal(err)
 	}
 	check(true)
+	reader, err := loadTable(t, l, "theirs").(interface {
+		ScanArrow(ctx context.Context, columns []int) (array.RecordReader, error)
+	}).ScanArrow(ctx, []int{2, 0})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Release()
+	var left []int32
+	for reader.Next() {
+		left = append(left, reader.RecordBatch().Column(1).(*array.Int32).Int32Values()...)
+	}
+	if err := reader.Err(); err != nil || !slices.Equal(left, []int32{0, 1}) {
+		t.Errorf("rows that are left: %v, %v", left, err)
+	}
 	// It does not lie in the lake's folder, so nothing of ours writes to it.
 	if _, err := l.Define(ctx, definition("theirs")); code(err) != sqlerror.CodeConflict {
 		t.Errorf("Define over a table elsewhere: %v", err)
