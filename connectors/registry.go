@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/leatdb/leat/sql/sqlerror"
@@ -36,6 +37,9 @@ type SourceConnector struct {
 	// Schema lets a connector that knows its columns (datagen) declare them; nil
 	// for those whose records are decoded by a format.
 	Schema func(opts Options) (types.Schema, error)
+	// Places are what is read without an end, as a sink of the same system names
+	// what it writes to; nil where no sink writes what the connector reads.
+	Places func(o Options) []string
 }
 
 // SinkConnector is a registered kind of sink.
@@ -50,6 +54,26 @@ type SinkConnector struct {
 	// the sink's.
 	Check func(o Options) error
 	Open  func(ctx context.Context, cfg SinkConfig) (Sink, error)
+	// Places are where the rows of a table lie, each of them a name of all: a source
+	// that has one of them reads those rows. One that ends in / is a folder. nil where
+	// no source reads what the sink writes.
+	Places func(o Options, table string) []string
+}
+
+// Meet reports whether two lists of places have one in common, or one that lies
+// within the other.
+func Meet(a, b []string) bool {
+	within := func(place, folder string) bool {
+		return place == folder || strings.HasSuffix(folder, "/") && strings.HasPrefix(place, folder)
+	}
+	for _, x := range a {
+		for _, y := range b {
+			if within(x, y) || within(y, x) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // SinkConfig is what a connector needs to open a sink.

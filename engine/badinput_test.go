@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -134,8 +135,8 @@ func TestBadInput_Statements(t *testing.T) {
 	f(`CREATE SINK x WITH (connector = 'gcs', path = '/x')`, sqlerror.CodeUnknownOption, `line 1, column 33: .*"gcs"`)
 	f("CREATE SOURCE x (id INT)\nWITH (connector = 'push', framming = 'lines')", sqlerror.CodeUnknownOption, `line 2, column 27: .*framming.*framing`)
 	f(`CREATE STREAM x WITH (comit_interval = '1s') AS SELECT id FROM clicks`, sqlerror.CodeUnknownOption, `comit_interval.*commit_interval`)
-	f(`CREATE STREAM x AS SELECT idd FROM clicks`, sqlerror.CodeUnknownObject, `line 1, column 27: unknown column idd \(did you mean id\?\)`)
-	f("CREATE STREAM x AS\nSELECT id FROM clicks\nWHERE uu = 1", sqlerror.CodeUnknownObject, `line 3, column 7: unknown column uu`)
+	f(`CREATE STREAM x AS SELECT idd FROM clicks`, sqlerror.CodeUnknownColumn, `line 1, column 27: unknown column idd \(did you mean id\?\)`)
+	f("CREATE STREAM x AS\nSELECT id FROM clicks\nWHERE uu = 1", sqlerror.CodeUnknownColumn, `line 3, column 7: unknown column uu`)
 	f(`CREATE STREAM x AS SELECT id FROM click`, sqlerror.CodeUnknownObject, `line 1, column 35: .*click.*did you mean clicks\?`)
 	f(`CREATE SOURCE x (id BIGINTT) WITH (connector = 'push')`, sqlerror.CodeType, `line 1, column 21: .*BIGINTT.*BIGINT`)
 	f(`CREATE SOURCE x (id DECIMAL(50,2)) WITH (connector = 'push')`, sqlerror.CodeType, `DECIMAL precision 50 is over 38`)
@@ -168,6 +169,42 @@ func TestBadInput_MissingTopic(t *testing.T) {
 	if got := query(t, db, `SHOW SOURCES`); len(got) != 0 {
 		t.Errorf("sources %q", got)
 	}
+}
+
+// The stream was STARTING for ever, and its positions were lost on the way.
+func TestBadInput_StartFromNowhere(t *testing.T) {
+	c := kafkaCluster(t, kfake.SeedTopics(1, "trips"))
+	db := open(t, t.TempDir())
+	mustExec(t, db, fmt.Sprintf(`CREATE SOURCE trips (id INT) WITH (connector = 'kafka', brokers = '%s', topic = 'trips');
+		CREATE STREAM s AS SELECT id FROM trips; STOP STREAM s`, c.ListenAddrs()[0]))
+	refused(t, db, `START STREAM s FROM 'ealiest'`, sqlerror.CodeBadOption, `^line 1, column 21: source trips: .*"ealiest" is no place to start \(did you mean "earliest"\?\)`)
+	refused(t, db, `START STREAM s FROM '2026-13-01'`, sqlerror.CodeBadOption, `"2026-13-01" is no place to start`)
+	if got := query(t, db, `SELECT state FROM leat.streams`); len(got) != 1 || got[0] != "STOPPED" {
+		t.Errorf("state %q, want STOPPED", got)
+	}
+	mustExec(t, db, `START STREAM s FROM 'earliest'`)
+}
+
+// A stream that tailed the folder which it wrote to read its own rows for ever.
+func TestBadInput_Loop(t *testing.T) {
+	db := open(t, t.TempDir())
+	dir := t.TempDir()
+	for _, table := range []string{"t", "u"} {
+		if err := os.MkdirAll(filepath.Join(dir, "hive", table), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mustExec(t, db, fmt.Sprintf(`CREATE SINK hive WITH (connector = 's3', path = '%[1]s/hive', table_format = 'hive', format = 'json');
+		CREATE SOURCE above (id INT) WITH (connector = 'files', path = 'file://%[1]s', mode = 'tail');
+		CREATE SOURCE within (id INT) WITH (connector = 'files', path = '%[1]s/hive/t/', mode = 'tail');
+		CREATE SOURCE beside (id INT) WITH (connector = 'files', path = '%[1]s/hive/u', mode = 'tail');
+		CREATE SOURCE once (id INT) WITH (connector = 'files', path = '%[1]s', mode = 'once')`, dir))
+	for _, source := range []string{"above", "within"} {
+		refused(t, db, "CREATE STREAM s INTO hive.t AS SELECT id FROM "+source, sqlerror.CodeConflict,
+			`^line 1, column 22: stream s: source `+source+` reads what the stream writes: .* \(write INTO another place, or read from one\)`)
+	}
+	mustExec(t, db, `CREATE STREAM a INTO hive.t AS SELECT id FROM beside; CREATE STREAM b INTO hive.t AS SELECT id FROM once;
+		CREATE STREAM c AS SELECT id FROM above`)
 }
 
 func TestBadInput_MissingBucket(t *testing.T) {

@@ -245,9 +245,6 @@ func (db *DB) startStatement(ctx context.Context, stmt *sql.StartStream) (*resul
 		r.note("stream %s is %s", s.name, st.State)
 		return r, nil
 	}
-	if err := s.stop(ctx); err != nil {
-		return nil, err
-	}
 	p, err := db.planStream(ctx, s.definition())
 	if err == nil {
 		err = db.alone(s, p)
@@ -257,10 +254,13 @@ func (db *DB) startStatement(ctx context.Context, stmt *sql.StartStream) (*resul
 	}
 	var move func(context.Context, connectors.Source) (connectors.Positions, error)
 	if stmt.From != "" {
-		if move, err = db.moveTo(p, stmt); err != nil {
+		if move, err = db.moveTo(ctx, p, stmt); err != nil {
 			return nil, err
 		}
 		r.note("stream %s goes on from %s: rows that it landed before may be landed again", s.name, stmt.From)
+	}
+	if err := s.stop(ctx); err != nil {
+		return nil, err
 	}
 	if err := db.store.SetRunning(ctx, s.name, true); err != nil {
 		return nil, fmt.Errorf("start stream %s: %w", s.name, err)
@@ -275,7 +275,7 @@ func (db *DB) startStatement(ctx context.Context, stmt *sql.StartStream) (*resul
 
 // moveTo resolves START STREAM … FROM by way of a source whose start option is
 // what was asked for.
-func (db *DB) moveTo(p *planned, stmt *sql.StartStream) (func(context.Context, connectors.Source) (connectors.Positions, error), error) {
+func (db *DB) moveTo(ctx context.Context, p *planned, stmt *sql.StartStream) (func(context.Context, connectors.Source) (connectors.Positions, error), error) {
 	spec := p.source.connector.Spec.Find("start")
 	from := stmt.From
 	if spec == nil && from != "earliest" {
@@ -295,6 +295,9 @@ func (db *DB) moveTo(p *planned, stmt *sql.StartStream) (func(context.Context, c
 		cfg.Options = cfg.Options.Over(over)
 	}
 	cfg.Hidden, cfg.Stream, cfg.Lanes = p.plan.Source.Hidden, stmt.Name.Name, 1
+	if _, err := p.source.check(ctx, cfg); sqlerror.HasCode(err, sqlerror.CodeBadOption) {
+		return nil, about(err, "source "+p.source.name, stmt.FromPos)
+	}
 	return func(ctx context.Context, _ connectors.Source) (connectors.Positions, error) {
 		src, err := p.source.connector.Open(ctx, cfg)
 		if err != nil {

@@ -389,10 +389,3 @@ func (db *DB) SetPassword(ctx context.Context, user, password string) error {
 	}
 	return nil
 }
-
-// NamePosition is where a statement names the column or the function that an error
-// of the MySQL engine says is unknown or ambiguous, with a hint which other function
-// may be meant; false for other errors.
-func NamePosition(err error, statement string) (at sqlerror.Position, hint string, found bool) {
-	return planner.NamePosition(err, statement)
-}

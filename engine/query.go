@@ -117,11 +117,11 @@ func (s *Session) queryBound(ctx context.Context, text string, at sqlerror.Posit
 	}
 	schema, iter, _, err := s.db.mysql.QueryWithBindings(gctx, text, nil, bindings, nil)
 	if err != nil {
-		return nil, libraryError(err, text, at)
+		return nil, s.db.libraryError(gctx, err, text, at)
 	}
 	if schema == nil || isOK(schema) {
 		if err := drain(gctx, iter); err != nil {
-			return nil, libraryError(err, text, at)
+			return nil, s.db.libraryError(gctx, err, text, at)
 		}
 		return (&result{}).reader()
 	}
@@ -175,8 +175,8 @@ func isOK(schema gms.Schema) bool {
 }
 
 // libraryError gives errors of the MySQL engine about a statement, which begins at
-// at, a kind, and a place where it is that of a column.
-func libraryError(err error, text string, at sqlerror.Position) error {
+// at, a kind, a place and a hint where they have one.
+func (db *DB) libraryError(ctx *gms.Context, err error, text string, at sqlerror.Position) error {
 	if sqlerror.As(err) != nil {
 		return err
 	}
@@ -184,19 +184,22 @@ func libraryError(err error, text string, at sqlerror.Position) error {
 	switch {
 	case gms.ErrSyntaxError.Is(err):
 		code = sqlerror.CodeSyntax
-	case gms.ErrTableNotFound.Is(err), gms.ErrColumnNotFound.Is(err), gms.ErrDatabaseNotFound.Is(err), gms.ErrTableColumnNotFound.Is(err), gms.ErrUnknownColumn.Is(err), gms.ErrFunctionNotFound.Is(err):
+	case gms.ErrTableNotFound.Is(err), gms.ErrDatabaseNotFound.Is(err), gms.ErrFunctionNotFound.Is(err):
 		code = sqlerror.CodeUnknownObject
+	case gms.ErrColumnNotFound.Is(err), gms.ErrTableColumnNotFound.Is(err), gms.ErrUnknownColumn.Is(err):
+		code = sqlerror.CodeUnknownColumn
+	case IsWrite(err), gms.ErrImmutableDatabaseProvider.Is(err), gms.ErrSecureFilePriv.Is(err):
+		code = sqlerror.CodeUnsupported
 	case gms.ErrTableAlreadyExists.Is(err), gms.ErrExistingView.Is(err):
 		code = sqlerror.CodeExists
 	default:
 		return err
 	}
 	e := &sqlerror.Error{Code: code, Kind: sqlerror.User, Err: err}
-	if place, hint, ok := planner.NamePosition(err, text); ok {
-		if hint != "" {
-			e = e.WithHint("%s", hint)
-		}
-		return e.At(place.Within(at))
+	place, hint := db.Advise(ctx, err, text)
+	e.Hint = hint
+	if place.Line != 0 {
+		e.Pos = place.Within(at)
 	}
 	return e
 }

@@ -116,7 +116,7 @@ func (db *DB) newSource(def *sql.CreateSource) (*source, error) {
 		}
 	}
 	if w := def.Watermark; w != nil && s.schema.Index(w.Column.Name) < 0 {
-		return nil, sqlerror.Userf(sqlerror.CodeUnknownObject, "unknown column %s in WATERMARK FOR", w.Column.Name).At(w.Pos).About("source " + s.name)
+		return nil, sqlerror.Userf(sqlerror.CodeUnknownColumn, "unknown column %s in WATERMARK FOR", w.Column.Name).At(w.Pos).About("source " + s.name)
 	}
 	if s.connector == push.Connector {
 		s.hub = push.NewHub(pushBytes)
@@ -180,19 +180,22 @@ func (s *source) framing() connectors.Framing {
 // does not have what is asked for, is: only a stream that has run waits for that to
 // change.
 func (db *DB) checkSource(ctx context.Context, s *source) (note string, err error) {
+	note, err = s.check(ctx, db.sourceConfig(s))
+	return note, about(err, "source "+s.name, s.def.Name.Pos)
+}
+
+// check is checkSource's with another configuration than the definition's.
+func (s *source) check(ctx context.Context, cfg connectors.SourceConfig) (note string, err error) {
 	if s.connector.Check == nil {
 		return "", nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	err = s.connector.Check(ctx, db.sourceConfig(s))
-	switch {
-	case err == nil:
-		return "", nil
-	case !isRefused(err):
+	err = s.connector.Check(ctx, cfg)
+	if err != nil && !isRefused(err) {
 		return fmt.Sprintf("source %s cannot be reached now: %s", s.name, strings.TrimPrefix(err.Error(), "source "+s.name+": ")), nil
 	}
-	return "", about(err, "source "+s.name, s.def.Name.Pos)
+	return "", err
 }
 
 // inferColumns samples a source that was declared without columns.

@@ -333,6 +333,9 @@ func (db *DB) createStream(ctx context.Context, def *sql.CreateStream, r *result
 	if err != nil {
 		return err
 	}
+	if err := p.checkLoop(def); err != nil {
+		return err
+	}
 	r.notes = append(r.notes, p.plan.Notes...)
 	s := db.newStream(def)
 	if err := db.alone(s, p); err != nil {

@@ -160,10 +160,14 @@ func unknownColumn(err error) string {
 }
 
 // NamePosition is where a query names the column or the function that an error of
-// the MySQL engine's binder is about, with a hint which other function may be meant;
-// false if the error is about none, or it is not found.
-func NamePosition(err error, query string) (at sqlerror.Position, hint string, found bool) {
+// the MySQL engine's binder is about, no place if it is about none, or it is not
+// found; and the column that it does not know, or a hint which other function may be
+// meant.
+func NamePosition(err error, query string) (column string, at sqlerror.Position, hint string) {
 	name := unknownColumn(err)
+	if !gms.ErrAmbiguousColumnName.Is(err) {
+		column = name[strings.LastIndexByte(name, '.')+1:]
+	}
 	if all := quoted.FindStringSubmatch(err.Error()); gms.ErrFunctionNotFound.Is(err) && all != nil {
 		name = all[1]
 		if near := sqlerror.Nearest(name, functionNames()); near != "" {
@@ -171,13 +175,12 @@ func NamePosition(err error, query string) (at sqlerror.Position, hint string, f
 		}
 	}
 	if name == "" {
-		return at, "", false
+		return "", at, ""
 	}
-	offset, found := sql.FindIdentifier(query, name)
-	if !found {
-		return at, "", false
+	if offset, found := sql.FindIdentifier(query, name); found {
+		at = sql.PositionAt(query, offset)
 	}
-	return sql.PositionAt(query, offset), hint, true
+	return column, at, hint
 }
 
 // bindError makes a rich error of what the MySQL engine's binder says: where the
@@ -195,7 +198,7 @@ func (q *queryText) bindError(err error) error {
 		return q.unknown("column", unknownColumn(err), q.columns())
 	case gms.ErrAmbiguousColumnName.Is(err):
 		name = unknownColumn(err)
-		return sqlerror.Userf(sqlerror.CodeUnknownObject, "column %s is in several relations", name).
+		return sqlerror.Userf(sqlerror.CodeUnknownColumn, "column %s is in several relations", name).
 			At(q.find(name)).WithHint("write the relation's name before it, as in t.%s", name)
 	case gms.ErrTableNotFound.Is(err):
 		return q.unknown("table or source", afterColon(err), q.tables)
@@ -216,7 +219,11 @@ func afterColon(err error) string {
 }
 
 func (q *queryText) unknown(what, name string, candidates []string) error {
-	e := sqlerror.Userf(sqlerror.CodeUnknownObject, "unknown %s %s", what, name).At(q.find(name))
+	code := sqlerror.CodeUnknownObject
+	if what == "column" {
+		code = sqlerror.CodeUnknownColumn
+	}
+	e := sqlerror.Userf(code, "unknown %s %s", what, name).At(q.find(name))
 	bare := name[strings.LastIndexByte(name, '.')+1:]
 	if near := sqlerror.Nearest(bare, candidates); near != "" {
 		return e.WithHint("did you mean %s?", near)

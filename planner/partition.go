@@ -171,7 +171,7 @@ func (p *partitionBinder) stored(name *sqlparser.ColName, e sql.PartitionExpr) (
 	for i, c := range p.columns {
 		names[i] = c.Name
 	}
-	err := sqlerror.Userf(sqlerror.CodeUnknownObject, "unknown column %s in %s", want, p.clause)
+	err := sqlerror.Userf(sqlerror.CodeUnknownColumn, "unknown column %s in %s", want, p.clause)
 	if near := sqlerror.Nearest(want, names); near != "" {
 		err = err.WithHint("did you mean %s?", near)
 	}

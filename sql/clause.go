@@ -298,7 +298,7 @@ func (p *parser) checkColumns(s *CreateSource) error {
 			for j := range schema {
 				names[j] = schema[j].Name
 			}
-			err := sqlerror.Userf(sqlerror.CodeUnknownObject, "column %s of the %s is not declared", QuoteName(name.Name), of).At(name.Pos)
+			err := sqlerror.Userf(sqlerror.CodeUnknownColumn, "column %s of the %s is not declared", QuoteName(name.Name), of).At(name.Pos)
 			if near := sqlerror.Nearest(name.Name, names); near != "" {
 				return i, err.WithHint("did you mean %s?", QuoteName(near))
 			}

@@ -322,7 +322,7 @@ func TestParse_ErrorCodes(t *testing.T) {
 	}
 	f("CREATE SOURCE s (a FOO) WITH (a=1)", sqlerror.CodeType)
 	f("CREATE SOURCE s WITH (a=1, a=2)", sqlerror.CodeBadOption)
-	f("CREATE SOURCE s (a INT, PRIMARY KEY (b)) WITH (a=1)", sqlerror.CodeUnknownObject)
+	f("CREATE SOURCE s (a INT, PRIMARY KEY (b)) WITH (a=1)", sqlerror.CodeUnknownColumn)
 	f("CREATE SOURCE s", sqlerror.CodeSyntax)
 }
 

@@ -22,9 +22,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"time"
 
 	"github.com/leatdb/leat/connectors"
+	"github.com/leatdb/leat/internal/objectstore"
 	"github.com/leatdb/leat/sql/sqlerror"
 	"github.com/leatdb/leat/sql/types"
 )
@@ -41,6 +43,18 @@ var Connector = &connectors.SourceConnector{
 	Open:          open,
 	Check:         check,
 	Exclusive:     exclusive,
+	Places:        places,
+}
+
+// places is the folder that is tailed. Which files a glob leaves out is not
+// compared.
+func places(o connectors.Options) []string {
+	path := o.String("path")
+	l, err := objectstore.ParseLocation(path)
+	if err != nil || o.String("mode") != "tail" || strings.ContainsAny(path, "*?[") {
+		return nil
+	}
+	return []string{o.String("endpoint") + l.String() + "/"}
 }
 
 func init() { connectors.RegisterSource(Connector) }

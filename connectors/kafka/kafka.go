@@ -8,6 +8,8 @@ package kafka
 
 import (
 	"context"
+	"net"
+	"strings"
 	"time"
 
 	"github.com/leatdb/leat/connectors"
@@ -24,6 +26,24 @@ var Connector = &connectors.SourceConnector{
 	FormatDefault: "json",
 	Open:          open,
 	Check:         check,
+	Places: func(o connectors.Options) []string {
+		if o.String("stop") == "latest" {
+			return nil
+		}
+		return places(o, o.String("topic"))
+	},
+}
+
+// places names a topic once by each of the brokers.
+func places(o connectors.Options, topic string) []string {
+	var names []string
+	for _, broker := range o.List("brokers") {
+		if _, _, err := net.SplitHostPort(broker); err != nil {
+			broker = net.JoinHostPort(strings.Trim(broker, "[]"), "9092")
+		}
+		names = append(names, "kafka://"+strings.ToLower(broker)+"/"+topic)
+	}
+	return names
 }
 
 func init() { connectors.RegisterSource(Connector) }

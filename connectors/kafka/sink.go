@@ -29,6 +29,7 @@ var SinkConnector = &connectors.SinkConnector{
 	StreamSpec: streamSpec,
 	Check:      checkOptions,
 	Open:       openSink,
+	Places:     places,
 }
 
 func init() { connectors.RegisterSink(SinkConnector) }
@@ -285,7 +286,7 @@ func newLayout(spec connectors.StreamSpec) (*layout, error) {
 	for _, name := range o.List("headers") {
 		i := selected.Index(name)
 		if i < 0 {
-			e := sqlerror.Userf(sqlerror.CodeUnknownObject, "option headers: unknown column %s", name).About("stream " + spec.Stream)
+			e := sqlerror.Userf(sqlerror.CodeUnknownColumn, "option headers: unknown column %s", name).About("stream " + spec.Stream)
 			var names []string
 			for _, c := range selected {
 				names = append(names, c.Name)

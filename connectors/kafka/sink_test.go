@@ -258,10 +258,11 @@ func TestSink_Refuses(t *testing.T) {
 		}
 	}
 	f("CREATE STREAM s INTO k.outt AS SELECT id FROM trips", sqlerror.CodeUnknownObject, "topic outt does not exist")
+	f("CREATE STREAM s INTO k.trips AS SELECT id FROM trips", sqlerror.CodeConflict, "source trips reads what the stream writes")
 	f("CREATE STREAM s INTO k.out PARTITIONED BY (id) AS SELECT id FROM trips", sqlerror.CodeUnsupported, "PARTITIONED BY is for tables")
-	f("CREATE STREAM s INTO k.out WITH (key = 'whoo') AS SELECT id FROM trips", sqlerror.CodeUnknownObject, "unknown column whoo in option key")
+	f("CREATE STREAM s INTO k.out WITH (key = 'whoo') AS SELECT id FROM trips", sqlerror.CodeUnknownColumn, "unknown column whoo in option key")
 	f("CREATE STREAM s INTO k.out WITH (key = 'who +') AS SELECT id FROM trips", sqlerror.CodeSyntax, "")
-	f("CREATE STREAM s INTO k.out WITH (headers = 'idd') AS SELECT id FROM trips", sqlerror.CodeUnknownObject, "unknown column idd")
+	f("CREATE STREAM s INTO k.out WITH (headers = 'idd') AS SELECT id FROM trips", sqlerror.CodeUnknownColumn, "unknown column idd")
 	f("CREATE STREAM s INTO k.out WITH (timestamp = 'id') AS SELECT id FROM trips", sqlerror.CodeType, "BIGINT")
 	f("CREATE STREAM s INTO k.out WITH (commit_interval = '1m') AS SELECT id FROM trips", sqlerror.CodeBadOption, "transaction_timeout")
 	exec(t, db, "CREATE SINK p WITH (connector = 'kafka', positions_topic = 'kept', brokers = '"+strings.Join(c.ListenAddrs(), ",")+"')")

@@ -11,8 +11,12 @@
 package kinesis
 
 import (
+	"cmp"
 	"context"
+	"strings"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
 
 	"github.com/leatdb/leat/connectors"
 	"github.com/leatdb/leat/sql/types"
@@ -29,6 +33,17 @@ var Connector = &connectors.SourceConnector{
 	Open:          open,
 	Check:         check,
 	Exclusive:     exclusive,
+	Places:        func(o connectors.Options) []string { return places(o, o.String("stream")) },
+}
+
+// places names a data stream as far as the options tell.
+func places(o connectors.Options, stream string) []string {
+	region := o.String("region")
+	if a, err := arn.Parse(stream); err == nil {
+		stream = strings.TrimPrefix(a.Resource, "stream/")
+		region = cmp.Or(region, a.Region)
+	}
+	return []string{strings.Join([]string{"kinesis:", o.String("endpoint"), region, stream}, "//")}
 }
 
 func init() { connectors.RegisterSource(Connector) }

@@ -26,6 +26,7 @@ var SinkConnector = &connectors.SinkConnector{
 	Spec:       sinkSpec,
 	StreamSpec: streamSpec,
 	Open:       openSink,
+	Places:     places,
 }
 
 func init() { connectors.RegisterSink(SinkConnector) }

@@ -189,10 +189,11 @@ func TestSink_Refuses(t *testing.T) {
 			t.Errorf("%s: %v", text, err)
 		}
 	}
+	f("CREATE STREAM s INTO k.trips AS SELECT id FROM trips", sqlerror.CodeConflict, "source trips reads what the stream writes")
 	f("CREATE STREAM s INTO k.aut AS SELECT id FROM trips", sqlerror.CodeUnknownObject, `did you mean "out"`)
 	f("CREATE STREAM s INTO k.out PARTITIONED BY (id) AS SELECT id FROM trips", sqlerror.CodeUnsupported, "partition_key")
 	f("CREATE STREAM s INTO k.out AS SELECT id AS _id FROM trips", sqlerror.CodeExists, "id_field")
-	f("CREATE STREAM s INTO k.out WITH (partition_key = 'hue') AS SELECT id FROM trips", sqlerror.CodeUnknownObject, "hue")
+	f("CREATE STREAM s INTO k.out WITH (partition_key = 'hue') AS SELECT id FROM trips", sqlerror.CodeUnknownColumn, "hue")
 
 	// Keys that are too long and records that are too large are dead letters.
 	statement(t, db, "CREATE STREAM s INTO k.out WITH (partition_key = 'who') AS SELECT id, who, tags FROM trips")

@@ -33,6 +33,13 @@ func init() {
 		Spec:       sinkSpec,
 		StreamSpec: streamSpec,
 		Open:       open,
+		Places: func(o connectors.Options, table string) []string {
+			l, err := objectstore.ParseLocation(o.String("path"))
+			if err != nil {
+				return nil // opening it says so
+			}
+			return []string{o.String("endpoint") + l.String() + "/" + table + "/"}
+		},
 	})
 }
 

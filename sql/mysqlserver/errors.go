@@ -13,7 +13,6 @@ import (
 
 	gms "github.com/dolthub/go-mysql-server/sql"
 	"github.com/dolthub/go-mysql-server/sql/analyzer/analyzererrors"
-	"github.com/dolthub/go-mysql-server/sql/plan"
 	"github.com/dolthub/vitess/go/mysql"
 
 	"github.com/leatdb/leat/engine"
@@ -80,21 +79,22 @@ func clientError(err error) error {
 	return mysql.NewSQLError(number, state, "%s", message)
 }
 
-// placed says where the column or function stands that an error is about, if it is
-// about one.
-func placed(err error, statement string) error {
-	at, hint, ok := engine.NamePosition(err, statement)
-	if !ok {
+// placed says what is known of an error beside what it says: where the name stands
+// that it is about, and what to do.
+func (h *handler) placed(ctx *gms.Context, err error, statement string) error {
+	at, hint := h.server.db.Advise(ctx, err, statement)
+	m, ok := errors.AsType[*mysql.SQLError](clientError(err))
+	if !ok || at.Line == 0 && hint == "" {
 		return err
 	}
-	e := clientError(err)
-	if m, ok := errors.AsType[*mysql.SQLError](e); ok {
-		if hint != "" {
-			hint = " (" + hint + ")"
-		}
-		return mysql.NewSQLError(m.Num, m.State, "%s: %s%s", at, m.Message, hint)
+	message := m.Message
+	if at.Line != 0 {
+		message = at.String() + ": " + message
 	}
-	return e
+	if hint != "" {
+		message += " (" + hint + ")"
+	}
+	return mysql.NewSQLError(m.Num, m.State, "%s", message)
 }
 
 // numberOf is MySQL's number for those errors of the MySQL engine that it has
@@ -125,8 +125,7 @@ func numberOf(err error) int {
 		return 1396 // ER_CANNOT_USER
 	case gms.ErrImmutableDatabaseProvider.Is(err):
 		return 1044 // ER_DBACCESS_DENIED_ERROR
-	case gms.ErrCreateTableNotSupported.Is(err), plan.ErrInsertIntoNotSupported.Is(err), plan.ErrReplaceIntoNotSupported.Is(err),
-		plan.ErrUpdateNotSupported.Is(err), plan.ErrDeleteFromNotSupported.Is(err), plan.ErrTruncateNotSupported.Is(err):
+	case engine.IsWrite(err):
 		return 1036 // ER_OPEN_AS_READONLY
 	case gms.ErrNoTablesUsed.Is(err):
 		return 1096 // ER_NO_TABLES_USED

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
+	"strconv"
 	"time"
 
 	gms "github.com/dolthub/go-mysql-server/sql"
@@ -61,14 +63,55 @@ func (h *handler) run(ctx context.Context, c *mysql.Conn, q query) (remainder st
 	if err != nil {
 		return "", err
 	}
+	most, err := executionTime(sctx, q.text)
+	if err != nil {
+		return "", err
+	}
+	if most > 0 {
+		limited, cancel := context.WithTimeoutCause(sctx.Context, most, errExecutionTime)
+		sctx = sctx.WithContext(limited)
+		defer func() {
+			if err != nil && errors.Is(context.Cause(limited), errExecutionTime) {
+				err = errExecutionTime
+			}
+			cancel()
+		}()
+	}
 	schema, iter, _, err := h.engine.QueryWithBindings(sctx, q.text, parsed, bindings, nil)
 	if err != nil {
-		return "", placed(err, q.text)
+		return "", h.placed(sctx, err, q.text)
 	}
 	if err := h.sendRows(sctx, c, schema, iter, q, remainder != ""); err != nil {
 		return "", err
 	}
 	return remainder, nil
+}
+
+// errExecutionTime is ER_QUERY_TIMEOUT.
+var errExecutionTime = mysql.NewSQLError(3024, "HY000", "Query execution was interrupted, maximum statement execution time exceeded")
+
+// A query, behind comments of the program that sends it, and its hint.
+var (
+	aSelect           = regexp.MustCompile(`(?is)^(?:\s|\(|/\*[^+].*?\*/)*(?:SELECT|WITH|VALUES|TABLE)\b`)
+	executionTimeHint = regexp.MustCompile(`(?is)^(?:\s|\(|/\*[^+].*?\*/)*SELECT\s*/\*\+[^*]*\bMAX_EXECUTION_TIME\s*\(\s*(\d{1,12})\s*\)`)
+)
+
+// executionTime is how long a statement may take, 0 for ever: of a SELECT what a hint
+// of its own says, else max_execution_time in milliseconds.
+func executionTime(ctx *gms.Context, text string) (time.Duration, error) {
+	if !aSelect.MatchString(text) {
+		return 0, nil
+	}
+	if m := executionTimeHint.FindStringSubmatch(text); m != nil {
+		ms, err := strconv.ParseInt(m[1], 10, 64)
+		return time.Duration(ms) * time.Millisecond, err
+	}
+	v, err := ctx.GetSessionVariable(ctx, "max_execution_time")
+	if err != nil {
+		return 0, err
+	}
+	ms, _ := v.(int64)
+	return time.Duration(ms) * time.Millisecond, nil
 }
 
 // literals are the values of a prepared statement's placeholders.
@@ -196,7 +239,7 @@ func (h *handler) prepare(ctx context.Context, c *mysql.Conn, text string) ([]*q
 	defer gms.SessionCommandEnd(sctx.Session)
 	node, err := h.engine.PrepareQuery(sctx, text)
 	if err != nil {
-		return nil, placed(err, text)
+		return nil, h.placed(sctx, err, text)
 	}
 	schema := node.Schema(sctx)
 	if gmstypes.IsOkResultSchema(schema) {

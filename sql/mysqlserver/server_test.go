@@ -234,7 +234,14 @@ func TestServer_Errors(t *testing.T) {
 	f("CREATE SOURCE clicks_in (a INT) WITH (connector = 'files', path = 'x', format = 'json')", 1050, "42S01", "line 1, column 15: source clicks_in exists")
 	f("DROP SOURCE clicks_in", 3100, "HY000", "line 1, column 13: source clicks_in is used by stream clicks")
 	f("FLUSH STREAM click", 1146, "42S02", "line 1, column 14: unknown stream click")
-	f("SELECT * FROM click", 1146, "42S02", "click")
+	f("CREATE STREAM s AS SELECT idd FROM clicks_in", 1054, "42S22", "line 1, column 27: unknown column idd (did you mean id?)")
+	f("SELECT * FROM click", 1146, "42S02", "line 1, column 15: table not found: click (did you mean clicks?)")
+	f("SELECT * FROM lake.click", 1146, "42S02", "(did you mean clicks?)")
+	f("SELECT * FROM leat.stream", 1146, "42S02", "(did you mean streams?)")
+	f("SELECT * FROM lak.clicks", 1049, "42000", "database not found: lak (did you mean lake?)")
+	f("SELECT idd FROM clicks", 1054, "42S22", "(did you mean id?)")
+	f("SELECT c.idd FROM clicks c JOIN clicks d ON c.id = d.id", 1054, "42S22", "line 1, column 10: ")
+	f("SELECT c.idd FROM clicks c JOIN clicks d ON c.id = d.id", 1054, "42S22", "(did you mean id?)")
 	f("SELECT nosuch FROM clicks", 1054, "42S22", "nosuch")
 	f("SELECT id, nosuch\nFROM clicks", 1054, "42S22", "line 1, column 12: ")
 	f("SELECT id FROM clicks\nWHERE clicks.nosuch = 1", 1054, "42S22", "line 2, column 14: ")
@@ -243,10 +250,18 @@ func TestServer_Errors(t *testing.T) {
 	f("SELECT id, COUNT(*) FROM clicks", 1140, "42000", "")
 	f("SELECT nosuch(1)", 1305, "42000", "nosuch")
 	f("USE nosuch", 1049, "42000", "nosuch")
-	f("INSERT INTO clicks VALUES (1)", 1036, "HY000", "")
-	f("DELETE FROM clicks", 1036, "HY000", "")
-	f("CREATE TABLE x (a INT)", 1036, "HY000", "cannot be created on database lake")
-	f("CREATE DATABASE x", 1044, "42000", "")
+	const streams = "(tables are written by streams: CREATE STREAM … INTO sink.table AS SELECT …)"
+	f("INSERT INTO clicks VALUES (1)", 1036, "HY000", streams)
+	f("INSERT INTO clicks VALUES (1, 2)", 1036, "HY000", streams)
+	f("UPDATE clicks SET id = 2", 1036, "HY000", streams)
+	f("DELETE FROM clicks", 1036, "HY000", streams)
+	f("TRUNCATE TABLE clicks", 1036, "HY000", streams)
+	f("CREATE TABLE x (a INT)", 1036, "HY000", "cannot be created on database lake "+streams)
+	f("ALTER TABLE clicks ADD COLUMN x INT", 1036, "HY000", streams)
+	f("RENAME TABLE clicks TO x", 1036, "HY000", streams)
+	f("CREATE INDEX i ON clicks (id)", 1036, "HY000", streams)
+	f("CREATE DATABASE x", 1044, "42000", "(a database is a sink: CREATE SINK, DROP SINK)")
+	f("SELECT id FROM clicks INTO OUTFILE '/tmp/x'", 1290, "HY000", "leat sql --format csv")
 	f("SELECT @@nosuch", 1193, "HY000", "nosuch")
 	f("DROP USER nosuch", 1396, "HY000", "nosuch")
 	wantRows(t, query(t, c, "SELECT id FROM clicks"), "1")
@@ -419,6 +434,29 @@ func TestServer_KillQuery(t *testing.T) {
 		t.Errorf("error = %v, want 1317 (70100)", err)
 	}
 	wantRows(t, query(t, c, "SELECT 1"), "1")
+}
+
+// Programs set it and rely on it; it was taken and ignored.
+func TestServer_MaxExecutionTime(t *testing.T) {
+	c := connect(t, serve(t, open(t), mysqlserver.Config{}))
+	var rows strings.Builder
+	for i := range 1000 {
+		fmt.Fprintf(&rows, `{"id":%d}`+"\n", i)
+	}
+	land(t, c, "clicks", "id BIGINT", rows.String())
+	const long = " COUNT(*) FROM clicks a, clicks b, clicks c, clicks d WHERE a.id * b.id + c.id * d.id = 7"
+	exec(t, c, "SET max_execution_time = 50")
+	for _, query := range []string{"SELECT" + long, "/* a program */ SELECT" + long, "SELECT /*+ NO_ICP(a) MAX_EXECUTION_TIME(60) */" + long, "WITH x AS (SELECT" + long + ") SELECT * FROM x"} {
+		if e := failure(t, c, query); e.Number != 3024 || string(e.SQLState[:]) != "HY000" || !strings.Contains(e.Message, "maximum statement execution time exceeded") {
+			t.Errorf("%s: error = %v, want 3024 (HY000)", query, e)
+		}
+	}
+	// A hint counts more, and other statements have no limit.
+	wantRows(t, query(t, c, "SELECT /*+ MAX_EXECUTION_TIME(0) */ SLEEP(0.2)"), "0")
+	exec(t, c, "SET max_execution_time = 1")
+	exec(t, c, "FLUSH STREAM clicks")
+	exec(t, c, "SET max_execution_time = 0")
+	wantRows(t, query(t, c, "SELECT COUNT(*) FROM clicks"), "1000")
 }
 
 func TestServer_KillConnection(t *testing.T) {

@@ -45,7 +45,8 @@ const (
 	CodeSyntax        Code = "syntax"
 	CodeUnknownOption Code = "unknown_option"
 	CodeBadOption     Code = "bad_option"     // value that does not fit the option, or a missing required one
-	CodeUnknownObject Code = "unknown_object" // source, sink, stream, table or column
+	CodeUnknownObject Code = "unknown_object" // source, sink, stream, table or database
+	CodeUnknownColumn Code = "unknown_column"
 	CodeExists        Code = "exists"
 	CodeInUse         Code = "in_use"
 	CodeConflict      Code = "conflict" // a definition that does not go with what is stored
@@ -271,6 +272,8 @@ func (c Code) MySQL() (number int, state string) {
 		return 1231, "42000"
 	case CodeUnknownObject:
 		return 1146, "42S02"
+	case CodeUnknownColumn:
+		return 1054, "42S22"
 	case CodeExists:
 		return 1050, "42S01"
 	case CodeUnsupported:

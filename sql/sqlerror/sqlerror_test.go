@@ -144,6 +144,7 @@ func TestCode_MySQL(t *testing.T) {
 	}
 	f(sqlerror.CodeSyntax, 1064, "42000")
 	f(sqlerror.CodeUnknownObject, 1146, "42S02")
+	f(sqlerror.CodeUnknownColumn, 1054, "42S22")
 	f(sqlerror.CodeExists, 1050, "42S01")
 	f(sqlerror.CodeAuth, 1045, "28000")
 	f(sqlerror.CodeInternal, 1105, "HY000")
