@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strings"
 	"syscall"
 	_ "time/tzdata" // SET time_zone = 'Europe/Paris' needs no files of the system
 
@@ -122,26 +123,44 @@ func (c *cli) flags(name string) *flag.FlagSet {
 	fs.SetOutput(c.stderr)
 	i := slices.IndexFunc(commands, func(cmd command) bool { return cmd.name == name })
 	fs.Usage = func() {
-		fmt.Fprintf(fs.Output(), "leat %s: %s\n\nUsage: leat %s [flags] %s\n\n", name, commands[i].doc, name, commands[i].args)
+		fmt.Fprintf(fs.Output(), "leat %s: %s\n\nUsage: %s\n\n", name, commands[i].doc, strings.TrimSpace("leat "+name+" [flags] "+commands[i].args))
 		fs.PrintDefaults()
 	}
 	return fs
 }
 
-// parse reads the flags; done says that the command ends with the code.
+// parse reads the flags; done says that the command ends with the code. A mistake is
+// said in a line, not above a page of flags.
 func (c *cli) parse(fs *flag.FlagSet, args []string) (code int, done bool) {
-	for _, a := range args {
-		if a == "-h" || a == "-help" || a == "--help" {
-			fs.SetOutput(c.stdout)
-		}
-	}
-	switch err := fs.Parse(args); {
+	usage := fs.Usage
+	fs.Usage = func() {}
+	fs.SetOutput(io.Discard)
+	err := fs.Parse(args)
+	switch {
+	case err == nil:
+		return 0, false
 	case errors.Is(err, flag.ErrHelp):
+		fs.SetOutput(c.stdout)
+		usage()
 		return exitDone, true
-	case err != nil:
-		return exitUsage, true
 	}
-	return 0, false
+	fmt.Fprintf(c.stderr, "%s: %s\n", fs.Name(), wrongFlag(fs, err))
+	return exitUsage, true
+}
+
+// wrongFlag is what the flag package says of a mistake; of an unknown flag, with the
+// one that may be meant.
+func wrongFlag(fs *flag.FlagSet, err error) string {
+	name, unknown := strings.CutPrefix(err.Error(), "flag provided but not defined: -")
+	if !unknown {
+		return err.Error()
+	}
+	var names []string
+	fs.VisitAll(func(f *flag.Flag) { names = append(names, f.Name) })
+	if near := sqlerror.Nearest(name, names); near != "" {
+		return fmt.Sprintf("unknown flag --%s; did you mean --%s?", name, near)
+	}
+	return fmt.Sprintf("unknown flag --%s; run '%s --help' for the list", name, fs.Name())
 }
 
 // fail prints an error and gives the exit code for it.

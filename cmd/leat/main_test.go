@@ -206,8 +206,10 @@ func TestRun_Usage(t *testing.T) {
 	for _, name := range []string{"serve", "run", "sql", "demo", "doctor"} {
 		f(exitDone, "leat "+name+": ", name, "--help")
 		f(exitDone, "leat "+name+": ", "help", name)
-		f(exitUsage, "flag provided but not defined: -nosuch", name, "--nosuch")
+		f(exitUsage, "leat "+name+": unknown flag --nosuch; run 'leat "+name+" --help' for the list\n", name, "--nosuch")
 	}
+	f(exitUsage, "leat serve: unknown flag --dat; did you mean --data?\n", "serve", "--dat", "x")
+	f(exitUsage, `leat run: invalid value "many" for flag -threads: parse error`, "run", "--threads", "many", "x.sql")
 	f(exitUsage, `unexpected argument "x.sql"; SQL files are given with --init`, "serve", "x.sql")
 	f(exitUsage, "--no-tls goes with no other", "serve", "--no-tls", "--require-tls")
 	f(exitUsage, `log level "loud" is none of`, "serve", "--log-level", "loud")
