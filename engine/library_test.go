@@ -433,3 +433,19 @@ func TestDB_ManyGoroutines(t *testing.T) {
 	mustExec(t, db, `FLUSH STREAM t`)
 	equal(t, "landed", query(t, db, `SELECT COUNT(*), COUNT(DISTINCT id) FROM t`), fmt.Sprintf("%d|%d", senders*each, senders*each))
 }
+
+// It said that no stream reads the source, and to create one.
+func TestSource_SendAfterClose(t *testing.T) {
+	db := open(t, t.TempDir())
+	mustExec(t, db, `CREATE SOURCE clicks (id BIGINT) WITH (connector = 'push'); CREATE STREAM s AS SELECT id FROM clicks`)
+	src, err := db.Source("clicks")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := src.Send(t.Context(), []byte(`{"id":1}`)); !sqlerror.HasCode(err, sqlerror.CodeState) || !strings.Contains(err.Error(), "the database is closed") {
+		t.Errorf("error = %v, want that the database is closed", err)
+	}
+}

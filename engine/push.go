@@ -17,6 +17,7 @@ import (
 // Source is a source with connector = 'push', which the program itself feeds.
 // It is safe for use by many goroutines.
 type Source struct {
+	db   *DB
 	name string
 	hub  *push.Hub
 }
@@ -35,7 +36,7 @@ func (db *DB) Source(name string) (*Source, error) {
 		return nil, sqlerror.Userf(sqlerror.CodeState, "source %s has connector %s, and only 'push' sources are fed by the program", s.name, s.connector.Name)
 	}
 	db.awaitReaders(s)
-	return &Source{s.name, s.hub}, nil
+	return &Source{db, s.name, s.hub}, nil
 }
 
 // awaitReaders waits a moment until the streams that read a push source have
@@ -61,12 +62,9 @@ func (db *DB) awaitReaders(s *source) {
 // stream that reads the source. It blocks while one of them is full and returns
 // when the payload is accepted, which is before it is committed: what is not
 // committed dies with the process. The error is ctx's, or says that no stream
-// reads the source.
+// reads the source or that the database is closed.
 func (s *Source) Send(ctx context.Context, data []byte) error {
-	if err := s.hub.Send(ctx, data); err != nil {
-		return fmt.Errorf("send to source %s: %w", s.name, err)
-	}
-	return nil
+	return s.sent(s.hub.Send(ctx, data))
 }
 
 // SendAt is Send for programs that can repeat: the payload has an offset within
@@ -74,18 +72,22 @@ func (s *Source) Send(ctx context.Context, data []byte) error {
 // dropped as already there, so that a program which sends again from there after
 // a crash lands everything exactly once.
 func (s *Source) SendAt(ctx context.Context, split string, offset int64, data []byte) error {
-	if err := s.hub.SendAt(ctx, split, offset, data); err != nil {
-		return fmt.Errorf("send to source %s: %w", s.name, err)
-	}
-	return nil
+	return s.sent(s.hub.SendAt(ctx, split, offset, data))
 }
 
 // SendRecord sends the rows of an Arrow record, its columns matched by name.
 func (s *Source) SendRecord(ctx context.Context, rec arrow.RecordBatch) error {
-	if err := s.hub.SendRecord(ctx, rec); err != nil {
-		return fmt.Errorf("send to source %s: %w", s.name, err)
+	return s.sent(s.hub.SendRecord(ctx, rec))
+}
+
+func (s *Source) sent(err error) error {
+	if err == nil {
+		return nil
 	}
-	return nil
+	if closed := s.db.closedError(); closed != nil { // which is why no stream reads
+		err = closed
+	}
+	return fmt.Errorf("send to source %s: %w", s.name, err)
 }
 
 // Committed is the offset of a split up to which every stream that reads the
