@@ -2,8 +2,10 @@ package objectstore_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -154,7 +156,7 @@ func TestS3_RenewedCredentials(t *testing.T) {
 	server, url := startCheckingS3(t)
 	first, second := awsconntest.Keys{ID: "first", Secret: "s1", Token: "t1"}, awsconntest.Keys{ID: "second", Secret: "s2", Token: "t2"}
 
-	renewed := func(t *testing.T, hand func(awsconntest.Keys)) {
+	renewed := func(t *testing.T, hand func(awsconntest.Keys), use func(*testing.T, objectstore.Store) error) {
 		t.Helper()
 		hand(first)
 		server.set(0, nil, first)
@@ -174,17 +176,25 @@ func TestS3_RenewedCredentials(t *testing.T) {
 			if err != nil && !strings.Contains(err.Error(), "the credentials have expired") {
 				t.Error(err)
 			}
-		}, func(context.Context) error { return useAll(t, s) })
+		}, func(context.Context) error { return use(t, s) })
 		if err != nil || tries == 0 {
 			t.Errorf("after %d tries: %v", tries, err)
 		}
 	}
-	t.Run("SharedFile", func(t *testing.T) {
-		renewed(t, func(k awsconntest.Keys) {
-			text := fmt.Sprintf("[default]\naws_access_key_id = %s\naws_secret_access_key = %s\naws_session_token = %s\n", k.ID, k.Secret, k.Token)
-			if err := os.WriteFile(shared, []byte(text), 0o600); err != nil {
-				t.Fatal(err)
+	write := func(k awsconntest.Keys) {
+		text := fmt.Sprintf("[default]\naws_access_key_id = %s\naws_secret_access_key = %s\naws_session_token = %s\n", k.ID, k.Secret, k.Token)
+		if err := os.WriteFile(shared, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Run("SharedFile", func(t *testing.T) { renewed(t, write, useAll) })
+	// The answer to HEAD does not say that it is the credentials which have expired.
+	t.Run("Head", func(t *testing.T) {
+		renewed(t, write, func(t *testing.T, s objectstore.Store) error {
+			if _, err := s.Head(t.Context(), "none"); !errors.Is(err, fs.ErrNotExist) {
+				return err
 			}
+			return nil
 		})
 	})
 	if err := os.Remove(shared); err != nil {
@@ -214,6 +224,6 @@ func TestS3_RenewedCredentials(t *testing.T) {
 			mu.Lock()
 			defer mu.Unlock()
 			keys = k
-		})
+		}, useAll)
 	})
 }

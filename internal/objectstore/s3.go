@@ -204,12 +204,27 @@ func (s *s3Store) Head(ctx context.Context, key string) (Info, error) {
 	}
 	out, err := s.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: s.bucket(), Key: name})
 	if err != nil {
-		return Info{}, s.error(ctx, "look at", key, err)
+		return Info{}, s.error(ctx, "look at", key, s.whyRefused(ctx, name, err))
 	}
 	return Info{
 		Key: key, Size: aws.ToInt64(out.ContentLength),
 		ETag: aws.ToString(out.ETag), Modified: aws.ToTime(out.LastModified),
 	}, nil
+}
+
+// whyRefused is why HEAD was refused, which has no body to say it, so that nobody would
+// learn that credentials have expired: GET has one.
+func (s *s3Store) whyRefused(ctx context.Context, name *string, err error) error {
+	response, ok := errors.AsType[*awshttp.ResponseError](err)
+	if !ok || response.HTTPStatusCode() != http.StatusBadRequest && response.HTTPStatusCode() != http.StatusForbidden {
+		return err
+	}
+	out, why := s.client.GetObject(ctx, &s3.GetObjectInput{Bucket: s.bucket(), Key: name, Range: aws.String("bytes=0-0")})
+	if why == nil {
+		out.Body.Close()
+		return err
+	}
+	return why
 }
 
 func (s *s3Store) Get(ctx context.Context, key string) ([]byte, error) {
@@ -337,6 +352,8 @@ func (s *s3Store) kmsKey() *string {
 	return aws.String(s.cfg.KMSKey)
 }
 
+var errNoNextPage = errors.New("the answer is empty and says that there is more, but not where")
+
 func (s *s3Store) List(ctx context.Context, prefix, startAfter string, limit int) ([]Info, bool, error) {
 	if prefix != "" {
 		if err := CheckKey(strings.TrimSuffix(prefix, "/")); err != nil {
@@ -357,12 +374,18 @@ func (s *s3Store) List(ctx context.Context, prefix, startAfter string, limit int
 		in.StartAfter = aws.String(base + startAfter)
 	}
 	var out *s3.ListObjectsV2Output
-	for out == nil || len(out.Contents) == 0 && out.NextContinuationToken != nil { // pages may be empty
+	for {
 		var err error
 		if out, err = s.client.ListObjectsV2(ctx, in); err != nil {
 			return nil, false, s.error(ctx, "list", prefix, err)
 		}
-		in.ContinuationToken = out.NextContinuationToken
+		if len(out.Contents) > 0 || !aws.ToBool(out.IsTruncated) {
+			break
+		}
+		// Pages may be empty.
+		if in.ContinuationToken = out.NextContinuationToken; aws.ToString(in.ContinuationToken) == "" {
+			return nil, false, s.error(ctx, "list", prefix, errNoNextPage)
+		}
 	}
 	infos := make([]Info, 0, len(out.Contents))
 	for _, o := range out.Contents {

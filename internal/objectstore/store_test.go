@@ -101,6 +101,26 @@ func TestS3_ListEmptyPages(t *testing.T) {
 	}
 }
 
+// Servers that are not AWS may give the place of the next page as an empty element
+// where there is none.
+func TestS3_ListNoNextPage(t *testing.T) {
+	var more atomic.Bool
+	url := fakeS3(t, func(w http.ResponseWriter, r *http.Request) bool {
+		fmt.Fprintf(w, `<ListBucketResult><Name>lake</Name><IsTruncated>%t</IsTruncated><NextContinuationToken></NextContinuationToken></ListBucketResult>`, more.Load())
+		return true
+	})
+	s := openStore(t, s3Config(url, "s3://lake"))
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if infos, again, err := s.List(ctx, "", "", 0); err != nil || len(infos) != 0 || again {
+		t.Errorf("%v, %v, %v", infos, again, err)
+	}
+	more.Store(true)
+	if _, _, err := s.List(ctx, "", "", 0); err == nil || ctx.Err() != nil {
+		t.Errorf("more, but nowhere: %v", err)
+	}
+}
+
 func TestStore(t *testing.T) {
 	stores(t, func(t *testing.T, s objectstore.Store) {
 		ctx := t.Context()
