@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"encoding/hex"
 	"strings"
 
 	"github.com/dolthub/vitess/go/vt/sqlparser"
@@ -133,7 +134,7 @@ func checkDistinctOrder(q *sqlparser.Select) error {
 		if !ok {
 			return nil // a star: what it stands for is not known yet
 		}
-		selected[sqlparser.String(a.Expr)] = true
+		selected[textOf(a.Expr)] = true
 		if !a.As.IsEmpty() {
 			columns[a.As.Lowered()] = true
 		}
@@ -152,8 +153,35 @@ func checkDistinctOrder(q *sqlparser.Select) error {
 			}
 		}
 		e, ok := n.(sqlparser.Expr)
-		return !ok || !selected[sqlparser.String(e)], nil
+		return !ok || !selected[textOf(e)], nil
 	}, q.OrderBy)
+}
+
+// textOf is a text that equal expressions have in common: without the case of names,
+// the tables of columns, and brackets around all of it.
+func textOf(e sqlparser.Expr) string {
+	for {
+		p, ok := e.(*sqlparser.ParenExpr)
+		if !ok {
+			break
+		}
+		e = p.Expr
+	}
+	buf := sqlparser.NewTrackedBuffer(func(buf *sqlparser.TrackedBuffer, n sqlparser.SQLNode) {
+		switch n := n.(type) {
+		case *sqlparser.ColName:
+			buf.Myprintf("%v", n.Name)
+			return
+		case *sqlparser.SQLVal:
+			if n.Type == sqlparser.StrVal {
+				buf.WriteString("'" + hex.EncodeToString(n.Val) + "'")
+				return
+			}
+		}
+		n.Format(buf)
+	})
+	buf.Myprintf("%v", e)
+	return strings.ToLower(buf.String())
 }
 
 // checkCast refuses casts whose character set or type would be dropped.

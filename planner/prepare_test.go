@@ -97,6 +97,7 @@ func TestPrepareSelect_Dropped(t *testing.T) {
 	f("select sum(a) over w from t", "window w is not defined")
 	f("select sum(a) over (w order by b) from t window w as (v), v as (order by a)", "window")
 	f("select distinct a + 1 from t order by a", "ORDER BY a is not in the list")
+	f("select distinct concat(a, 'x') from t order by concat(a, 'X')", "ORDER BY a is not in the list")
 	f("select a from t group by a having rank() over (order by a) > 1", "RANK cannot be used")
 	g := func(text string) {
 		t.Helper()
@@ -104,5 +105,6 @@ func TestPrepareSelect_Dropped(t *testing.T) {
 	}
 	g("select distinct a + 1, b as c from t order by a + 1, c, 2, b, (select max(x) from u), rand(), @v")
 	g("select distinct * from t order by a")
+	g("select distinct t.a + 1, UPPER(s), (b * 2), concat(C, 'x'), CAST(d AS CHAR) from t order by A + 1, upper(t.s), b * 2, CONCAT(c, 'x'), (t.a + 1), cast(d as char)")
 	g("select min(distinct a) over w, max(distinct a) over (w order by b) from t window w as (partition by a)")
 }

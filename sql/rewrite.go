@@ -60,10 +60,11 @@ type rewriter struct {
 	pieces []piece
 	copied int // the text is written up to here
 	frames []rewriteFrame
-	before Token // the last token
-	second Token // the one before that
-	does   bool  // the statement is DO
-	marks  bool  // the next bracket is that of a query behind a mark
+	before Token   // the last token
+	second Token   // the one before that
+	braces []Token // of ODBC that are open
+	does   bool    // the statement is DO
+	marks  bool    // the next bracket is that of a query behind a mark
 }
 
 // RollupMark is the function, as the last element of GROUP BY, that stands for
@@ -116,6 +117,9 @@ func (r *rewriter) run() error {
 			return err
 		}
 		if t.Kind == EOF {
+			if n := len(r.braces); n > 0 {
+				return sqlerror.Userf(sqlerror.CodeSyntax, "{ is not closed").At(r.braces[n-1].Pos)
+			}
 			r.copy(len(r.text))
 			if r.does {
 				r.insert(")", len(r.text))
@@ -182,9 +186,19 @@ func (r *rewriter) token(t Token) error {
 				r.insert("), "+doVariable+" = (", t.Offset)
 				r.copied = t.End()
 			}
-		case "{", "}": // ODBC's {ts '…'}, {fn f(…)}, {oj …}: the word is read below
-			r.leaveOut(t)
-			frame.table = table
+		case "{": // ODBC's {ts '…'}, {fn f(…)}, {oj …}: the word is read below
+			lex := r.lex
+			if next, err := lex.Next(); err == nil && next.Kind == Word {
+				r.braces = append(r.braces, t)
+				r.leaveOut(t)
+				frame.table = table
+			}
+		case "}":
+			if n := len(r.braces); n > 0 {
+				r.braces = r.braces[:n-1]
+				r.leaveOut(t)
+				frame.table = table
+			}
 		case "-", "/":
 			// The same character next, or a comment that begins with it.
 			if rest := r.text[t.End():]; rest != "" && rest[0] == t.Text[0] {

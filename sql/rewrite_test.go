@@ -133,6 +133,8 @@ func TestRewriteQuery_MySQLReading(t *testing.T) {
 	f("SELECT 1--- x\n2", "SELECT 1- -- x\n2", "select 1 - 2")
 	f("SELECT 6//*x*/2", "SELECT 6/ /*x*/2", "select 6 / 2")
 	f("SELECT 6//2", "SELECT 6/ /2", "")
+	f("SELECT {fn NOW()}}", "SELECT  NOW()}", "")
+	f("SELECT {1}", "SELECT {1}", "")
 	f(`SELECT a LIKE '10\%' FROM t`, `SELECT a LIKE '10\\%' FROM t`, `select a like '10\\%' from t`)
 	f(`SELECT a LIKE "a\_b\\%\n" FROM t`, `SELECT a LIKE "a\\_b\\%\n" FROM t`, `select a like 'a\\_b\\%\n' from t`)
 	f("SELECT shared, plan, substr(a, 1) FROM t", "SELECT `shared`, `plan`, substr(a, 1) FROM t", "select `shared`, `plan`, substr(a, 1) from t")
@@ -180,6 +182,7 @@ func TestRewriteQuery_Errors(t *testing.T) {
 	f("SELECT “a”", "line 1, column 8: unexpected character '“' (strings are written in straight quotes: 'text')")
 	f("SELECT \xff", "line 1, column 8: unexpected byte 0xff")
 	f("SELECT \\a", `line 1, column 8: unexpected character '\\'`)
+	f("SELECT 1,\n{fn NOW()", "line 2, column 1: { is not closed")
 	f("SELECT "+strings.Repeat("(", 2000), "line 1, column 1007: brackets are nested deeper than 1000")
 }
 
