@@ -239,6 +239,21 @@ func TestREST_RevokedToken(t *testing.T) {
 	}
 }
 
+// An answer of the token server that is a page of a gateway is told by its status.
+func TestREST_TokenServerIsAway(t *testing.T) {
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		w.WriteHeader(http.StatusBadGateway)
+		fmt.Fprint(w, "<html>\n", strings.Repeat("away ", 10_000), "</html>")
+	}))
+	defer web.Close()
+	_, err := tryREST(t, t.TempDir(), iceberg.REST{URI: web.URL, Credential: "me:hush"})
+	if e := sqlerror.As(err); e == nil || e.Code != sqlerror.CodeExternal || !e.Retryable || !strings.Contains(err.Error(), "the token server gave no token") ||
+		!strings.Contains(err.Error(), "502 Bad Gateway") || len(err.Error()) > 1000 {
+		t.Errorf("%.1000v", err)
+	}
+}
+
 // Keys that the catalog no longer takes are looked for again, without a restart.
 func TestREST_RenewedCredentials(t *testing.T) {
 	dir := t.TempDir()

@@ -49,7 +49,10 @@ func (l *clientLogin) AuthHeader() (name, value string, err error) {
 	tokens := l.tokens
 	l.mu.Unlock()
 	token, err := tokens.Token()
-	if refusal, ok := errors.AsType[*oauth2.RetrieveError](err); ok && refusal.ErrorCode != "" {
+	if refusal, ok := errors.AsType[*oauth2.RetrieveError](err); ok {
+		if refusal.ErrorCode == "" { // its text is the whole answer, such as a page of a gateway
+			return "", "", fmt.Errorf("%w: %s", rest.ErrOAuthError, refusal.Response.Status)
+		}
 		return "", "", fmt.Errorf("%w: %s: %s", rest.ErrOAuthError, refusal.ErrorCode, refusal.ErrorDescription)
 	}
 	if err != nil {
