@@ -147,6 +147,6 @@ func numberOf(err error) int {
 
 // states are the SQL states of error numbers that the MySQL engine gives without.
 var states = map[int]string{
-	mysql.ERParseError: "42000", mysql.ERNotSupportedYet: "42000", mysql.ERBadDb: "42000", 1044: "42000", 1055: "42000", 1140: "42000", 1227: "42000", 1305: "42000", 1582: "42000", mysql.ERSubqueryNo1Row: "21000",
+	mysql.ERParseError: "42000", mysql.ERNotSupportedYet: "42000", mysql.ERBadDb: "42000", 1044: "42000", 1055: "42000", 1140: "42000", 1172: "42000", 1253: "42000", 1227: "42000", 1305: "42000", 1582: "42000", mysql.ERSubqueryNo1Row: "21000",
 	mysql.ERNoSuchTable: "42S02", mysql.ERBadFieldError: "42S22", mysql.ERNonUniq: "23000",
 }

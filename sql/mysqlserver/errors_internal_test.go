@@ -47,6 +47,8 @@ func TestClientError(t *testing.T) {
 	f(mysql.NewSQLError(1050, "42S01", "there"), 1050, "42S01", "there")
 	f(fmt.Errorf("outer: %w", mysql.NewSQLError(1050, "42S01", "there")), 1050, "42S01", "outer: there")
 	f(gms.ErrTableNotFound.New("t"), 1146, "42S02", "table not found: t")
+	f(gms.ErrMoreThanOneRow.New(), 1172, "42000", "Result consisted of more than one row")
+	f(gms.ErrCollationInvalidForCharSet.New("a", "b"), 1253, "42000", "COLLATION 'a' is not valid for CHARACTER SET 'b'")
 	f(fmt.Errorf("flush: %w", context.Canceled), 1317, "70100", "Query execution was interrupted")
 	f(errors.New("whatever"), 1105, "HY000", "whatever")
 	f(errors.New("whatever (errno x) (sqlstate HY000)"), 1105, "HY000", "whatever (errno x) (sqlstate HY000)")
