@@ -198,12 +198,14 @@ func TestBadInput_Loop(t *testing.T) {
 		CREATE SOURCE above (id INT) WITH (connector = 'files', path = 'file://%[1]s', mode = 'tail');
 		CREATE SOURCE within (id INT) WITH (connector = 'files', path = '%[1]s/hive/t/', mode = 'tail');
 		CREATE SOURCE beside (id INT) WITH (connector = 'files', path = '%[1]s/hive/u', mode = 'tail');
+		CREATE SOURCE flat (id INT) WITH (connector = 'files', path = '%[1]s', mode = 'tail', recursive = 'no');
+		CREATE SOURCE itself (id INT) WITH (connector = 'files', path = '%[1]s/hive/t', mode = 'tail', recursive = 'no');
 		CREATE SOURCE once (id INT) WITH (connector = 'files', path = '%[1]s', mode = 'once')`, dir))
-	for _, source := range []string{"above", "within"} {
+	for _, source := range []string{"above", "within", "itself"} {
 		refused(t, db, "CREATE STREAM s INTO hive.t AS SELECT id FROM "+source, sqlerror.CodeConflict,
 			`^line 1, column 22: stream s: source `+source+` reads what the stream writes: .* \(write INTO another place, or read from one\)`)
 	}
-	mustExec(t, db, `CREATE STREAM a INTO hive.t AS SELECT id FROM beside; CREATE STREAM b INTO hive.t AS SELECT id FROM once;
+	mustExec(t, db, `CREATE STREAM a INTO hive.t AS SELECT id FROM beside; CREATE STREAM b INTO hive.t AS SELECT id FROM once; CREATE STREAM d INTO hive.t AS SELECT id FROM flat;
 		CREATE STREAM c AS SELECT id FROM above`)
 }
 

@@ -247,7 +247,7 @@ func (db *DB) startStatement(ctx context.Context, stmt *sql.StartStream) (*resul
 	}
 	p, err := db.planStream(ctx, s.definition())
 	if err == nil {
-		err = db.alone(s, p)
+		err = db.alone(s, p, stmt.Name.Pos)
 	}
 	if err != nil {
 		return nil, err

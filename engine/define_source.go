@@ -124,7 +124,7 @@ func (db *DB) replaceSource(ctx context.Context, after *source, o, old *catalog.
 			err = db.sameColumns(ctx, s, p)
 		}
 		if err == nil && s.shallRun() {
-			err = db.alone(s, p)
+			err = db.alone(s, p, after.def.Name.Pos)
 		}
 		if err != nil {
 			return back(fmt.Errorf("re-bind stream %s: %w", s.name, err))

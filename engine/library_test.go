@@ -399,6 +399,33 @@ func TestClose_LeavesNoArrowMemory(t *testing.T) {
 	checked.AssertSize(t, 0)
 }
 
+// Streams that were stopped together go on together, those alone that no statement has
+// stopped; of a database that is closed none does.
+func TestDB_StartStreams(t *testing.T) {
+	db := open(t, t.TempDir())
+	mustExec(t, db, `CREATE SOURCE gen (id BIGINT) WITH (connector = 'datagen', rows_per_second = 10);
+		CREATE STREAM a AS SELECT id FROM gen; CREATE STREAM b AS SELECT id FROM gen; STOP STREAM b`)
+	want := func(a, b string) {
+		t.Helper()
+		await(t, db, "a", func(st engine.StreamStatus) bool { return string(st.State) == a })
+		if st, err := db.Status("b"); err != nil || string(st.State) != b {
+			t.Errorf("stream b is %s, %v, want %s", st.State, err, b)
+		}
+	}
+	want("RUNNING", "STOPPED")
+	db.StopStreams()
+	want("STOPPED", "STOPPED")
+	db.StartStreams(t.Context())
+	want("RUNNING", "STOPPED")
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	db.StartStreams(t.Context())
+	if st, err := db.Status("a"); err != nil || st.State != "STOPPED" || st.Reason != nil {
+		t.Errorf("after Close stream a is %s (%v), %v", st.State, st.Reason, err)
+	}
+}
+
 // Senders, queries and statements of several goroutines do not disturb each
 // other.
 func TestDB_ManyGoroutines(t *testing.T) {

@@ -338,8 +338,10 @@ func (db *DB) createStream(ctx context.Context, def *sql.CreateStream, r *result
 	}
 	r.notes = append(r.notes, p.plan.Notes...)
 	s := db.newStream(def)
-	if err := db.alone(s, p); err != nil {
-		return err
+	if old == nil || old.Running {
+		if err := db.alone(s, p, def.QueryPos); err != nil {
+			return err
+		}
 	}
 	if old == nil {
 		first, err := db.openStreamSink(ctx, s, p)
@@ -470,7 +472,7 @@ func (db *DB) restart(ctx context.Context, s *stream) {
 		s.fail(missingFunction(err))
 		return
 	}
-	if err := db.alone(s, p); err != nil { // as it was before this was refused
+	if err := db.alone(s, p, sqlerror.Position{}); err != nil { // as it was before this was refused
 		db.cfg.Logger.Warn("two streams share what only one can read", "stream", s.name, "error", err)
 	}
 	s.start(p, nil, nil)

@@ -185,8 +185,9 @@ func (db *DB) planStream(ctx context.Context, def *sql.CreateStream) (*planned, 
 	return &planned{plan: plan, source: source, sink: sink, options: options, location: loc}, nil
 }
 
-// alone refuses a stream that would take from another what only one can read.
-func (db *DB) alone(s *stream, p *planned) error {
+// alone refuses a stream that would take from another what only one can read, at the
+// place in the statement that would start it.
+func (db *DB) alone(s *stream, p *planned, at sqlerror.Position) error {
 	mine, hint := p.source.exclusive(s.name)
 	if mine == "" {
 		return nil
@@ -201,7 +202,7 @@ func (db *DB) alone(s *stream, p *planned) error {
 		}
 		if theirs, _ := source.exclusive(other.name); theirs == mine {
 			return sqlerror.Userf(sqlerror.CodeInUse, "%s is read by stream %s, and what one reader is given the other is not", mine, other.name).
-				At(s.definition().QueryPos).About("stream "+s.name).WithHint("%s; or STOP STREAM %s", hint, other.name)
+				At(at).About("stream "+s.name).WithHint("%s; or STOP STREAM %s", hint, other.name)
 		}
 	}
 	return nil
@@ -569,7 +570,9 @@ func (s *stream) stop(ctx context.Context) error {
 func (db *DB) StartStreams(ctx context.Context) {
 	db.ddl.Lock()
 	defer db.ddl.Unlock()
-	db.startStored(ctx)
+	if db.closedError() == nil {
+		db.startStored(ctx)
+	}
 }
 
 // StopStreams commits what the streams have read and stops them until StartStreams,

@@ -76,7 +76,12 @@ func TestEngine_Notifications(t *testing.T) {
 	if err := db.Exec(t.Context(), second); !sqlerror.HasCode(err, sqlerror.CodeInUse) || !strings.Contains(err.Error(), "queue "+q.url+" is read by stream s") {
 		t.Errorf("a second stream of the queue: %v", err)
 	}
-	exec("STOP STREAM s; " + second + "; STOP STREAM second; START STREAM s; DROP STREAM second")
+	exec("STOP STREAM s; " + second + "; STOP STREAM second; START STREAM s")
+	exec(strings.Replace(second, "CREATE", "CREATE OR REPLACE", 1) + " WHERE id > 0") // it stays stopped
+	if err := db.Exec(t.Context(), "START STREAM second"); !sqlerror.HasCode(err, sqlerror.CodeInUse) || !strings.Contains(err.Error(), "line 1, column 14: ") {
+		t.Errorf("a second stream of the queue is started: %v", err)
+	}
+	exec("DROP STREAM second")
 	landed := func(n int) func() bool {
 		return func() bool {
 			q.expire() // what was taken comes again

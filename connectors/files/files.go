@@ -54,7 +54,11 @@ func places(o connectors.Options) []string {
 	if err != nil || o.String("mode") != "tail" || strings.ContainsAny(path, "*?[") {
 		return nil
 	}
-	return []string{o.String("endpoint") + l.String() + "/"}
+	place := o.String("endpoint") + l.String() + "/"
+	if !o.Bool("recursive") {
+		place += "." // what lies in the folder itself, in none below
+	}
+	return []string{place}
 }
 
 func init() { connectors.RegisterSource(Connector) }

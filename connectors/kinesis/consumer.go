@@ -73,8 +73,19 @@ func exclusive(o connectors.Options, stream string) (what, hint string) {
 	if !o.Has("consumer") {
 		return "", ""
 	}
-	return "consumer " + consumerOf(o.String("consumer"), stream) + " of " + o.String("stream"),
-		"write '{stream}' in the option consumer of the source, which stands for the stream's name: CREATE OR REPLACE SOURCE"
+	consumer := o.String("consumer")
+	if what = "consumer " + consumer; !strings.HasPrefix(consumer, "arn:") {
+		// Data streams of one name may have consumers of one name in each region.
+		region, name := named(o, o.String("stream"))
+		what = "consumer " + consumerOf(consumer, stream) + " of " + name
+		if region != "" {
+			what += " in " + region
+		}
+		if endpoint := o.String("endpoint"); endpoint != "" {
+			what += " at " + endpoint
+		}
+	}
+	return what, "write '{stream}' in the option consumer of the source, which stands for the stream's name: CREATE OR REPLACE SOURCE"
 }
 
 // subscribes reports whether records are pushed. Who only peeks asks for them: a

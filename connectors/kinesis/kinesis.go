@@ -38,12 +38,18 @@ var Connector = &connectors.SourceConnector{
 
 // places names a data stream as far as the options tell.
 func places(o connectors.Options, stream string) []string {
-	region := o.String("region")
+	region, name := named(o, stream)
+	return []string{strings.Join([]string{"kinesis:", o.String("endpoint"), region, name}, "//")}
+}
+
+// named is the region of a data stream, empty where only the AWS configuration knows
+// it, and its name, given that or its ARN.
+func named(o connectors.Options, stream string) (region, name string) {
+	region = o.String("region")
 	if a, err := arn.Parse(stream); err == nil {
-		stream = strings.TrimPrefix(a.Resource, "stream/")
-		region = cmp.Or(region, a.Region)
+		return cmp.Or(region, a.Region), strings.TrimPrefix(a.Resource, "stream/")
 	}
-	return []string{strings.Join([]string{"kinesis:", o.String("endpoint"), region, stream}, "//")}
+	return region, stream
 }
 
 func init() { connectors.RegisterSource(Connector) }

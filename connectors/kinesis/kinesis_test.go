@@ -15,6 +15,26 @@ import (
 	"github.com/leatdb/leat/sql/sqlerror"
 )
 
+// A consumer has one reader; one of the same name in another region is another.
+func TestConnector_Exclusive(t *testing.T) {
+	const arn = "arn:aws:kinesis:eu-west-1:123456789012:stream/trips"
+	f := func(want string, options ...string) {
+		t.Helper()
+		what, hint := kinesis.Connector.Exclusive(kinesis.Connector.Spec.MustOptions(options...), "s")
+		if what != want || (hint == "") != (want == "") {
+			t.Errorf("%q: %q (%s), want %q", options, what, hint, want)
+		}
+	}
+	f("", "stream", "trips")
+	f("consumer c of trips", "stream", "trips", "consumer", "c")
+	f("consumer c-s of trips", "stream", "trips", "consumer", "c-{stream}")
+	f("consumer c of trips in eu-west-1", "stream", "trips", "region", "eu-west-1", "consumer", "c")
+	f("consumer c of trips in eu-west-1", "stream", arn, "consumer", "c")
+	f("consumer c of trips in us-east-1", "stream", "trips", "region", "us-east-1", "consumer", "c")
+	f("consumer c of trips at http://127.0.0.1:4567", "stream", "trips", "endpoint", "http://127.0.0.1:4567", "consumer", "c")
+	f("consumer "+arn+"/consumer/c:1", "stream", "trips", "consumer", arn+"/consumer/c:1")
+}
+
 func TestSource_Start(t *testing.T) { eachWay(t, testStart) }
 
 func testStart(t *testing.T, way ...string) {
