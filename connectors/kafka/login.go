@@ -110,6 +110,9 @@ func bearer(o connectors.Options) (sasl.Mechanism, error) {
 			source := tokens
 			mu.Unlock()
 			token, err := source.Token()
+			if refusal, ok := errors.AsType[*oauth2.RetrieveError](err); ok && refusal.ErrorCode == "" {
+				err = errors.New(refusal.Response.Status) // instead of the whole answer, such as a page of a gateway
+			}
 			if err != nil {
 				return oauth.Auth{}, fmt.Errorf("%w: %w", errNoToken, err)
 			}

@@ -102,6 +102,13 @@ func TestLogin_OAuth(t *testing.T) {
 	checkLogin(t, "the brokers refuse the token", with("sasl_token", "t2")...)
 	checkLogin(t, "", oauth...)
 	checkLogin(t, "check oauth2_uri", with("oauth2_uri", server.URL, "oauth2_client_id", "leat", "oauth2_client_secret", "hush-hush")...)
+	away := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		w.WriteHeader(http.StatusBadGateway)
+		fmt.Fprint(w, "<html>a page</html>")
+	}))
+	defer away.Close()
+	checkLogin(t, "get a token: 502 Bad Gateway (check oauth2_uri", with("oauth2_uri", away.URL, "oauth2_client_id", "leat", "oauth2_client_secret", "hush")...)
 	checkLogin(t, "needs sasl_token, or oauth2_uri", base...)
 	checkLogin(t, "exclude each other", with("sasl_token", "t1", "oauth2_uri", server.URL)...)
 	checkLogin(t, "is no http or https URL", with("oauth2_uri", "x")...)
