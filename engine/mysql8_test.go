@@ -280,6 +280,7 @@ func TestDistinctDocuments(t *testing.T) {
 		"SELECT COUNT(*) FROM (SELECT DISTINCT JSON_ARRAY(a->'$.v') FROM t) d":                                  "['4']",
 		"SELECT COUNT(*) FROM t WHERE k = 1 GROUP BY a->'$.v' WITH ROLLUP":                                      "['2' '2']",
 		"SELECT a->'$.v' FROM t WHERE k = 2 AND a->'$.v.x' IS NULL GROUP BY a->'$.v' WITH ROLLUP":               "[NULL 'null' '\"1\"' NULL]",
+		"SELECT AVG(k) * 3 FROM t WHERE k = 1 GROUP BY a->'$.v' WITH ROLLUP":                                    "['3.0000' '3.0000']",
 		"SELECT COUNT(DISTINCT a->'$.v') FROM t":                                                                "['4']",
 		"SELECT COUNT(DISTINCT a) FROM t":                                                                       "['5']",
 		"SELECT COUNT(DISTINCT k, a) FROM t":                                                                    "['5']",

@@ -54,10 +54,7 @@ func markInner(exprs sqlparser.SelectExprs, depth int) {
 		if !ok {
 			continue
 		}
-		switch x := a.Expr.(type) {
-		case *sqlparser.SQLVal, *sqlparser.NullVal:
-			continue
-		case sqlparser.InjectedExpr:
+		if x, ok := a.Expr.(sqlparser.InjectedExpr); ok {
 			if _, ok := x.Expression.(innerMark); ok {
 				continue
 			}

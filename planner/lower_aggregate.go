@@ -166,6 +166,11 @@ func (l *lowerer) rollup(agg *logical.Aggregate, s *scope, documents []document)
 	for _, c := range agg.Output() {
 		above.Exprs = append(above.Exprs, logical.NamedExpr{Column: c, Expr: c.Ref()})
 	}
+	for i := range s.cols {
+		if a := s.cols[i].average; a != nil {
+			a.above = above
+		}
+	}
 	for _, d := range documents {
 		is := s.grouping[d.key.ID]
 		s.grouping[d.shown.ID] = is
@@ -242,7 +247,8 @@ func (l *lowerer) groupOutput(e gms.Expression, in *scope, agg *logical.Aggregat
 type average struct {
 	of       logical.AggregateExpr
 	agg      *logical.Aggregate
-	quotient logical.Expr // nil until it is asked for
+	above    *logical.Project // passes on what agg gives; nil if there is none
+	quotient logical.Expr     // nil until it is asked for
 }
 
 // operand lowers what a function computes with.
@@ -269,6 +275,9 @@ func (l *lowerer) quotientOf(a *average) (logical.Expr, error) {
 		part := logical.AggregateExpr{Name: name, Args: a.of.Args, Distinct: a.of.Distinct}
 		part.Column = l.newColumn(part.String(), t, name == "count")
 		a.agg.Aggs = append(a.agg.Aggs, part)
+		if a.above != nil {
+			a.above.Exprs = append(a.above.Exprs, logical.NamedExpr{Column: part.Column, Expr: part.Column.Ref()})
+		}
 		parts = append(parts, part.Column.Ref())
 	}
 	quotient, err := bindCall(parts, "/")

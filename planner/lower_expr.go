@@ -577,7 +577,14 @@ func namesVariable(query, name string) bool {
 		if t.Kind != sql.Variable {
 			continue
 		}
-		if of := t.Text[strings.LastIndexAny(t.Text, "@.")+1:]; strings.EqualFold(strings.Trim(of, "`"), name) {
+		of := t.Text[strings.LastIndexAny(t.Text, "@.")+1:]
+		rest := *lex // of @@session.`name`
+		if dot, err := rest.Next(); err == nil && dot.IsOperator(".") {
+			if t, err = rest.Next(); err == nil {
+				of = t.Text
+			}
+		}
+		if strings.EqualFold(strings.Trim(of, "`"), name) {
 			return true
 		}
 	}

@@ -157,7 +157,12 @@ func (a *automaton) clear() {
 // findBounds collects the characters at which the program begins or ceases to
 // make a difference.
 func (a *automaton) findBounds() {
-	add := func(low, high rune) { a.bounds = append(a.bounds, low, high+1) }
+	add := func(low, high rune) {
+		a.bounds = append(a.bounds, low)
+		if high < unicode.MaxRune {
+			a.bounds = append(a.bounds, high+1)
+		}
+	}
 	for _, inst := range a.prog.Inst {
 		switch inst.Op {
 		case syntax.InstRune1:

@@ -11,3 +11,14 @@ func (m *Matcher) States() int {
 	}
 	return len(m.all.states)
 }
+
+// Jumps is how many states of the automaton for groups look for the one byte on which
+// they are left.
+func (m *Matcher) Jumps() (n int) {
+	for _, s := range m.all.states {
+		if s.exit >= 0 {
+			n++
+		}
+	}
+	return n
+}

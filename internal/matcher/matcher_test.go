@@ -198,6 +198,17 @@ func TestMatcher_Logs(t *testing.T) {
 	}
 }
 
+// States that only one byte leaves go there at once.
+func TestMatcher_Jumps(t *testing.T) {
+	for pattern, want := range map[string]int{`"[^"]*"`: 2, `^x "([^"]*)" \[(.*)$`: 2, `"[^"é]*"`: 0, `"[^",]*"`: 0} {
+		p := newPair(regexp.MustCompile(pattern))
+		p.same(t, `x "`+strings.Repeat("ä b", 50)+`" [`+strings.Repeat("ä\xff", 50)+"\n\"")
+		if got := p.all.Jumps(); got != want {
+			t.Errorf("%s: %d states, want %d", pattern, got, want)
+		}
+	}
+}
+
 // Texts of which a match takes too much memory are regexp's.
 func TestMatcher_Notes(t *testing.T) {
 	p := newPair(regexp.MustCompile(`^(?:(a)|b)*$`))
