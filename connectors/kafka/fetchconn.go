@@ -27,6 +27,7 @@ func (f *fetches) dial(dial dialFunc) dialFunc {
 type fetchConn struct {
 	net.Conn
 	fetches *fetches
+	closed  bool // guarded by fetches
 
 	// Of the request that is written: what of its header was seen, and how much of
 	// it is to come.

@@ -53,7 +53,7 @@ func (f *fetches) nextMark() int {
 func (f *fetches) fetching(c *fetchConn) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if !slices.Contains(f.conns, c) {
+	if !c.closed && !slices.Contains(f.conns, c) {
 		f.conns = append(f.conns, c)
 		c.wake.atLeast(f.nextMark())
 	}
@@ -70,5 +70,6 @@ func (f *fetches) rest(c *fetchConn) {
 func (f *fetches) gone(c *fetchConn) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	c.closed = true
 	f.conns = slices.DeleteFunc(f.conns, func(o *fetchConn) bool { return o == c })
 }

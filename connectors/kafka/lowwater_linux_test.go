@@ -58,6 +58,7 @@ func TestFetches_Sleep(t *testing.T) {
 	}
 	write(other, request(18, 3, 1, 20))
 	f.sleep(true)
+	f.stall.Stop()
 	write(fetching, request(fetchKey, 12, 1, 300))
 	if n := fetching.mark(t); n <= lowWater/8 {
 		t.Errorf("the mark of a connection that fetches is %d", n)
@@ -67,14 +68,12 @@ func TestFetches_Sleep(t *testing.T) {
 	}
 
 	// A short answer is read when somebody waits for it, or when nobody has for long.
-	for round, wake := range []func(){
+	for _, wake := range []func(){
 		func() { f.sleep(false) },
 		func() { f.stall.Reset(0) },
 	} {
 		f.sleep(true)
-		if round == 0 {
-			f.stall.Stop()
-		}
+		f.stall.Stop()
 		write(broker, []byte{0, 0, 0, 0})
 		done := make(chan error)
 		go func() {
@@ -108,6 +107,7 @@ func TestFetches_Sleep(t *testing.T) {
 	}
 
 	fetching.Close()
+	f.fetching(fetching) // somebody was about to write
 	if len(f.conns) != 0 {
 		t.Error("a closed connection is not forgotten")
 	}
