@@ -733,8 +733,8 @@ func TestRun_RetryingBetweenAttempts(t *testing.T) {
 	})
 }
 
-// TestRun_RemindsOfTrouble says in the log why a stream is still RETRYING, after one
-// minute, two, four …
+// TestRun_RemindsOfTrouble says in the log why a stream is still RETRYING, with the first
+// attempts after one minute, two, four …, whose times are random in part.
 func TestRun_RemindsOfTrouble(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := &stateLog{}
@@ -749,7 +749,7 @@ func TestRun_RemindsOfTrouble(t *testing.T) {
 			}
 		})
 		wait := start(t.Context(), s)
-		time.Sleep(10 * time.Minute)
+		time.Sleep(20 * time.Minute)
 		s.Stop()
 		if err := wait(); err != nil {
 			t.Fatal(err)
@@ -758,8 +758,8 @@ func TestRun_RemindsOfTrouble(t *testing.T) {
 		for _, r := range log.reminders {
 			reasons = append(reasons, strings.TrimPrefix(r, "open sink of stream s: "))
 		}
-		if want := []string{"no answer", "no answer", "the bucket is gone", "the bucket is gone"}; !slices.Equal(reasons, want) {
-			t.Errorf("reminders %q, want %q", reasons, want)
+		if n := len(reasons); n < 3 || n > 5 || reasons[0] != "no answer" || reasons[n-1] != "the bucket is gone" {
+			t.Errorf("reminders %q, want three to five, of which the first has no answer and the last no bucket", reasons)
 		}
 	})
 }
