@@ -82,6 +82,22 @@ type reading struct {
 	headers        string
 }
 
+// readings are what the client has read.
+func readings(records []*kgo.Record) []reading {
+	list := []reading{}
+	for _, r := range records {
+		headers := make([]header, len(r.Headers))
+		for i, h := range r.Headers {
+			headers[i] = header{key: []byte(h.Key), value: h.Value}
+		}
+		list = append(list, reading{
+			offset: r.Offset, millis: r.Timestamp.UnixMilli(), key: string(r.Key), value: string(r.Value), noKey: r.Key == nil, noValue: r.Value == nil,
+			headers: string(appendHeaders(nil, headers)),
+		})
+	}
+	return list
+}
+
 // Batches read where they lie are what the client makes of them.
 func TestRecordBatch_ReadsWhatTheClientReads(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
@@ -103,17 +119,7 @@ func TestRecordBatch_ReadsWhatTheClientReads(t *testing.T) {
 		if got.Err != nil {
 			t.Fatal(got.Err)
 		}
-		want := []reading{}
-		for _, r := range got.Records {
-			headers := make([]header, len(r.Headers))
-			for i, h := range r.Headers {
-				headers[i] = header{key: []byte(h.Key), value: h.Value}
-			}
-			want = append(want, reading{
-				offset: r.Offset, millis: r.Timestamp.UnixMilli(), key: string(r.Key), value: string(r.Value), noKey: r.Key == nil, noValue: r.Value == nil,
-				headers: string(appendHeaders(nil, headers)),
-			})
-		}
+		want := readings(got.Records)
 
 		batches := []recordBatch{}
 		b, size, ok := parseBatch(&answer{data: data}, 0, data)
@@ -680,17 +686,7 @@ func FuzzRecordBatch(f *testing.F) {
 		if client.Err != nil {
 			return
 		}
-		var want []reading
-		for _, r := range client.Records {
-			headers := make([]header, len(r.Headers))
-			for i, h := range r.Headers {
-				headers[i] = header{key: []byte(h.Key), value: h.Value}
-			}
-			want = append(want, reading{
-				offset: r.Offset, millis: r.Timestamp.UnixMilli(), key: string(r.Key), value: string(r.Value), noKey: r.Key == nil, noValue: r.Value == nil,
-				headers: string(appendHeaders(nil, headers)),
-			})
-		}
+		want := readings(client.Records)
 		// The client leaves out the record behind whose headers something follows, and
 		// those after it.
 		got = got[:min(len(got), len(want))]

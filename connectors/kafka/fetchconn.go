@@ -71,7 +71,7 @@ func (c *fetchConn) Write(b []byte) (int, error) {
 			c.mu.Unlock()
 			c.fetches.fetching(c)
 			if len(b) == 4+c.size() { // as the client writes them
-				out = c.fetches.limit(b)
+				out = c.fetches.limited(b)
 			}
 		}
 		c.rest = 4 + c.size() - c.seen

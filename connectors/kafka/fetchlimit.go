@@ -8,10 +8,9 @@ import (
 
 // limits chooses how many bytes a fetch may bring of a partition, so that little is
 // fetched twice: brokers cut the last batch off where the limit is, and send it again
-// with the next fetch. Where batches are large that is much (a third of all bytes where
-// large and small ones take turns). But what is cut off begins with its size, if only
-// with that: so the next fetch asks for this batch and a little more, which tells the
-// size of the one behind it.
+// with the next fetch, which is much where batches are large. But what is cut off begins
+// with its size, if only with that: so the next fetch asks for this batch and a little
+// more, which tells the size of the one behind it.
 //
 // A broker that has less left of the whole fetch's limit than such a batch sends nothing
 // of the partition (KIP-74); it comes with one of the next fetches.
@@ -35,11 +34,10 @@ func (l *limits) seen(size int) { l.large = max(l.large-l.large/16, size) }
 
 // cutOff takes note of the batch of a partition of which an answer has only the start.
 func (l *limits) cutOff(partition int32, start []byte) {
-	if len(start) < 12 {
+	if len(start) < batchPrefix {
 		return
 	}
-	size := 12 + int(int32(binary.BigEndian.Uint32(start[8:])))
-	if size > batchHeader && size <= largestAnswer {
+	if size := batchSize(start); size > batchHeader && size <= largestAnswer {
 		l.ahead[partition] = batchAhead{base: int64(binary.BigEndian.Uint64(start)), size: size}
 	}
 }
@@ -54,9 +52,9 @@ func (l *limits) of(partition int32, offset int64, most int32) int32 {
 	return int32(a.size + slack)
 }
 
-// limit returns a Fetch request, whose header has been checked to be one, with the
+// limited returns a Fetch request, whose header has been checked to be one, with the
 // limits of its partitions. What can't be read is returned as it is.
-func (f *fetches) limit(request []byte) []byte {
+func (f *fetches) limited(request []byte) []byte {
 	req := kmsg.NewPtrFetchRequest()
 	req.SetVersion(int16(binary.BigEndian.Uint16(request[6:])))
 	// Behind the correlation id are the client's id, which may be null, and from the

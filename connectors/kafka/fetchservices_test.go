@@ -26,8 +26,7 @@ func (c counted) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// Where large and small batches take turns, brokers would send a third of all bytes
-// twice if batches were cut off.
+// Where large and small batches take turns, brokers cut off much that they send again.
 func TestApacheKafka_LittleIsFetchedTwice(t *testing.T) {
 	k := services.StartKafka(t)
 	const partitions, pairs = 3, 40

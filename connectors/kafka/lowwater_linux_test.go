@@ -25,9 +25,6 @@ func (c *fetchConn) mark(t *testing.T) (n int) {
 
 // While nobody waits for fetches their readers sleep, until somebody waits, or long.
 func TestFetches_Sleep(t *testing.T) {
-	if !lowersMarks() {
-		t.Skip("the kernel is too old")
-	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -49,6 +46,12 @@ func TestFetches_Sleep(t *testing.T) {
 		return conn.(*fetchConn), broker
 	}
 	fetching, broker := connect()
+	if !lowersMarks() {
+		if fetching.wake != nil {
+			t.Error("a kernel that does not wake readers has a mark to lower")
+		}
+		return
+	}
 	other, _ := connect()
 	write := func(c net.Conn, b []byte) {
 		t.Helper()

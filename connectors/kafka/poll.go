@@ -261,17 +261,18 @@ func (s *source) lead(ctx context.Context) error {
 	s.fetches.sleep(false)
 	fetches := s.client.PollRecords(pollCtx, -1)
 	cancel()
-	if fetches.NumRecords() > 0 {
+	fetched := fetches.NumRecords() > 0
+	if fetched {
 		// On a single core the client would ask for the next records only when these
 		// are decoded.
 		runtime.Gosched()
 		s.fetches.sleep(true)
 	}
-	if fetches.NumRecords() == 0 && ctx.Err() == nil && patience >= idleAfter {
+	if !fetched && ctx.Err() == nil && patience >= idleAfter {
 		s.fetches.trim()
 	}
 	err := s.enqueue(ctx, fetches)
-	if fetches.NumRecords() > 0 {
+	if fetched {
 		s.probeIn -= s.probeIn / 8
 	} else if err == nil && len(waited) > 0 && ctx.Err() == nil {
 		var moved bool

@@ -46,6 +46,15 @@ const (
 	controlBit  = 0x20
 )
 
+// batchPrefix is how many bytes of a batch say what its first offset and its size are.
+const batchPrefix = 12
+
+// batchSize is the size of the batch that data, of batchPrefix bytes or more, begins
+// with; less than batchPrefix if it makes no sense.
+func batchSize(data []byte) int {
+	return batchPrefix + int(int32(binary.BigEndian.Uint32(data[8:])))
+}
+
 // parseBatch looks at the batch that data begins with, which lies at an offset of a's
 // memory. It returns its size, 0 if it is cut off, and whether it is one that can be
 // read where it lies: of format 2, with records for users.
@@ -53,11 +62,9 @@ func parseBatch(a *answer, at int, data []byte) (b recordBatch, size int, ok boo
 	if len(data) < 17 {
 		return recordBatch{}, 0, false
 	}
-	length := int(int32(binary.BigEndian.Uint32(data[8:])))
-	if length < 0 || length > len(data)-12 {
+	if size = batchSize(data); size < batchPrefix || size > len(data) {
 		return recordBatch{}, 0, false
 	}
-	size = 12 + length
 	if size < batchHeader || data[16] != 2 {
 		return recordBatch{}, size, false
 	}
