@@ -497,6 +497,26 @@ func onDocuments(holds func(a, b []byte) bool) Func {
 	})
 }
 
+// onDocument makes a function that gives what is appended for a JSON value in normal
+// form.
+func onDocument(appendOf func(dst, value []byte) []byte) Func {
+	return propagate(func(f *frame, args []Vector) error {
+		x := textsOf(args[0])
+		out := newTextOut(f)
+		var value []byte
+		for i := range f.live {
+			out.start(i)
+			var err error
+			if value, err = appendJSON(value[:0], x.at(i)); err != nil {
+				f.failOrNull(i, err)
+				continue
+			}
+			out.buf = appendOf(out.buf, value)
+		}
+		return out.finish()
+	})
+}
+
 // jsonRank is MySQL's order of kinds.
 func jsonRank(k mysqljson.Kind) int {
 	switch k {

@@ -10,25 +10,10 @@ import (
 
 // FuncJSONPretty is JSON_PRETTY: the form that MySQL prints, a line for each member
 // and element.
-var FuncJSONPretty = propagate(func(f *frame, args []Vector) error {
-	x := textsOf(args[0])
-	out := newTextOut(f)
-	var value []byte
-	var lines bytes.Buffer
-	for i := range f.live {
-		out.start(i)
-		var err error
-		if value, err = appendJSON(value[:0], x.at(i)); err != nil {
-			f.failOrNull(i, err)
-			continue
-		}
-		lines.Reset()
-		if err := json.Indent(&lines, value, "", "  "); err != nil {
-			return err
-		}
-		out.buf = append(out.buf, lines.Bytes()...)
-	}
-	return out.finish()
+var FuncJSONPretty = onDocument(func(dst, value []byte) []byte {
+	to := bytes.NewBuffer(dst)
+	_ = json.Indent(to, value, "", "  ") // in normal form it is valid
+	return to.Bytes()
 })
 
 // FuncJSONMergePatch is JSON_MERGE_PATCH of documents, by RFC 7396: the members of
@@ -43,6 +28,7 @@ func FuncJSONMergePatch(ctx *Context, rows int, args []Vector, out types.Type) (
 	}
 	to := newTextOut(&f)
 	var merged, patch, next []byte
+	var p patcher
 	for i := range f.live {
 		to.start(i)
 		isNull := false
@@ -60,7 +46,7 @@ func FuncJSONMergePatch(ctx *Context, rows int, args []Vector, out types.Type) (
 				isNull = false
 				merged, patch = patch, merged
 			case !isNull:
-				next = appendPatched(next[:0], merged, patch)
+				next = p.append(next[:0], merged, patch)
 				merged, next = next, merged
 			}
 		}
@@ -70,23 +56,31 @@ func FuncJSONMergePatch(ctx *Context, rows int, args []Vector, out types.Type) (
 		case isNull:
 			f.null(i)
 		default:
-			if to.buf, err = appendJSON(to.buf, merged); err != nil {
-				f.fail(i, err)
-			}
+			to.buf = append(to.buf, merged...)
 		}
 	}
 	return f.finish(to.finish())
 }
 
-// appendPatched appends a value, or nil, with a patch of it. Both are in normal form,
-// in which equal names are written alike; the members of the result are in no order.
-func appendPatched(dst, value, patch []byte) []byte {
+// patcher changes values by patches, both in normal form: names are in one order, and
+// equal ones written alike.
+type patcher struct {
+	changes []jsonMember // of the patches that are being followed, innermost last
+}
+
+type jsonMember struct{ name, value []byte }
+
+// append appends a value, or nil, with a patch of it, in normal form.
+func (p *patcher) append(dst, value, patch []byte) []byte {
 	if mysqljson.KindOf(patch) != mysqljson.Object {
 		return append(dst, patch...)
 	}
-	if len(value) > 0 && mysqljson.KindOf(value) != mysqljson.Object {
-		value = nil
-	}
+	base := len(p.changes)
+	_ = eachPart(patch, func(name, change []byte) bool { // in normal form it is valid
+		p.changes = append(p.changes, jsonMember{name, change})
+		return true
+	})
+	changes := p.changes[base:]
 	begin := len(dst) + 1
 	dst = append(dst, '{')
 	put := func(name []byte) {
@@ -95,43 +89,43 @@ func appendPatched(dst, value, patch []byte) []byte {
 		}
 		dst = append(append(dst, name...), ": "...)
 	}
-	eachMember(value, func(name, old []byte) {
-		change := memberOf(patch, name)
-		switch {
-		case change == nil:
+	// apply makes the next change, of a member that is old or nil.
+	apply := func(old []byte) {
+		if c := changes[0]; mysqljson.KindOf(c.value) != mysqljson.Null {
+			put(c.name)
+			dst = p.append(dst, old, c.value)
+		}
+		changes = changes[1:]
+	}
+	if len(value) > 0 && mysqljson.KindOf(value) == mysqljson.Object {
+		_ = eachPart(value, func(name, old []byte) bool {
+			for len(changes) > 0 && compareNames(changes[0].name, name) < 0 {
+				apply(nil)
+			}
+			if len(changes) > 0 && bytes.Equal(changes[0].name, name) {
+				apply(old)
+				return true
+			}
 			put(name)
 			dst = append(dst, old...)
-		case mysqljson.KindOf(change) != mysqljson.Null:
-			put(name)
-			dst = appendPatched(dst, old, change)
-		}
-	})
-	eachMember(patch, func(name, change []byte) {
-		if mysqljson.KindOf(change) != mysqljson.Null && memberOf(value, name) == nil {
-			put(name)
-			dst = appendPatched(dst, nil, change)
-		}
-	})
+			return true
+		})
+	}
+	for len(changes) > 0 {
+		apply(nil)
+	}
+	p.changes = p.changes[:base]
 	return append(dst, '}')
 }
 
-// eachMember calls f for the members of an object in normal form, or of nil.
-func eachMember(object []byte, f func(name, value []byte)) {
-	if len(object) == 0 {
-		return
-	}
-	_ = eachPart(object, func(name, value []byte) bool { // in normal form it is valid
-		f(name, value)
-		return true
-	})
-}
-
-// memberOf is an object's member, or nil.
-func memberOf(object, name []byte) (found []byte) {
-	eachMember(object, func(n, value []byte) {
-		if bytes.Equal(n, name) {
-			found = value
+// compareNames orders names, as they are written, as the normal form does.
+func compareNames(a, b []byte) int {
+	unescaped := func(name []byte) []byte {
+		name = name[1 : len(name)-1]
+		if bytes.IndexByte(name, '\\') < 0 {
+			return name
 		}
-	})
-	return found
+		return mysqljson.AppendUnescaped(nil, name)
+	}
+	return mysqljson.CompareNames(unescaped(a), unescaped(b))
 }

@@ -9,21 +9,7 @@ import (
 
 // FuncJSONOrder gives a BINARY for each JSON value; they compare byte by byte as
 // MySQL compares the values.
-var FuncJSONOrder = propagate(func(f *frame, args []Vector) error {
-	x := textsOf(args[0])
-	out := newTextOut(f)
-	var value []byte
-	for i := range f.live {
-		out.start(i)
-		var err error
-		if value, err = appendJSON(value[:0], x.at(i)); err != nil {
-			f.failOrNull(i, err)
-			continue
-		}
-		out.buf = appendJSONOrder(out.buf, value)
-	}
-	return out.finish()
-})
+var FuncJSONOrder = onDocument(appendJSONOrder)
 
 // appendJSONOrder appends the key of a value in normal form: the rank of its kind,
 // then what orders values of the kind, of which none begins with another.

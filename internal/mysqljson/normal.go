@@ -201,7 +201,7 @@ func (t *tape) collect(at int) (base int) {
 	ordered := true
 	for name := at + 1; name < t.nodes[at].next; name = t.nodes[name+1].next {
 		m := member{t.name(name), name + 1}
-		if len(t.members) > base && compareNames(t.members[len(t.members)-1].name, m.name) >= 0 {
+		if len(t.members) > base && CompareNames(t.members[len(t.members)-1].name, m.name) >= 0 {
 			ordered = false
 		}
 		t.members = append(t.members, m)
@@ -210,10 +210,10 @@ func (t *tape) collect(at int) (base int) {
 		return base
 	}
 	list := t.members[base:]
-	slices.SortStableFunc(list, func(a, b member) int { return compareNames(a.name, b.name) })
+	slices.SortStableFunc(list, func(a, b member) int { return CompareNames(a.name, b.name) })
 	kept := 0
 	for i := 1; i < len(list); i++ {
-		if compareNames(list[kept].name, list[i].name) != 0 {
+		if CompareNames(list[kept].name, list[i].name) != 0 {
 			kept++
 		}
 		list[kept] = list[i]
@@ -233,8 +233,8 @@ func (t *tape) name(at int) []byte {
 	return t.keys[start:len(t.keys):len(t.keys)]
 }
 
-// compareNames orders member names as MySQL does.
-func compareNames(a, b []byte) int {
+// CompareNames orders member names, unescaped, as MySQL does: by length, then by bytes.
+func CompareNames(a, b []byte) int {
 	if len(a) != len(b) {
 		return len(a) - len(b)
 	}
