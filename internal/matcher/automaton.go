@@ -112,6 +112,8 @@ const (
 	maxBounds       = 4000
 	// maxNotes bounds the memory of one match.
 	maxNotes = 1 << 20
+	// keptNotes is how many stay allocated from one text to the next.
+	keptNotes = 1 << 14
 	// fewBytes and pause: an automaton that is full after so few bytes refuses so
 	// many texts.
 	fewBytes = 1 << 20
@@ -533,6 +535,13 @@ func (a *automaton) find(s []byte, from int) (bounds []int32, ok bool) {
 	return bounds, true
 }
 
+// trim gives memory back that a long text has taken.
+func (a *automaton) trim() {
+	if cap(a.notes) > keptNotes {
+		a.notes = nil
+	}
+}
+
 // run goes forward over a text until nothing that follows matters; searching, for
 // matches that begin later, too. won is the edge with the match, and where that
 // ends; notes are those before it.
@@ -626,7 +635,6 @@ func (a *automaton) forward(s []byte, from int, searching, noting bool) (won not
 				}
 				if noting && !e.plain {
 					if len(notes) == maxNotes {
-						a.notes = nil
 						return won, false, errTooLong
 					}
 					notes = append(notes, note{int32(i), entry - special})

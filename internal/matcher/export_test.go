@@ -22,3 +22,6 @@ func (m *Matcher) Jumps() (n int) {
 	}
 	return n
 }
+
+// Kept is how many notes and bounds the matcher keeps memory for.
+func (m *Matcher) Kept() (notes, bounds int) { return cap(m.all.notes), cap(m.matches) }

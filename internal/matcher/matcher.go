@@ -10,6 +10,9 @@ import (
 	"unicode/utf8"
 )
 
+// keptMatches is how many bounds of groups stay allocated from one text to the next.
+const keptMatches = 1 << 16
+
 // Matcher is a compiled regular expression. It is not for several goroutines.
 type Matcher struct {
 	re *regexp.Regexp
@@ -211,14 +214,18 @@ func (m *Matcher) first(a *automaton, s []byte, from int) (bounds []int32, ok bo
 			return nil, true
 		}
 	}
-	return a.find(s, from)
+	bounds, ok = a.find(s, from)
+	a.trim()
+	return bounds, ok
 }
 
 // All gives what Groups would of each match, one behind the other, of at most the
 // first n matches, −1 for all. It is valid until the next call. The matcher has to
 // find group 0, first.
 func (m *Matcher) All(s []byte, n int) []int32 {
-	m.matches = m.matches[:0]
+	if m.matches = m.matches[:0]; cap(m.matches) > keptMatches {
+		m.matches = nil
+	}
 	behind := -1 // the end of the match before
 	for from := 0; from <= len(s) && n != 0; {
 		bounds, ok := m.first(m.automaton(&m.all, m.groups), s, from)

@@ -216,6 +216,19 @@ func TestMatcher_Notes(t *testing.T) {
 	p.same(t, "ab")
 }
 
+// What a long text takes is given back.
+func TestMatcher_LongText(t *testing.T) {
+	p := newPair(regexp.MustCompile(`(?:(a)|b)*;`))
+	p.same(t, strings.Repeat("ab", 100_000)+strings.Repeat(";", 100_000))
+	p.same(t, "ab;")
+	if notes, bounds := p.all.Kept(); notes > 1<<14 || bounds > 1<<16 {
+		t.Errorf("memory for %d notes and %d bounds is kept", notes, bounds)
+	}
+	if notes, bounds := p.all.Kept(); notes == 0 || bounds == 0 {
+		t.Errorf("memory for %d notes and %d bounds is kept for the next text", notes, bounds)
+	}
+}
+
 func FuzzMatcher(f *testing.F) {
 	f.Add(`(&|^)channel_id=[^&]*`, "https://x/?a=1&channel_id=apple&b")
 	f.Add(`^\d+(\.\d+)?$`, "12.5")
