@@ -626,10 +626,12 @@ func (a *automaton) forward(s []byte, from int, searching, noting bool) (won not
 				if e.match {
 					won, found, kept = note{int32(i), entry - special}, true, len(notes)
 					if !noting {
+						a.ran -= len(s) - i
 						return won, true, nil
 					}
 				}
 				if e.dead {
+					a.ran -= len(s) - i
 					a.notes = notes[:kept]
 					return won, found, nil
 				}

@@ -133,6 +133,20 @@ func TestMatcher_TooManyStates(t *testing.T) {
 	}
 }
 
+// What lies behind a match does not count as passed.
+func TestMatcher_TooManyStatesBehindMatches(t *testing.T) {
+	m := matcher.New(regexp.MustCompile(`a[ab]{14}(b)|c`))
+	random := rand.New(rand.NewPCG(1, 2))
+	text := []byte(strings.Repeat("c", 3000))
+	for range 3000 {
+		text = append(text, "ab"[random.IntN(2)])
+	}
+	m.All(text, -1)
+	if m.States() != -1 {
+		t.Errorf("%d states", m.States())
+	}
+}
+
 // One that is full after much text begins anew, and takes the next text.
 func TestMatcher_BeginsAnew(t *testing.T) {
 	p := newPair(regexp.MustCompile(`[aA][ab]{14}(b)c`))
