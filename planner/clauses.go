@@ -36,10 +36,7 @@ func checkWindows(q *sqlparser.Select) error {
 		return sqlerror.Userf(sqlerror.CodeSyntax, "the window function %s cannot be used in WHERE, GROUP BY and HAVING", strings.ToUpper(misplaced.Name.String())).
 			WithHint("compute it in a sub-select, and filter around that")
 	}
-	named := map[string]*sqlparser.WindowDef{}
-	for _, def := range q.Window {
-		named[def.Name.Lowered()] = def
-	}
+	named := namedWindows(q)
 	var failed error
 	check := func(def *sqlparser.WindowDef) {
 		if def.NameRef.IsEmpty() || failed != nil {

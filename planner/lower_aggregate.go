@@ -45,20 +45,21 @@ func (l *lowerer) groupBy(n *plan.GroupBy, outer *scope) (logical.Node, *scope, 
 		if err != nil {
 			return nil, nil, err
 		}
+		if a, ok := e.(*expression.Alias); ok {
+			e = a.Child
+		}
 		c, isColumn := lowered.(*logical.Column)
-		if agg.Rollup && lowered.Type().Kind == types.JSON {
+		isDocument := lowered.Type().Kind == types.JSON
+		switch {
+		case agg.Rollup && isDocument:
 			d := l.rolledDocument(agg, lowered)
-			if documents = append(documents, d); isColumn {
-				grouped[c.ID] = true
-				documents[len(documents)-1].of = c.ID
+			if isColumn {
+				grouped[c.ID], d.of = true, c.ID
 			}
-			if a, ok := e.(*expression.Alias); ok {
-				e = a.Child
-			}
+			documents = append(documents, d)
 			s.computed[e.String()] = d.shown
 			continue
-		}
-		if isColumn {
+		case isColumn:
 			if !grouped[c.ID] {
 				grouped[c.ID] = true
 				agg.GroupBy = append(agg.GroupBy, logical.NamedExpr{
@@ -66,11 +67,7 @@ func (l *lowerer) groupBy(n *plan.GroupBy, outer *scope) (logical.Node, *scope, 
 				})
 			}
 			continue
-		}
-		if a, ok := e.(*expression.Alias); ok {
-			e = a.Child
-		}
-		if lowered.Type().Kind == types.JSON {
+		case isDocument:
 			s.computed[e.String()] = l.addDocument(agg, lowered)
 			continue
 		}

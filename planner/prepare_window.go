@@ -25,10 +25,7 @@ func inlineWindows(q *sqlparser.Select) {
 	if len(q.Window) == 0 {
 		return
 	}
-	named := map[string]*sqlparser.WindowDef{}
-	for _, def := range q.Window {
-		named[def.Name.Lowered()] = def
-	}
+	named := namedWindows(q)
 	complete := true
 	eachWindow(q, func(f *sqlparser.FuncExpr) {
 		over := *f.Over
@@ -60,6 +57,15 @@ func inlineWindows(q *sqlparser.Select) {
 	if complete {
 		q.Window = nil
 	}
+}
+
+// namedWindows are the windows of a WINDOW clause by their names, in lower case.
+func namedWindows(q *sqlparser.Select) map[string]*sqlparser.WindowDef {
+	named := make(map[string]*sqlparser.WindowDef, len(q.Window))
+	for _, def := range q.Window {
+		named[def.Name.Lowered()] = def
+	}
+	return named
 }
 
 // unboundedFrame stands for UNBOUNDED PRECEDING where the other end of a frame is
@@ -230,15 +236,7 @@ func isAggregate(e sqlparser.Expr) bool {
 
 func hasWindow(e sqlparser.Expr) bool {
 	found := false
-	_ = sqlparser.Walk(func(n sqlparser.SQLNode) (bool, error) {
-		switch n := n.(type) {
-		case *sqlparser.Subquery:
-			return false, nil
-		case *sqlparser.FuncExpr:
-			found = found || n.Over != nil
-		}
-		return !found, nil
-	}, e)
+	windowFunctions(func(*sqlparser.FuncExpr) { found = true }, e)
 	return found
 }
 

@@ -182,9 +182,7 @@ func (r *rewriter) token(t Token) error {
 			}
 			frame.table = frame.inFrom
 			if r.does && len(r.frames) == 1 {
-				r.copy(t.Offset)
-				r.insert("), "+doVariable+" = (", t.Offset)
-				r.copied = t.End()
+				r.replace(t, "), "+doVariable+" = (")
 			}
 		case "{": // ODBC's {ts '…'}, {fn f(…)}, {oj …}: the word is read below
 			lex := r.lex
@@ -289,9 +287,7 @@ func (r *rewriter) word(t Token, frame *rewriteFrame, table bool) error {
 		r.replace(t, "' ' FROM")
 		return nil
 	case word == "SHARE" && r.before.IsWord("FOR"):
-		r.copy(r.before.Offset)
-		r.insert("LOCK IN SHARE MODE", r.before.Offset)
-		r.copied = t.End()
+		r.replaceBoth(t, "LOCK IN SHARE MODE")
 		return nil
 	case word == "RESPECT" && r.before.IsOperator(")") && r.isNext("NULLS"), word == "FROM" && r.before.IsOperator(")") && r.isNext("FIRST", "OVER"): // what window functions do anyway
 		second, err := r.lex.Next()
@@ -309,16 +305,13 @@ func (r *rewriter) word(t Token, frame *rewriteFrame, table bool) error {
 		return nil
 	case word == "DO" && r.before == Token{}:
 		r.does = true
-		r.insert("SET "+doVariable+" = (", t.Offset)
-		r.copied = t.End()
+		r.replace(t, "SET "+doVariable+" = (")
 		return nil
 	case (word == "ANY" || word == "SOME" || word == "ALL") && comparisons[r.before.Text] && r.before.Kind == Operator && isSubquery(r.lex):
 		r.quantified(t, word)
 		return nil
 	case word == "ROLLUP" && r.before.IsWord("WITH"):
-		r.copy(r.before.Offset)
-		r.insert(", "+RollupMark+"()", r.before.Offset)
-		r.copied = t.End()
+		r.replaceBoth(t, ", "+RollupMark+"()")
 		return nil
 	case word == "UNKNOWN" && (r.before.IsWord("IS") || r.before.IsWord("NOT") && r.second.IsWord("IS")):
 		r.replace(t, "NULL")
@@ -405,21 +398,17 @@ func (r *rewriter) quantified(t Token, word string) {
 	op := r.before.Text
 	switch {
 	case op == "=" && word != "ALL":
-		r.copy(r.before.Offset)
-		r.insert("IN", r.before.Offset)
+		r.replaceBoth(t, "IN")
 	case (op == "<>" || op == "!=") && word == "ALL":
-		r.copy(r.before.Offset)
-		r.insert("NOT IN", r.before.Offset)
+		r.replaceBoth(t, "NOT IN")
 	default:
 		mark := AnyMark
 		if word == "ALL" {
 			mark = AllMark
 		}
-		r.copy(t.Offset)
-		r.insert(mark+"(", t.Offset)
+		r.replace(t, mark+"(")
 		r.marks = true
 	}
-	r.copied = t.End()
 }
 
 // string handles a string, which may be that of a date or time.
@@ -856,6 +845,13 @@ func (r *rewriter) leaveOut(t Token) {
 func (r *rewriter) replace(t Token, s string) {
 	r.copy(t.Offset)
 	r.insert(s, t.Offset)
+	r.copied = t.End()
+}
+
+// replaceBoth writes what stands in place of the token before and of a token.
+func (r *rewriter) replaceBoth(t Token, s string) {
+	r.copy(r.before.Offset)
+	r.insert(s, r.before.Offset)
 	r.copied = t.End()
 }
 
