@@ -3,14 +3,11 @@ package engine_test
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"github.com/leatdb/leat/engine"
 	"github.com/leatdb/leat/sql/sqlerror"
 )
 
@@ -21,23 +18,10 @@ func TestDropTable_WhileItIsRead(t *testing.T) {
 		t.Run(format, func(t *testing.T) {
 			s3 := startFlakyS3(t, "lake")
 			db := open(t, filepath.Join(t.TempDir(), "data"))
-			mustExec(t, db, fmt.Sprintf(`CREATE SOURCE src (id BIGINT) WITH (connector = 'datagen', rows = 1000);
-				CREATE SINK k WITH (connector = 's3', path = 's3://lake/k', endpoint = '%s', region = 'us-east-1', path_style = 'true',
-					access_key_id = 'k', secret_access_key = 's', table_format = '%s');
-				CREATE STREAM a INTO k.t AS SELECT id FROM src`, s3.URL, format))
-			await(t, db, "a", func(st engine.StreamStatus) bool { return st.State == "FINISHED" })
+			landThousand(t, db, s3, format)
 			mustExec(t, db, "DROP STREAM a")
 
-			reads, goOn := make(chan struct{}), make(chan struct{})
-			begun := sync.OnceFunc(func() { close(reads) })
-			hold := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, ".parquet") {
-					begun()
-					<-goOn
-				}
-				s3.inner.ServeHTTP(w, r)
-			})
-			s3.fault.Store(&hold)
+			reads, goOn := s3.holdReads()
 			answer, dropped := make(chan string, 1), make(chan error, 1)
 			go func() { answer <- fmt.Sprint(ask(t.Context(), db, "SELECT COUNT(*) AS n FROM k.t WHERE id >= 0")) }()
 			<-reads

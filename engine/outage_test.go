@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -44,6 +45,22 @@ func startFlakyS3(t *testing.T, bucket string) *flakyS3 {
 	}))
 	t.Cleanup(s.Close)
 	return s
+}
+
+// holdReads lets who reads Parquet files wait until goOn is closed; reads is closed
+// when the first has come.
+func (s *flakyS3) holdReads() (reads <-chan struct{}, goOn chan<- struct{}) {
+	begun, held := make(chan struct{}), make(chan struct{})
+	begin := sync.OnceFunc(func() { close(begun) })
+	hold := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, ".parquet") {
+			begin()
+			<-held
+		}
+		s.inner.ServeHTTP(w, r)
+	})
+	s.fault.Store(&hold)
+	return begun, held
 }
 
 // refuse answers with an error of S3.

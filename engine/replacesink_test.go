@@ -3,7 +3,6 @@ package engine_test
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -47,22 +46,9 @@ func TestReplaceSink_WhileItIsRead(t *testing.T) {
 				s3 := startFlakyS3(t, "lake")
 				dir := t.TempDir()
 				db := open(t, filepath.Join(dir, "data"))
-				mustExec(t, db, fmt.Sprintf(`CREATE SOURCE src (id BIGINT) WITH (connector = 'datagen', rows = 1000);
-					CREATE SINK k WITH (connector = 's3', path = 's3://lake/k', endpoint = '%s', region = 'us-east-1', path_style = 'true',
-						access_key_id = 'k', secret_access_key = 's', table_format = '%s');
-					CREATE STREAM a INTO k.t AS SELECT id FROM src`, s3.URL, format))
-				await(t, db, "a", func(st engine.StreamStatus) bool { return st.State == "FINISHED" })
+				landThousand(t, db, s3, format)
 
-				reads, goOn := make(chan struct{}), make(chan struct{})
-				begun := sync.OnceFunc(func() { close(reads) })
-				hold := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-					if r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, ".parquet") {
-						begun()
-						<-goOn
-					}
-					s3.inner.ServeHTTP(w, r)
-				})
-				s3.fault.Store(&hold)
+				reads, goOn := s3.holdReads()
 				answer := make(chan string, 1)
 				go func() { answer <- fmt.Sprint(ask(t.Context(), db, "SELECT COUNT(*) AS n FROM k.t WHERE id >= 0")) }()
 				<-reads
@@ -83,6 +69,16 @@ func TestReplaceSink_WhileItIsRead(t *testing.T) {
 			})
 		}
 	}
+}
+
+// landThousand lands a thousand rows in table t of a sink k in a bucket, by stream a.
+func landThousand(t *testing.T, db *engine.DB, s3 *flakyS3, tableFormat string) {
+	t.Helper()
+	mustExec(t, db, fmt.Sprintf(`CREATE SOURCE src (id BIGINT) WITH (connector = 'datagen', rows = 1000);
+		CREATE SINK k WITH (connector = 's3', path = 's3://lake/k', endpoint = '%s', region = 'us-east-1', path_style = 'true',
+			access_key_id = 'k', secret_access_key = 's', table_format = '%s');
+		CREATE STREAM a INTO k.t AS SELECT id FROM src`, s3.URL, tableFormat))
+	await(t, db, "a", func(st engine.StreamStatus) bool { return st.State == "FINISHED" })
 }
 
 // ask is the number that a query gives.

@@ -168,12 +168,10 @@ func millisBehind(st dataflow.Status) any {
 
 // sourceLabel is the name of the stream's source, as far as it is known.
 func (s *stream) sourceLabel() any {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.sourceName == "" {
-		return nil
+	if name := s.source(); name != "" {
+		return name
 	}
-	return s.sourceName
+	return nil
 }
 
 // known is a number that may be unknown (−1), which is NULL.

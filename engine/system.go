@@ -327,7 +327,7 @@ func limit(n int64) any {
 
 func splitRows(s *stream, r *result) {
 	st := s.status()
-	committed := st.Committed.Positions[s.sourceNow()]
+	committed := st.Committed.Positions[s.source()]
 	names := slices.Collect(maps.Keys(committed))
 	for name := range st.Positions {
 		if _, ok := committed[name]; !ok {
@@ -364,12 +364,6 @@ func splitRows(s *stream, r *result) {
 // replayText is how far a replay has come, as splits have their positions.
 func replayText(r connectors.Replay) string {
 	return fmt.Sprintf(`{"letter":%d,"of":%d}`, r.Done, r.Letters)
-}
-
-func (s *stream) sourceNow() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.sourceName
 }
 
 // eachTable visits the tables of all sinks. A sink that cannot be reached, or a
