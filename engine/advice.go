@@ -20,25 +20,7 @@ import (
 // name stands that it is about, no place where it is about none, and in a hint what
 // may have been meant or what to do, which may be empty. ctx is the statement's own.
 func (db *DB) Advise(ctx *gms.Context, err error, statement string) (at sqlerror.Position, hint string) {
-	nearest := func(name string, candidates []string) string {
-		if near := sqlerror.Nearest(name, candidates); near != "" {
-			return "did you mean " + near + "?"
-		}
-		return ""
-	}
-	about := func(candidates []string) (sqlerror.Position, string) {
-		text := err.Error()
-		name := text[strings.LastIndexByte(text, ' ')+1:]
-		if offset, ok := sql.FindIdentifier(statement, name); ok {
-			at = sql.PositionAt(statement, offset)
-		}
-		return at, nearest(name, candidates)
-	}
 	switch {
-	case gms.ErrTableNotFound.Is(err):
-		return about(db.tableNames())
-	case gms.ErrDatabaseNotFound.Is(err):
-		return about(append(db.names(sql.KindSink), systemDatabase))
 	case IsWrite(err):
 		return at, "tables are written by streams: CREATE STREAM … INTO sink.table AS SELECT …"
 	case gms.ErrImmutableDatabaseProvider.Is(err):
@@ -46,11 +28,29 @@ func (db *DB) Advise(ctx *gms.Context, err error, statement string) (at sqlerror
 	case gms.ErrSecureFilePriv.Is(err):
 		return at, "the server writes no files for clients; leat sql --format csv prints rows"
 	}
-	column, at, hint := planner.NamePosition(err, statement)
-	if column != "" {
-		hint = nearest(column, db.columnsOf(ctx, statement))
+	name, at := planner.NamePosition(err, statement)
+	var candidates []string
+	switch {
+	case name == "" || gms.ErrAmbiguousColumnName.Is(err):
+		return at, ""
+	case gms.ErrTableNotFound.Is(err):
+		candidates = db.tableNames()
+	case gms.ErrDatabaseNotFound.Is(err):
+		candidates = append(db.names(sql.KindSink), systemDatabase)
+	case gms.ErrFunctionNotFound.Is(err):
+		candidates = planner.FunctionNames()
+	default:
+		name = name[strings.LastIndexByte(name, '.')+1:]
+		candidates = db.columnsOf(ctx, statement)
 	}
-	return at, hint
+	near := sqlerror.Nearest(name, candidates)
+	if near == "" {
+		return at, ""
+	}
+	if gms.ErrFunctionNotFound.Is(err) {
+		near = strings.ToUpper(near)
+	}
+	return at, "did you mean " + near + "?"
 }
 
 // IsWrite reports whether an error of the MySQL engine refuses to change a table.

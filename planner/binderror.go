@@ -159,28 +159,27 @@ func unknownColumn(err error) string {
 	return ""
 }
 
-// NamePosition is where a query names the column or the function that an error of
-// the MySQL engine's binder is about, no place if it is about none, or it is not
-// found; and the column that it does not know, or a hint which other function may be
-// meant.
-func NamePosition(err error, query string) (column string, at sqlerror.Position, hint string) {
-	name := unknownColumn(err)
-	if !gms.ErrAmbiguousColumnName.Is(err) {
-		column = name[strings.LastIndexByte(name, '.')+1:]
-	}
-	if all := quoted.FindStringSubmatch(err.Error()); gms.ErrFunctionNotFound.Is(err) && all != nil {
-		name = all[1]
-		if near := sqlerror.Nearest(name, functionNames()); near != "" {
-			hint = "did you mean " + strings.ToUpper(near) + "?"
+// NamePosition is the column, function, table or database that an error of the MySQL
+// engine is about, and where the query names it: "" if it is about none, and no place
+// where that is not found.
+func NamePosition(err error, query string) (name string, at sqlerror.Position) {
+	switch {
+	case gms.ErrTableNotFound.Is(err), gms.ErrDatabaseNotFound.Is(err):
+		name = afterColon(err)
+	case gms.ErrFunctionNotFound.Is(err):
+		if all := quoted.FindStringSubmatch(err.Error()); all != nil {
+			name = all[1]
 		}
+	default:
+		name = unknownColumn(err)
 	}
 	if name == "" {
-		return "", at, ""
+		return "", at
 	}
 	if offset, found := sql.FindIdentifier(query, name); found {
 		at = sql.PositionAt(query, offset)
 	}
-	return column, at, hint
+	return name, at
 }
 
 // bindError makes a rich error of what the MySQL engine's binder says: where the
@@ -205,7 +204,7 @@ func (q *queryText) bindError(err error) error {
 	case gms.ErrDatabaseNotFound.Is(err):
 		return q.unknown("database", afterColon(err), nil)
 	case gms.ErrFunctionNotFound.Is(err), gms.ErrTableFunctionNotFound.Is(err):
-		return q.unknown("function", name, functionNames())
+		return q.unknown("function", name, FunctionNames())
 	case gms.ErrInvalidArgumentNumber.Is(err):
 		name = quoted.FindStringSubmatch(err.Error())[1]
 		return sqlerror.Userf(sqlerror.CodeType, "%s", err.Error()).At(q.find(name))
@@ -234,7 +233,8 @@ func (q *queryText) unknown(what, name string, candidates []string) error {
 	return e
 }
 
-func functionNames() []string {
+// FunctionNames are the functions that a query can call.
+func FunctionNames() []string {
 	var names []string
 	for _, f := range gmsfunction.BuiltIns {
 		names = append(names, f.FunctionName())
