@@ -154,7 +154,7 @@ func TestDocuments_Statements(t *testing.T) {
 					err = sourceOptions(statement.Options, secrets)
 				case *sql.CreateSink:
 					options++
-					_, err = sinkSpec(statement.Options)
+					err = sinkOptions(statement.Options)
 				case *sql.CreateStream:
 					query = statement.Query
 				case nil:
@@ -219,11 +219,10 @@ func sourceOptions(options []sql.Option, secrets map[string]bool) error {
 	return check(spec.With(f.Spec), options, secrets[option(options, "secret", "")])
 }
 
-func sinkSpec(options []sql.Option) (connectors.Spec, error) {
+func sinkOptions(options []sql.Option) error {
 	c, err := connectors.LookupSink(option(options, "connector", ""))
 	if err != nil {
-		return nil, err
+		return err
 	}
-	spec := c.Spec.With(connectors.Spec{{Name: "connector"}})
-	return spec, check(spec, options, false)
+	return check(c.Spec.With(connectors.Spec{{Name: "connector"}}), options, false)
 }
