@@ -92,7 +92,7 @@ func openREST(ctx context.Context, opts Options) (*backend, error) {
 	if r.Credential != "" && r.Token == "" {
 		login := newClientLogin(r, network)
 		options = append(options, rest.WithAuthManager(login))
-		network.refused = login.refused
+		network.refused = login.Refused
 	}
 	if r.SigV4 != nil {
 		sdk, err := r.SigV4.config(ctx)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -257,32 +256,21 @@ func TestREST_TokenServerIsAway(t *testing.T) {
 // Keys that the catalog no longer takes are looked for again, without a restart.
 func TestREST_RenewedCredentials(t *testing.T) {
 	dir := t.TempDir()
-	shared := filepath.Join(dir, "credentials")
-	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", shared)
-	t.Setenv("AWS_CONFIG_FILE", filepath.Join(dir, "none"))
-	t.Setenv("AWS_EC2_METADATA_DISABLED", "true")
-	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"} {
-		t.Setenv(name, "")
-	}
-	hand := func(id string) {
-		if err := os.WriteFile(shared, fmt.Appendf(nil, "[default]\naws_access_key_id = %s\naws_secret_access_key = hush\n", id), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+	shared := awsconntest.SharedFile(t)
+	first, second := awsconntest.Keys{ID: "AKID1", Secret: "hush"}, awsconntest.Keys{ID: "AKID2", Secret: "hush"}
 	server, uri := serveREST(t, dir)
 	var taken atomic.Value
-	taken.Store("AKID1")
+	taken.Store(first)
 	server.Authorize = func(r *http.Request) bool {
-		keys := awsconntest.Keys{ID: taken.Load().(string), Secret: "hush"}
-		return awsconntest.CheckSignature(r, "glue", time.Now(), keys) == ""
+		return awsconntest.CheckSignature(r, "glue", time.Now(), taken.Load().(awsconntest.Keys)) == ""
 	}
-	hand("AKID1")
+	first.Share(t, shared)
 	lake := openREST(t, dir, iceberg.REST{URI: uri, SigV4: &iceberg.SigV4{Region: "eu-west-1", Service: "glue"}})
 	if err := lake.Check(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	taken.Store("AKID2")
-	hand("AKID2")
+	taken.Store(second)
+	second.Share(t, shared)
 	if err := lake.Check(t.Context()); code(err) != sqlerror.CodeAuth {
 		t.Errorf("keys that are no longer taken: %v", err)
 	}

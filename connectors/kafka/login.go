@@ -18,11 +18,11 @@ import (
 	"github.com/twmb/franz-go/pkg/sasl/oauth"
 	"github.com/twmb/franz-go/pkg/sasl/plain"
 	"github.com/twmb/franz-go/pkg/sasl/scram"
-	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/clientcredentials"
 
 	"github.com/leatdb/leat/connectors"
 	"github.com/leatdb/leat/internal/awsconn"
+	"github.com/leatdb/leat/internal/oauthclient"
 )
 
 // The mechanisms of logins (Kafka documentation, "Authentication using SASL"; the last
@@ -101,28 +101,16 @@ func bearer(o connectors.Options) (sasl.Mechanism, error) {
 	if scope := o.String("oauth2_scope"); scope != "" {
 		client.Scopes = []string{scope}
 	}
-	ctx := context.WithValue(context.Background(), oauth2.HTTPClient, &http.Client{Timeout: o.Duration("connect_timeout")})
-	var mu sync.Mutex
-	tokens := client.TokenSource(ctx)
+	tokens := oauthclient.New(client, &http.Client{Timeout: o.Duration("connect_timeout")})
 	return &login{
 		Mechanism: oauth.Oauth(func(context.Context) (oauth.Auth, error) {
-			mu.Lock()
-			source := tokens
-			mu.Unlock()
-			token, err := source.Token()
-			if refusal, ok := errors.AsType[*oauth2.RetrieveError](err); ok && refusal.ErrorCode == "" {
-				err = errors.New(refusal.Response.Status) // instead of the whole answer, such as a page of a gateway
-			}
+			token, err := tokens.Token()
 			if err != nil {
 				return oauth.Auth{}, fmt.Errorf("%w: %w", errNoToken, err)
 			}
 			return oauth.Auth{Token: token.AccessToken}, nil
 		}),
-		refused: func(context.Context) {
-			mu.Lock()
-			defer mu.Unlock()
-			tokens = client.TokenSource(ctx)
-		},
+		refused: tokens.Refused,
 	}, nil
 }
 

@@ -12,8 +12,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -68,6 +66,37 @@ func loginCluster(t *testing.T, mechanism string, check func(first []byte) (ok b
 	return c.ListenAddrs()[0]
 }
 
+// logins is a function that logs in by a new client of one source's options.
+func logins(t *testing.T, options []string) func() error {
+	t.Helper()
+	opts, err := kafka.ConnectionOptions(kafka.Connector.Spec.MustOptions(append(options, "topic", "trips")...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func() error {
+		cl, err := kgo.NewClient(opts...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer cl.Close()
+		return cl.Ping(t.Context())
+	}
+}
+
+// awaitLogin logs in until what was renewed is looked for.
+func awaitLogin(t *testing.T, login func() error) {
+	t.Helper()
+	for tries := 0; ; tries++ {
+		err := login()
+		if err == nil {
+			break
+		}
+		if tries > 3 {
+			t.Fatal(err)
+		}
+	}
+}
+
 // A token is shown as RFC 7628 says, and another one is asked for where the brokers
 // no longer take the last.
 func TestLogin_OAuth(t *testing.T) {
@@ -117,23 +146,12 @@ func TestLogin_OAuth(t *testing.T) {
 	checkLogin(t, `"sasl_token" has no effect with sasl_mechanism = 'PLAIN'`, "brokers", broker, "security_protocol", "sasl_plaintext", "sasl_token", "t1", "sasl_username", "x", "sasl_password", "x")
 
 	// The token is revoked before its time.
-	opts, err := kafka.ConnectionOptions(kafka.Connector.Spec.MustOptions(append(oauth, "topic", "trips")...))
-	if err != nil {
-		t.Fatal(err)
-	}
+	login := logins(t, oauth)
 	mu.Lock()
 	asked = 0
 	mu.Unlock()
-	client := func() *kgo.Client {
-		cl, err := kgo.NewClient(opts...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(cl.Close)
-		return cl
-	}
 	for range 2 {
-		if err := client().Ping(t.Context()); err != nil {
+		if err := login(); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -143,28 +161,13 @@ func TestLogin_OAuth(t *testing.T) {
 	mu.Lock()
 	taken, given = "t2", "t2"
 	mu.Unlock()
-	for tries := 0; ; tries++ {
-		err := client().Ping(t.Context())
-		if err == nil {
-			break
-		}
-		if tries > 3 {
-			t.Fatal(err)
-		}
-	}
+	awaitLogin(t, login)
 }
 
 // The login of Amazon MSK is signed, by the keys that there are now.
 func TestLogin_IAM(t *testing.T) {
-	dir := t.TempDir()
-	shared := filepath.Join(dir, "credentials")
-	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", shared)
-	t.Setenv("AWS_CONFIG_FILE", filepath.Join(dir, "none"))
-	t.Setenv("AWS_EC2_METADATA_DISABLED", "true")
+	shared := awsconntest.SharedFile(t)
 	t.Setenv("AWS_REGION", "eu-west-1")
-	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"} {
-		t.Setenv(name, "")
-	}
 	var mu sync.Mutex
 	known := awsconntest.Keys{ID: "AKID", Secret: "hush", Token: "to/ken+="}
 	broker := loginCluster(t, "AWS_MSK_IAM", func(first []byte) (bool, string) {
@@ -194,41 +197,16 @@ func TestLogin_IAM(t *testing.T) {
 	checkLogin(t, "session_token needs access_key_id", with("session_token", "x")...)
 	checkLogin(t, "set up the environment's credential chain", base...)
 
-	hand := func(k awsconntest.Keys) {
-		text := fmt.Sprintf("[default]\naws_access_key_id = %s\naws_secret_access_key = %s\naws_session_token = %s\n", k.ID, k.Secret, k.Token)
-		if err := os.WriteFile(shared, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	hand(known)
-	opts, err := kafka.ConnectionOptions(kafka.Connector.Spec.MustOptions(append(base, "topic", "trips")...))
-	if err != nil {
-		t.Fatal(err)
-	}
-	ping := func() error {
-		cl, err := kgo.NewClient(opts...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer cl.Close()
-		return cl.Ping(t.Context())
-	}
-	if err := ping(); err != nil {
+	known.Share(t, shared)
+	login := logins(t, base)
+	if err := login(); err != nil {
 		t.Fatal(err)
 	}
 	mu.Lock()
 	known = awsconntest.Keys{ID: "AKID2", Secret: "hush2", Token: "t2"}
 	mu.Unlock()
-	hand(known)
-	for tries := 0; ; tries++ {
-		err := ping()
-		if err == nil {
-			break
-		}
-		if tries > 3 {
-			t.Fatal(err)
-		}
-	}
+	known.Share(t, shared)
+	awaitLogin(t, login)
 }
 
 // Brokers that want a certificate of their clients get the one of the options.

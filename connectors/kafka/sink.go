@@ -50,10 +50,8 @@ var streamSpec = connectors.Spec{
 }
 
 // sinkSpec are all options of a sink.
-var sinkSpec = pick(spec,
-	"brokers", "security_protocol", "sasl_mechanism", "sasl_username", "sasl_password",
-	"sasl_token", "oauth2_uri", "oauth2_client_id", "oauth2_client_secret", "oauth2_scope", "access_key_id", "secret_access_key", "session_token",
-	"tls_ca", "tls_cert", "tls_key", "tls_server_name", "tls_skip_verify", "client_id", "connect_timeout",
+var sinkSpec = pick(spec, slices.Concat([]string{"brokers", "security_protocol"}, loginOptions,
+	[]string{"tls_ca", "tls_cert", "tls_key", "tls_server_name", "tls_skip_verify", "client_id", "connect_timeout"})...,
 ).With(connectors.Spec{
 	{Name: "create_topics", Kind: connectors.OptionBool, Default: "false", Doc: "Whether a topic that does not exist is created."},
 	{Name: "topic_partitions", Kind: connectors.OptionInt, Min: 1, Max: 100_000, Doc: "Partitions of a topic that is created; default is the cluster's."},

@@ -145,14 +145,7 @@ func TestS3_Signatures(t *testing.T) {
 // that a program writes into the shared file, and those of a role, which a service
 // may call expired before their time.
 func TestS3_RenewedCredentials(t *testing.T) {
-	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"} {
-		t.Setenv(name, "")
-	}
-	dir := t.TempDir()
-	t.Setenv("AWS_EC2_METADATA_DISABLED", "true")
-	t.Setenv("AWS_CONFIG_FILE", filepath.Join(dir, "config"))
-	shared := filepath.Join(dir, "credentials")
-	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", shared)
+	shared := awsconntest.SharedFile(t)
 	server, url := startCheckingS3(t)
 	first, second := awsconntest.Keys{ID: "first", Secret: "s1", Token: "t1"}, awsconntest.Keys{ID: "second", Secret: "s2", Token: "t2"}
 
@@ -181,12 +174,7 @@ func TestS3_RenewedCredentials(t *testing.T) {
 			t.Errorf("after %d tries: %v", tries, err)
 		}
 	}
-	write := func(k awsconntest.Keys) {
-		text := fmt.Sprintf("[default]\naws_access_key_id = %s\naws_secret_access_key = %s\naws_session_token = %s\n", k.ID, k.Secret, k.Token)
-		if err := os.WriteFile(shared, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+	write := func(k awsconntest.Keys) { k.Share(t, shared) }
 	t.Run("SharedFile", func(t *testing.T) { renewed(t, write, useAll) })
 	// The answer to HEAD does not say that it is the credentials which have expired.
 	t.Run("Head", func(t *testing.T) {
@@ -212,7 +200,7 @@ func TestS3_RenewedCredentials(t *testing.T) {
 				</Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>`, keys.ID, keys.Secret, keys.Token, time.Now().Add(time.Hour).UTC().Format(time.RFC3339))
 		}))
 		defer sts.Close()
-		token := filepath.Join(dir, "token")
+		token := filepath.Join(t.TempDir(), "token")
 		if err := os.WriteFile(token, []byte("jwt"), 0o600); err != nil {
 			t.Fatal(err)
 		}

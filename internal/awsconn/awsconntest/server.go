@@ -1,4 +1,5 @@
-// Package awsconntest counts the connections to a server of a test.
+// Package awsconntest has what tests of clients of the AWS SDK need: a server that
+// counts its connections, keys, and a check of what is signed by them.
 package awsconntest
 
 import (

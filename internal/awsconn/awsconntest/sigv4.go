@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -51,20 +52,11 @@ func CheckSignature(r *http.Request, service string, now time.Time, known ...Key
 // the host alone, as tokens of a login are made.
 func CheckPresigned(host string, values url.Values, service string, now time.Time, known ...Keys) Refusal {
 	signature := values.Get("X-Amz-Signature")
-	values = without(values, "X-Amz-Signature")
+	values = maps.Clone(values)
+	values.Del("X-Amz-Signature")
 	empty := sha256.Sum256(nil)
 	canonical := strings.Join([]string{http.MethodGet, "/", query(values), "host:" + host + "\n", "host", hex.EncodeToString(empty[:])}, "\n")
 	return check(canonical, values.Get("X-Amz-Credential"), signature, values.Get("X-Amz-Date"), values.Get("X-Amz-Security-Token"), service, now, known)
-}
-
-func without(values url.Values, name string) url.Values {
-	rest := url.Values{}
-	for key, list := range values {
-		if key != name {
-			rest[key] = list
-		}
-	}
-	return rest
 }
 
 // query is a canonical query string.
