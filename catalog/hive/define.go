@@ -270,15 +270,12 @@ func (c *Committer) create(ctx context.Context, e *entry, d catalog.Definition) 
 		}
 	} else if !d.Adopt {
 		found := false
-		for after, more := "", true; more && !found; {
-			var infos []objectstore.Info
-			var err error
-			if infos, more, err = c.lake.opts.Store.List(ctx, c.name+"/", after, 0); err != nil {
+		for info, err := range objectstore.All(ctx, c.lake.opts.Store, c.name+"/", "") {
+			if err != nil {
 				return nil, err
 			}
-			for _, info := range infos {
-				after = info.Key
-				found = found || isData(strings.TrimPrefix(info.Key, c.name+"/"))
+			if found = isData(strings.TrimPrefix(info.Key, c.name+"/")); found {
+				break
 			}
 		}
 		if found {

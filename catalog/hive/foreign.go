@@ -97,24 +97,20 @@ func (f *Foreign) list(ctx context.Context, location string) ([]catalog.DataFile
 		return nil, fmt.Errorf("table %s: %w", f.TableName, err)
 	}
 	var files []catalog.DataFile
-	for after, more := "", true; more; {
-		var infos []objectstore.Info
-		if infos, more, err = store.List(ctx, "", after, 0); err != nil {
+	for info, err := range objectstore.All(ctx, store, "", "") {
+		if err != nil {
 			return nil, fmt.Errorf("list the files of table %s: %w", f.TableName, err)
 		}
-		for _, info := range infos {
-			after = info.Key
-			if hidden(info.Key) || info.Size == 0 {
-				continue
-			}
-			compression, err := f.compression(info.Key)
-			if err != nil {
-				return nil, err
-			}
-			files = append(files, catalog.DataFile{
-				Path: store.URI(info.Key), Format: f.Format, Compression: compression, Options: f.Options, Rows: -1, Bytes: info.Size,
-			})
+		if hidden(info.Key) || info.Size == 0 {
+			continue
 		}
+		compression, err := f.compression(info.Key)
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, catalog.DataFile{
+			Path: store.URI(info.Key), Format: f.Format, Compression: compression, Options: f.Options, Rows: -1, Bytes: info.Size,
+		})
 	}
 	return files, nil
 }

@@ -139,17 +139,11 @@ func StagingPlace(folder string) string { return folder + "/" + internalFolder +
 // Tables implements catalog.Lake.
 func (l *Lake) Tables(ctx context.Context) ([]string, error) {
 	var names []string
-	for after, more := "", true; more; {
-		var infos []objectstore.Info
-		var err error
-		infos, more, err = l.opts.Store.List(ctx, registryPrefix, after, 0)
+	for info, err := range objectstore.All(ctx, l.opts.Store, registryPrefix, "") {
 		if err != nil {
 			return nil, fmt.Errorf("list tables of %s: %w", l.opts.Namespace, err)
 		}
-		for _, info := range infos {
-			after = info.Key
-			names = append(names, strings.TrimPrefix(info.Key, registryPrefix))
-		}
+		names = append(names, strings.TrimPrefix(info.Key, registryPrefix))
 	}
 	slices.Sort(names)
 	return names, nil

@@ -151,19 +151,13 @@ func isUnknownTable(err error) bool {
 func (l *Lake) newestMetadata(ctx context.Context, name string) (string, error) {
 	var best objectstore.Info
 	bestVersion := -1
-	for after, more := "", true; more; {
-		var infos []objectstore.Info
-		var err error
-		infos, more, err = l.opts.Store.List(ctx, name+"/metadata/", after, 0)
+	for info, err := range objectstore.All(ctx, l.opts.Store, name+"/metadata/", "") {
 		if err != nil {
 			return "", err
 		}
-		for _, info := range infos {
-			after = info.Key
-			version, ok := metadataVersion(path.Base(info.Key))
-			if ok && (version > bestVersion || version == bestVersion && info.Modified.After(best.Modified)) {
-				best, bestVersion = info, version
-			}
+		version, ok := metadataVersion(path.Base(info.Key))
+		if ok && (version > bestVersion || version == bestVersion && info.Modified.After(best.Modified)) {
+			best, bestVersion = info, version
 		}
 	}
 	if bestVersion < 0 {

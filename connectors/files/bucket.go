@@ -120,23 +120,17 @@ func (b *bucket) list(ctx context.Context, after string, visit func(entry) bool)
 	if after != "" {
 		after = b.root + after
 	}
-	for {
-		infos, more, err := b.objects.List(ctx, b.root, after, 0)
+	for info, err := range objectstore.All(ctx, b.objects, b.root, after) {
 		if err != nil {
 			return err
 		}
-		for _, info := range infos {
-			e := entryOf(info)
-			e.id = splitID(strings.TrimPrefix(info.Key, b.root))
-			if e.size > 0 && b.wanted(e.id) && !visit(e) {
-				return nil
-			}
-		}
-		if !more || len(infos) == 0 {
+		e := entryOf(info)
+		e.id = splitID(strings.TrimPrefix(info.Key, b.root))
+		if e.size > 0 && b.wanted(e.id) && !visit(e) {
 			return nil
 		}
-		after = infos[len(infos)-1].Key
 	}
+	return nil
 }
 
 // idOf is the id of an object that the path means.

@@ -13,6 +13,7 @@ package objectstore
 import (
 	"context"
 	"fmt"
+	"iter"
 	"path/filepath"
 	"strings"
 	"time"
@@ -49,12 +50,34 @@ type Store interface {
 	Create(ctx context.Context, key string, opts WriterOptions) (Writer, error)
 	// List names up to limit objects (1,000 if it is 0) whose key begins with
 	// prefix and sorts behind startAfter, in byte order of their keys; more says
-	// that there are others: it may be fewer than limit then, and is at least one. A prefix ends at any byte, not only at a slash.
+	// that there are others: it may be fewer than limit then, and is at least one.
+	// A prefix ends at any byte, not only at a slash.
 	List(ctx context.Context, prefix, startAfter string, limit int) (infos []Info, more bool, err error)
 	// Delete removes objects. Those that do not exist are no error.
 	Delete(ctx context.Context, keys ...string) error
 	// Close frees connections. Open readers and writers end with it.
 	Close() error
+}
+
+// All lists all objects whose key begins with prefix and sorts behind startAfter, page
+// by page. It ends with an error of the store.
+func All(ctx context.Context, s Store, prefix, startAfter string) iter.Seq2[Info, error] {
+	return func(yield func(Info, error) bool) {
+		for more := true; more; {
+			var infos []Info
+			var err error
+			if infos, more, err = s.List(ctx, prefix, startAfter, 0); err != nil {
+				yield(Info{}, err)
+				return
+			}
+			for _, info := range infos {
+				startAfter = info.Key
+				if !yield(info, nil) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // Info describes an object.
