@@ -38,7 +38,6 @@ func newClient(ctx context.Context, about string, o connectors.Options, name str
 	fail := func(format string, args ...any) (*kinesis.Client, target, func(), error) {
 		return nil, target{}, nil, sqlerror.Userf(sqlerror.CodeBadOption, format, args...).About(about)
 	}
-	region := o.String("region")
 	switch {
 	case name == "":
 		return fail("option %q is empty", "stream")
@@ -48,12 +47,10 @@ func newClient(ctx context.Context, about string, o connectors.Options, name str
 			return fail("%q is not the ARN of a data stream", name)
 		}
 		stream.arn = &name
-		if region == "" {
-			region = a.Region
-		}
 	default:
 		stream.name = &name
 	}
+	region, _ := named(o, name)
 	endpoint := o.String("endpoint")
 	if endpoint != "" {
 		u, parseErr := url.Parse(endpoint)
