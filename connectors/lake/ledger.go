@@ -24,6 +24,7 @@ var _ connectors.Ledger = (*Sink)(nil)
 // lake's tables are Iceberg's. Its commits decide by the same protocol as those of
 // a stream into a table.
 func (s *Sink) Keep(ctx context.Context, spec connectors.StreamSpec, store connectors.StateStore) (connectors.StreamSink, error) {
+	spec = spec.WithDefaults(s.logger)
 	own := spec.Options
 	options, err := streamSpec.NewOptions(nil)
 	if err != nil {
@@ -36,7 +37,7 @@ func (s *Sink) Keep(ctx context.Context, spec connectors.StreamSpec, store conne
 	if s.hive {
 		l.Partition = nil
 	}
-	ctx = stallsOf(spec).Context(ctx)
+	ctx = objectstore.NewStalls(spec.Retrying).Context(ctx)
 	letters, err := s.lake.Define(ctx, l)
 	if err != nil {
 		return nil, err

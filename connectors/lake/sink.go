@@ -169,6 +169,7 @@ func (s *Sink) Stream(ctx context.Context, spec connectors.StreamSpec) (connecto
 	if err := s.checkFormat(spec.Options); err != nil {
 		return nil, err
 	}
+	spec = spec.WithDefaults(s.logger)
 	d := catalog.Definition{
 		Name: spec.Table, Schema: spec.Schema, Adopt: spec.Adopt || spec.Options.Bool("adopt"), Stream: spec.Stream,
 		Format: spec.Options.String("format"), Options: formatOptions(spec.Options), PathTemplate: spec.Options.String("path_template"),
@@ -195,7 +196,7 @@ func (s *Sink) Stream(ctx context.Context, spec connectors.StreamSpec) (connecto
 			}
 		}
 	}
-	ctx, end := doing(stallsOf(spec).Context(ctx), spec)
+	ctx, end := doing(objectstore.NewStalls(spec.Retrying).Context(ctx), spec)
 	defer end()
 	target, err := s.lake.Define(ctx, d)
 	if err != nil {
@@ -216,18 +217,7 @@ func (s *Sink) Stream(ctx context.Context, spec connectors.StreamSpec) (connecto
 // doing is a context whose committers tell the stream what they are at, until end is
 // called.
 func doing(ctx context.Context, spec connectors.StreamSpec) (_ context.Context, end func()) {
-	if spec.Doing == nil {
-		return ctx, func() {}
-	}
 	return catalog.WithProgress(ctx, func(s catalog.Step) { spec.Doing(s.String()) }), func() { spec.Doing("") }
-}
-
-// stallsOf tells whoever opens a stream when the store does not answer.
-func stallsOf(spec connectors.StreamSpec) *objectstore.Stalls {
-	if spec.Retrying == nil {
-		return objectstore.NewStalls(func(error) {})
-	}
-	return objectstore.NewStalls(spec.Retrying)
 }
 
 // writersOf says who writes to a table with these properties. A record that

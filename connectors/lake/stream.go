@@ -71,8 +71,8 @@ type streamSink struct {
 	endSweep func()
 }
 
+// newStreamSink takes a spec with its defaults.
 func newStreamSink(sink *Sink, spec connectors.StreamSpec, target, letters *catalog.Target) (*streamSink, error) {
-	spec = spec.WithDefaults(sink.logger)
 	s := &streamSink{
 		sink: sink, spec: spec, target: target, letters: letters, key: protocol.Key(spec.Stream),
 		stalls: objectstore.NewStalls(spec.Retrying),
