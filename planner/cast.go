@@ -46,11 +46,7 @@ func keepCast(e *sqlparser.ConvertExpr) {
 		return // the engine reports it
 	}
 	t := castTarget{strings.ToLower(e.Type.Type), length, scale, sqlparser.String(e.Expr)}
-	e.Expr = sqlparser.InjectedExpr{
-		Auth:       sqlparser.AuthInformation{AuthType: sqlparser.AuthType_IGNORE},
-		Expression: t,
-		Children:   sqlparser.Exprs{e.Expr},
-	}
+	e.Expr = inject(t, e.Expr)
 }
 
 func castNumber(v *sqlparser.SQLVal) (int, bool) {

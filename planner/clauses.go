@@ -157,13 +157,6 @@ func checkDistinctOrder(q *sqlparser.Select) error {
 // textOf is a text that equal expressions have in common: without the case of names,
 // the tables of columns, and brackets around all of it.
 func textOf(e sqlparser.Expr) string {
-	for {
-		p, ok := e.(*sqlparser.ParenExpr)
-		if !ok {
-			break
-		}
-		e = p.Expr
-	}
 	buf := sqlparser.NewTrackedBuffer(func(buf *sqlparser.TrackedBuffer, n sqlparser.SQLNode) {
 		switch n := n.(type) {
 		case *sqlparser.ColName:
@@ -177,7 +170,7 @@ func textOf(e sqlparser.Expr) string {
 		}
 		n.Format(buf)
 	})
-	buf.Myprintf("%v", e)
+	buf.Myprintf("%v", withoutBrackets(e))
 	return strings.ToLower(buf.String())
 }
 

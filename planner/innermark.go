@@ -59,10 +59,6 @@ func markInner(exprs sqlparser.SelectExprs, depth int) {
 				continue
 			}
 		}
-		a.Expr = sqlparser.InjectedExpr{
-			Auth:       sqlparser.AuthInformation{AuthType: sqlparser.AuthType_IGNORE},
-			Expression: innerMark{depth, sqlparser.String(a.Expr)},
-			Children:   sqlparser.Exprs{a.Expr},
-		}
+		a.Expr = inject(innerMark{depth, sqlparser.String(a.Expr)}, a.Expr)
 	}
 }

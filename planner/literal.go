@@ -29,21 +29,30 @@ func (d literalDigits) WithResolvedChildren(_ context.Context, children []any) (
 
 // keepDigits hides a literal with a decimal point from the engine's binder.
 func keepDigits(e sqlparser.Expr) sqlparser.Expr {
-	bare := e
-	for {
-		paren, ok := bare.(*sqlparser.ParenExpr)
-		if !ok {
-			break
-		}
-		bare = paren.Expr
-	}
-	v, ok := bare.(*sqlparser.SQLVal)
+	v, ok := withoutBrackets(e).(*sqlparser.SQLVal)
 	if !ok || v.Type != sqlparser.FloatVal {
 		return e
 	}
+	return inject(literalDigits(v.Val), v)
+}
+
+// inject has the engine's binder give an operand, once it is bound, to what is
+// injected.
+func inject(injected sqlparser.Injectable, operand sqlparser.Expr) sqlparser.Expr {
 	return sqlparser.InjectedExpr{
 		Auth:       sqlparser.AuthInformation{AuthType: sqlparser.AuthType_IGNORE},
-		Expression: literalDigits(v.Val),
-		Children:   sqlparser.Exprs{v},
+		Expression: injected,
+		Children:   sqlparser.Exprs{operand},
+	}
+}
+
+// withoutBrackets is an expression without those around all of it.
+func withoutBrackets(e sqlparser.Expr) sqlparser.Expr {
+	for {
+		paren, ok := e.(*sqlparser.ParenExpr)
+		if !ok {
+			return e
+		}
+		e = paren.Expr
 	}
 }

@@ -140,14 +140,7 @@ func parsePartition(e sql.PartitionExpr) (sqlparser.Expr, error) {
 	if !ok || !aliased.As.IsEmpty() {
 		return nil, syntax
 	}
-	expr := aliased.Expr
-	for {
-		paren, ok := expr.(*sqlparser.ParenExpr)
-		if !ok {
-			return expr, nil
-		}
-		expr = paren.Expr
-	}
+	return withoutBrackets(aliased.Expr), nil
 }
 
 // stored is the index among the output columns of a column that is named; a

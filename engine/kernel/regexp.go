@@ -138,6 +138,16 @@ func startOf(s []byte, position int64) (int, error) {
 	return bytesOfChars(s, int(position-1)), nil
 }
 
+// nthGroups gives the bounds of the groups of the n-th match (from 1), nil if there is
+// none. They are valid until the next call.
+func nthGroups(re *matcher.Matcher, s []byte, n int64) []int32 {
+	all, stride := re.All(s, int(min(n, 1<<30))), 2*re.NumGroups()
+	if int64(len(all)/stride) < n {
+		return nil
+	}
+	return all[len(all)-stride:]
+}
+
 // nthMatch finds the n-th match (from 1) at or behind a byte: its bounds. ok tells
 // whether there is one.
 func nthMatch(re *matcher.Matcher, s []byte, begin int, n int64) (bounds [2]int, ok bool) {
@@ -145,13 +155,11 @@ func nthMatch(re *matcher.Matcher, s []byte, begin int, n int64) (bounds [2]int,
 	text := s[begin:]
 	from, to := re.Find(text)
 	if from >= 0 && n > 1 {
-		stride := 2 * re.NumGroups()
-		all := re.All(text, int(min(n, 1<<30)))
-		if int64(len(all)/stride) < n {
+		m := nthGroups(re, text, n)
+		if m == nil {
 			return bounds, false
 		}
-		last := all[len(all)-stride:]
-		from, to = int(last[0]), int(last[1])
+		from, to = int(m[0]), int(m[1])
 	}
 	return [2]int{begin + from, begin + to}, from >= 0
 }
@@ -223,21 +231,14 @@ var FuncRegexpReplace = propagate(func(f *frame, args []Vector) error {
 			f.fail(i, err)
 			continue
 		}
-		n := occurrences.at(i)
-		count := -1
-		if n > 0 {
-			count = int(min(n, 1<<30))
-		}
-		all, stride := re.All(s[begin:], count), 2*re.NumGroups()
-		if n > 0 { // the last one alone
-			if int64(len(all)/stride) < n {
-				all = nil
-			} else {
-				all = all[len(all)-stride:]
-			}
+		var matches []int32
+		if n := occurrences.at(i); n > 0 {
+			matches = nthGroups(re, s[begin:], n)
+		} else {
+			matches = re.All(s[begin:], -1)
 		}
 		done := 0
-		for m := range slices.Chunk(all, stride) {
+		for m := range slices.Chunk(matches, 2*re.NumGroups()) {
 			out.buf = append(out.buf, s[done:begin+int(m[0])]...)
 			if out.buf, err = appendReplacement(out.buf, withs.at(i), s[begin:], m); err != nil {
 				f.fail(i, err)

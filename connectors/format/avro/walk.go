@@ -523,7 +523,7 @@ func (w *walker) appendJSON(dst []byte, s *shape, depth int) []byte {
 	case kindDecimal:
 		return columns.AppendJSONDecimal(dst, w.decimal(s), s.scale)
 	case kindDate:
-		if days := w.long(); days >= firstDay && days <= lastDay {
+		if days := w.long(); columns.IsDate(days) {
 			return columns.AppendJSONDate(dst, days)
 		}
 		w.fail(errRange)
@@ -535,7 +535,7 @@ func (w *walker) appendJSON(dst []byte, s *shape, depth int) []byte {
 		w.fail(errRange)
 		return dst
 	case kindMillis, kindMicros, kindNanos:
-		if micros := w.moment(s.kind); micros >= firstDay*microsPerDay && micros < (lastDay+1)*microsPerDay {
+		if micros := w.moment(s.kind); columns.IsMoment(micros) {
 			return columns.AppendJSONMoment(dst, micros)
 		}
 		w.fail(errRange)
@@ -577,11 +577,7 @@ func (w *walker) appendJSON(dst []byte, s *shape, depth int) []byte {
 	return dst
 }
 
-const (
-	microsPerDay = 86_400_000_000
-	firstDay     = -719162 // 0001-01-01
-	lastDay      = 2932896 // 9999-12-31
-)
+const microsPerDay = 86_400_000_000
 
 func (w *walker) appendItems(dst []byte, s *shape, depth int) []byte {
 	for first := true; ; {
