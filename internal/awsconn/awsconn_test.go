@@ -2,6 +2,7 @@ package awsconn_test
 
 import (
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -49,7 +50,9 @@ func TestConns_Close(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		return resp.Body.Close()
+		defer resp.Body.Close()
+		_, err = io.Copy(io.Discard, resp.Body) // a connection is kept only after a whole answer
+		return err
 	}
 	if err := get(); err != nil {
 		t.Fatal(err)
