@@ -312,10 +312,15 @@ func (p *Process) Restart() {
 }
 
 // Pause freezes the process (SIGSTOP): its connections stay open and nothing
-// answers, as with a hung machine.
+// answers, as with a hung machine. On Linux all its threads stand still afterwards.
 func (p *Process) Pause() {
 	p.t.Helper()
 	p.signal(syscall.SIGSTOP)
+	if pid := p.PID(); pid != 0 {
+		if err := awaitStopped(pid); err != nil {
+			p.t.Fatalf("pause %s: %v", p.command.name, err)
+		}
+	}
 }
 
 // Resume lets a paused process go on (SIGCONT).

@@ -9,3 +9,6 @@ import "syscall"
 func processAttributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true}
 }
+
+// awaitStopped has no way here to wait until SIGSTOP has stopped all threads of a child.
+func awaitStopped(int) error { return nil }
