@@ -22,6 +22,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/leatdb/leat/engine"
+	"github.com/leatdb/leat/engine/dataflow"
 	"github.com/leatdb/leat/sql/sqlerror"
 )
 
@@ -207,6 +208,67 @@ func TestBadInput_Loop(t *testing.T) {
 	}
 	mustExec(t, db, `CREATE STREAM a INTO hive.t AS SELECT id FROM beside; CREATE STREAM b INTO hive.t AS SELECT id FROM once; CREATE STREAM d INTO hive.t AS SELECT id FROM flat;
 		CREATE STREAM c AS SELECT id FROM above`)
+	refused(t, db, fmt.Sprintf(`CREATE OR REPLACE SOURCE flat (id INT) WITH (connector = 'files', path = '%s', mode = 'tail')`, dir), sqlerror.CodeConflict,
+		`^re-bind stream d: line 1, column 26: stream d: source flat reads what the stream writes: .*`)
+	mustExec(t, db, fmt.Sprintf(`CREATE SINK moved WITH (connector = 's3', path = '%[1]s/moved', table_format = 'hive', format = 'json');
+		CREATE STREAM e INTO moved.t AS SELECT id FROM beside; STOP STREAM e;
+		CREATE OR REPLACE SINK moved WITH (connector = 's3', path = '%[1]s/hive/u', table_format = 'hive', format = 'json')`, dir))
+	refused(t, db, `START STREAM e`, sqlerror.CodeConflict, `^line 1, column 14: stream e: source beside reads what the stream writes: .*`)
+}
+
+// Two streams, or three, that tail what the other writes are a loop too; one after the
+// other is none.
+func TestBadInput_LoopOfStreams(t *testing.T) {
+	db := open(t, t.TempDir())
+	dir := t.TempDir()
+	for _, table := range []string{"a", "b", "c"} {
+		if err := os.MkdirAll(filepath.Join(dir, table), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mustExec(t, db, fmt.Sprintf(`CREATE SINK x WITH (connector = 's3', path = '%[1]s', table_format = 'hive', format = 'json');
+		CREATE SOURCE a (id INT) WITH (connector = 'files', path = '%[1]s/a', mode = 'tail');
+		CREATE SOURCE b (id INT) WITH (connector = 'files', path = '%[1]s/b', mode = 'tail');
+		CREATE SOURCE c (id INT) WITH (connector = 'files', path = '%[1]s/c', mode = 'tail', recursive = 'no');
+		CREATE STREAM ab INTO x.b AS SELECT id FROM a; CREATE STREAM bc INTO x.c AS SELECT id FROM b;
+		CREATE STREAM ac INTO x.c AS SELECT id FROM a`, dir))
+	refused(t, db, `CREATE STREAM ba INTO x.a AS SELECT id FROM b`, sqlerror.CodeConflict,
+		`stream ba: source b reads what stream ab makes of what the stream writes: .* \(write INTO another place, or read from one; or STOP STREAM ab\)`)
+	refused(t, db, `CREATE STREAM ca INTO x.a AS SELECT id FROM c`, sqlerror.CodeConflict, `source c reads what stream ac makes of what the stream writes`)
+	mustExec(t, db, `DROP STREAM ac`)
+	refused(t, db, `CREATE STREAM ca INTO x.a AS SELECT id FROM c`, sqlerror.CodeConflict, `source c reads what stream ab, then bc makes of what the stream writes`)
+	mustExec(t, db, `STOP STREAM ab; CREATE STREAM ca INTO x.a AS SELECT id FROM c`)
+	refused(t, db, `START STREAM ab`, sqlerror.CodeConflict, `^line 1, column 14: stream ab: source a reads what stream bc, then ca makes`)
+	mustExec(t, db, `DROP STREAM ca; START STREAM ab`)
+}
+
+// A secret that moves a sink to what its stream reads says so when leat starts: the
+// stream does not read its own rows.
+func TestOpen_LoopBySecret(t *testing.T) {
+	data, dir := t.TempDir(), t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "in"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	db, err := engine.Open(t.Context(), engine.Config{Dir: data, Threads: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustExec(t, db, fmt.Sprintf(`CREATE SECRET place WITH (path = '%[1]s/out');
+		CREATE SINK x WITH (connector = 's3', secret = 'place', table_format = 'hive', format = 'json');
+		CREATE SOURCE tail (id INT) WITH (connector = 'files', path = '%[1]s/in', mode = 'tail');
+		CREATE STREAM s INTO x.in AS SELECT id FROM tail;
+		CREATE OR REPLACE SECRET place WITH (path = '%[1]s')`, dir))
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	db = open(t, data)
+	st, err := db.Status("s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if st.State != dataflow.Failed || st.Reason == nil || !strings.Contains(st.Reason.Error(), "source tail reads what the stream writes") {
+		t.Errorf("state %s: %v", st.State, st.Reason)
+	}
 }
 
 func TestBadInput_MissingBucket(t *testing.T) {

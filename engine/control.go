@@ -247,7 +247,10 @@ func (db *DB) startStatement(ctx context.Context, stmt *sql.StartStream) (*resul
 	}
 	p, err := db.planStream(ctx, s.definition())
 	if err == nil {
-		err = db.alone(s, p, stmt.Name.Pos)
+		err = p.checkLoop(s.definition(), stmt.Name.Pos)
+	}
+	if err == nil {
+		err = db.beside(s, p, stmt.Name.Pos)
 	}
 	if err != nil {
 		return nil, err

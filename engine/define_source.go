@@ -123,8 +123,11 @@ func (db *DB) replaceSource(ctx context.Context, after *source, o, old *catalog.
 		if err == nil {
 			err = db.sameColumns(ctx, s, p)
 		}
+		if err == nil {
+			err = p.checkLoop(s.definition(), after.def.Name.Pos)
+		}
 		if err == nil && s.shallRun() {
-			err = db.alone(s, p, after.def.Name.Pos)
+			err = db.beside(s, p, after.def.Name.Pos)
 		}
 		if err != nil {
 			return back(fmt.Errorf("re-bind stream %s: %w", s.name, err))

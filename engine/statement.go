@@ -333,13 +333,17 @@ func (db *DB) createStream(ctx context.Context, def *sql.CreateStream, r *result
 	if err != nil {
 		return err
 	}
-	if err := p.checkLoop(def); err != nil {
+	into := def.Name.Pos
+	if def.Into != nil {
+		into = def.Into.Sink.Pos
+	}
+	if err := p.checkLoop(def, into); err != nil {
 		return err
 	}
 	r.notes = append(r.notes, p.plan.Notes...)
 	s := db.newStream(def)
 	if old == nil || old.Running {
-		if err := db.alone(s, p, def.QueryPos); err != nil {
+		if err := db.beside(s, p, def.QueryPos); err != nil {
 			return err
 		}
 	}
@@ -472,8 +476,12 @@ func (db *DB) restart(ctx context.Context, s *stream) {
 		s.fail(missingFunction(err))
 		return
 	}
-	if err := db.alone(s, p, sqlerror.Position{}); err != nil { // as it was before this was refused
-		db.cfg.Logger.Warn("two streams share what only one can read", "stream", s.name, "error", err)
+	if err := p.checkLoop(s.definition(), s.definition().Name.Pos); err != nil { // a secret may have moved the sink
+		s.fail(err)
+		return
+	}
+	if err := db.beside(s, p, sqlerror.Position{}); err != nil { // as it was before this was refused
+		db.cfg.Logger.Warn("a stream runs beside others that it should not", "stream", s.name, "error", err)
 	}
 	s.start(p, nil, nil)
 }

@@ -208,21 +208,6 @@ func (db *DB) alone(s *stream, p *planned, at sqlerror.Position) error {
 	return nil
 }
 
-// checkLoop refuses a stream that would read what it writes, and write that again.
-func (p *planned) checkLoop(def *sql.CreateStream) error {
-	source, sink := p.source.connector.Places, p.sink.connector.Places
-	_, table := def.Target()
-	if source == nil || sink == nil || !connectors.Meet(source(p.source.options), sink(p.sink.options, table)) {
-		return nil
-	}
-	at := def.Name.Pos
-	if def.Into != nil {
-		at = def.Into.Sink.Pos
-	}
-	return sqlerror.Userf(sqlerror.CodeConflict, "source %s reads what the stream writes: its rows would come again without an end", p.source.name).
-		At(at).About("stream " + def.Name.Name).WithHint("write INTO another place, or read from one")
-}
-
 // optionExprs are the options whose values are expressions.
 func optionExprs(spec connectors.Spec, options []sql.Option) []planner.OptionExpr {
 	var exprs []planner.OptionExpr
