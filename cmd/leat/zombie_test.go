@@ -48,10 +48,10 @@ func (i *instance) query(t *testing.T, sql string) string {
 	return strings.TrimSuffix(rows, "\n")
 }
 
-// until asks until the answer is good, for at most a minute.
+// until asks until the answer is good.
 func (i *instance) until(t *testing.T, sql string, good func(string) bool) string {
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute); ; {
+	for deadline := time.Now().Add(4 * time.Minute); ; {
 		got := i.query(t, sql)
 		if good(got) {
 			return got

@@ -160,10 +160,19 @@ func TestSink_TransactionTimeout(t *testing.T) {
 	// The writer is so slow between its first record and the commit that the
 	// cluster gives the transaction up.
 	var slow atomic.Int64
+	admin := kadm.NewClient(client(t, c))
 	c.ControlKey(int16(kmsg.EndTxn), func(kmsg.Request) (kmsg.Response, error, bool) {
 		c.KeepControl()
 		if slow.Add(-1) >= 0 {
-			c.SleepControl(func() { <-time.After(1500 * time.Millisecond) })
+			c.SleepControl(func() {
+				for {
+					all, err := admin.DescribeTransactions(t.Context(), "leat-s")
+					if err != nil || all["leat-s"].State != "Ongoing" {
+						return
+					}
+					<-time.After(10 * time.Millisecond)
+				}
+			})
 		}
 		return nil, nil, false
 	})
