@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/leatdb/leat/engine"
 	"github.com/leatdb/leat/engine/kernel"

@@ -1026,7 +1026,10 @@ func TestCheck(t *testing.T) {
 
 	f := func(name, brokers, want string, options ...string) {
 		t.Run(name, func(t *testing.T) {
-			options = append([]string{"brokers", brokers, "connect_timeout", "2s"}, options...)
+			options = append([]string{"brokers", brokers}, options...)
+			if name == "Silent" || name == "TLSToPlaintext" { // nobody answers: others get all the time that they need
+				options = append(options, "connect_timeout", "2s")
+			}
 			if !slices.Contains(options, "topic") {
 				options = append(options, "topic", "trips")
 			}
@@ -1071,7 +1074,7 @@ func TestCheck(t *testing.T) {
 	f("PlaintextToTLS", x, "they may expect TLS")
 	f("TLSToPlaintext", p, "away: does it speak TLS on this port", "security_protocol", "ssl", "tls_skip_verify", "true")
 	f("NoCertificate", x, "tls_ca holds no certificate", "security_protocol", "ssl", "tls_ca", "-----BEGIN NOTHING")
-	f("MissingCA", x, "read tls_ca: open /nonexistent", "security_protocol", "ssl", "tls_ca", "/nonexistent")
+	f("MissingCA", x, "read tls_ca: open /dev/null/none", "security_protocol", "ssl", "tls_ca", "/dev/null/none")
 	f("KeyWithoutCert", x, "tls_cert and tls_key belong together", "security_protocol", "ssl", "tls_key", "x")
 }
 

@@ -315,9 +315,9 @@ func TestBrokersSilent(t *testing.T) {
 	db := openDB(t, filepath.Join(t.TempDir(), "data"))
 	defer closeDB(t, db)
 	brokers := strings.Join(c.ListenAddrs(), ",")
-	exec(t, db, fmt.Sprintf(`CREATE SOURCE trips (id BIGINT) WITH (connector = 'kafka', brokers = '%s', topic = 'trips', connect_timeout = '1s', discovery_interval = '10m');
+	exec(t, db, fmt.Sprintf(`CREATE SOURCE trips (id BIGINT) WITH (connector = 'kafka', brokers = '%s', topic = 'trips', connect_timeout = '5s', discovery_interval = '10m');
 		CREATE SOURCE made (id BIGINT) WITH (connector = 'push');
-		CREATE SINK k WITH (connector = 'kafka', brokers = '%[1]s', connect_timeout = '1s', commit_interval = '20ms');
+		CREATE SINK k WITH (connector = 'kafka', brokers = '%[1]s', connect_timeout = '5s', commit_interval = '20ms');
 		CREATE STREAM reader INTO lake.reader WITH (commit_interval = '20ms') AS SELECT id FROM trips;
 		CREATE STREAM writer INTO k.out AS SELECT id FROM made;
 		CREATE STREAM later INTO lake.later WITH (commit_interval = '20ms') AS SELECT id FROM trips`, brokers))
