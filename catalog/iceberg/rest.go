@@ -92,7 +92,10 @@ func openREST(ctx context.Context, opts Options) (*backend, error) {
 	if r.Credential != "" && r.Token == "" {
 		login := newClientLogin(r, network)
 		options = append(options, rest.WithAuthManager(login))
-		network.refused = login.Refused
+		network.refused = func(r *http.Request) {
+			_, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+			login.Refused(token)
+		}
 	}
 	if r.SigV4 != nil {
 		sdk, err := r.SigV4.config(ctx)
@@ -100,7 +103,7 @@ func openREST(ctx context.Context, opts Options) (*backend, error) {
 			return nil, err
 		}
 		options = append(options, rest.WithAwsConfig(sdk), rest.WithSigV4RegionSvc(sdk.Region, r.SigV4.Service))
-		network.refused = func(ctx context.Context) { awsconn.Refused(ctx, sdk.Credentials) }
+		network.refused = func(r *http.Request) { awsconn.Refused(r.Context(), sdk.Credentials) }
 	}
 	cat, err := rest.NewCatalog(ctx, opts.CatalogName, strings.TrimSuffix(r.URI, "/"), options...)
 	if err != nil {

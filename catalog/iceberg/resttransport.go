@@ -33,8 +33,9 @@ var (
 type restTransport struct {
 	http.RoundTripper
 	signed bool
-	// refused, if it is not nil, is called when the catalog does not take the login.
-	refused func(context.Context)
+	// refused, if it is not nil, is called when the catalog does not take the login of a
+	// request.
+	refused func(*http.Request)
 }
 
 func newRESTTransport(r *REST) *restTransport {
@@ -86,11 +87,11 @@ func (t *restTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	switch expired := 419; resp.StatusCode { // the protocol's own number
 	case http.StatusForbidden:
 		if t.signed { // AWS says no more of expired keys
-			t.refused(ctx)
+			t.refused(own)
 		}
 	case http.StatusUnauthorized, expired:
 		if t.refused != nil {
-			t.refused(ctx)
+			t.refused(own)
 		}
 	}
 	resp.Body = &boundedBody{ReadCloser: resp.Body, ctx: ctx, cancel: cancel, left: maxRESTAnswer}

@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/leatdb/leat/connectors"
+	"github.com/leatdb/leat/internal/oauthclient"
 	"github.com/leatdb/leat/sql/sqlerror"
 )
 
@@ -44,6 +45,8 @@ func explainTo(about string, o connectors.Options, topic, right, act string, err
 	var dial *net.OpError
 	text, protocol := err.Error(), o.String("security_protocol")
 	switch {
+	case errors.Is(err, oauthclient.ErrAway):
+		return e.WithHint("check oauth2_uri, and that this machine may reach it")
 	case errors.Is(err, errNoToken):
 		return auth("check oauth2_uri, oauth2_client_id, oauth2_client_secret and oauth2_scope")
 	case errors.Is(err, errNoKeys):

@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sasl"
 
 	"github.com/leatdb/leat/connectors"
 )
@@ -10,3 +11,6 @@ import (
 func ConnectionOptions(o connectors.Options) ([]kgo.Opt, error) {
 	return connectionOptions("source trips", "", o)
 }
+
+// Mechanism is how to log in as options say.
+func Mechanism(o connectors.Options) (sasl.Mechanism, error) { return mechanism(o) }

@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
 	"sync"
-	"sync/atomic"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
@@ -85,7 +85,8 @@ func bearer(o connectors.Options) (sasl.Mechanism, error) {
 				return nil, fmt.Errorf("sasl_token and %s exclude each other", option)
 			}
 		}
-		return &login{Mechanism: oauth.Auth{Token: token}.AsMechanism()}, nil
+		given := oauth.Auth{Token: token}.AsMechanism()
+		return &login{name: loginOAuth, begin: func(context.Context) (sasl.Mechanism, string, error) { return given, token, nil }}, nil
 	}
 	uri := o.String("oauth2_uri")
 	if u, err := url.Parse(uri); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
@@ -103,14 +104,15 @@ func bearer(o connectors.Options) (sasl.Mechanism, error) {
 	}
 	tokens := oauthclient.New(client, &http.Client{Timeout: o.Duration("connect_timeout")})
 	return &login{
-		Mechanism: oauth.Oauth(func(context.Context) (oauth.Auth, error) {
+		name: loginOAuth,
+		begin: func(context.Context) (sasl.Mechanism, string, error) {
 			token, err := tokens.Token()
 			if err != nil {
-				return oauth.Auth{}, fmt.Errorf("%w: %w", errNoToken, err)
+				return nil, "", fmt.Errorf("%w: %w", errNoToken, err)
 			}
-			return oauth.Auth{Token: token.AccessToken}, nil
-		}),
-		refused: tokens.Refused,
+			return oauth.Auth{Token: token.AccessToken}.AsMechanism(), token.AccessToken, nil
+		},
+		refused: func(_ context.Context, token string) { tokens.Refused(token) },
 	}, nil
 }
 
@@ -142,18 +144,20 @@ func iam(o connectors.Options) (sasl.Mechanism, error) {
 		return chain, nil
 	}
 	return &login{
-		Mechanism: saslaws.ManagedStreamingIAM(func(ctx context.Context) (saslaws.Auth, error) {
+		name: loginIAM,
+		begin: func(ctx context.Context) (sasl.Mechanism, string, error) {
 			p, err := provider(ctx)
 			if err != nil {
-				return saslaws.Auth{}, fmt.Errorf("%w: %w", errNoKeys, err)
+				return nil, "", fmt.Errorf("%w: %w", errNoKeys, err)
 			}
 			c, err := p.Retrieve(ctx)
 			if err != nil {
-				return saslaws.Auth{}, fmt.Errorf("%w: %w", errNoKeys, awsconn.Concise(err))
+				return nil, "", fmt.Errorf("%w: %w", errNoKeys, awsconn.Concise(err))
 			}
-			return saslaws.Auth{AccessKey: c.AccessKeyID, SecretKey: c.SecretAccessKey, SessionToken: c.SessionToken, UserAgent: "leat"}, nil
-		}),
-		refused: func(ctx context.Context) {
+			keys := saslaws.Auth{AccessKey: c.AccessKeyID, SecretKey: c.SecretAccessKey, SessionToken: c.SessionToken, UserAgent: "leat"}
+			return keys.AsManagedStreamingIAMMechanism(), c.AccessKeyID, nil
+		},
+		refused: func(ctx context.Context, _ string) {
 			if p, err := provider(ctx); err == nil {
 				awsconn.Refused(ctx, p)
 			}
@@ -167,36 +171,77 @@ var (
 	errToken   = errors.New("the brokers refuse the token")
 )
 
-// login is a mechanism that is told when a login before was not answered: what it logs
-// in by may have been renewed.
+// login is a mechanism that finds out whether a broker has left a login before without
+// an answer, as one does that refuses it: what it logs in by may have been renewed.
 type login struct {
-	sasl.Mechanism
-	refused func(context.Context) // nil for nothing
+	name string
+	// begin gives a mechanism for one login, and names what it logs in by.
+	begin func(context.Context) (m sasl.Mechanism, by string, err error)
+	// refused is told what a login was by that was not answered; nil for nothing.
+	refused func(ctx context.Context, by string)
 
-	pending atomic.Bool
+	mu sync.Mutex
+	// unanswered is what the last login of each host was by, until it is answered. Those
+	// to other hosts may be under way.
+	unanswered map[string]string
 }
+
+// Name implements sasl.Mechanism.
+func (l *login) Name() string { return l.name }
 
 // Authenticate implements sasl.Mechanism.
 func (l *login) Authenticate(ctx context.Context, host string) (sasl.Session, []byte, error) {
-	if l.pending.Swap(true) && l.refused != nil {
-		l.refused(ctx)
+	m, by, err := l.begin(ctx)
+	if err != nil {
+		if l.refused != nil {
+			l.refused(ctx, "") // what is not there may be where it was not looked for
+		}
+		return nil, nil, err
 	}
-	s, first, err := l.Mechanism.Authenticate(ctx, host)
-	return &session{s, l}, first, err
+	if l.refused != nil && l.leftWithoutAnswer(host, by) {
+		l.refused(ctx, by)
+		if m, by, err = l.begin(ctx); err != nil {
+			return nil, nil, err
+		}
+	}
+	l.mu.Lock()
+	if l.unanswered == nil {
+		l.unanswered = map[string]string{}
+	}
+	l.unanswered[host] = by
+	l.mu.Unlock()
+	s, first, err := m.Authenticate(ctx, host)
+	return &session{s, l, by}, first, err
+}
+
+func (l *login) leftWithoutAnswer(host, by string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	last, ok := l.unanswered[host]
+	return ok && last == by
+}
+
+// answered notes that a broker has taken a login. What other hosts have not answered is
+// not what it was by.
+func (l *login) answered(by string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	maps.DeleteFunc(l.unanswered, func(_, other string) bool { return other == by })
 }
 
 type session struct {
 	sasl.Session
 	of *login
+	by string
 }
 
 // Challenge implements sasl.Session.
 func (s *session) Challenge(answer []byte) (done bool, next []byte, err error) {
-	if s.of.Name() == loginOAuth && len(answer) > 0 { // RFC 7628, section 3.2.2
+	if s.of.name == loginOAuth && len(answer) > 0 { // RFC 7628, section 3.2.2
 		return false, nil, fmt.Errorf("%w: %.200s", errToken, answer)
 	}
 	if done, next, err = s.Session.Challenge(answer); err == nil {
-		s.of.pending.Store(false)
+		s.of.answered(s.by)
 	}
 	return done, next, err
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/sasl"
 
 	"github.com/leatdb/leat/connectors"
 	"github.com/leatdb/leat/connectors/kafka"
@@ -31,9 +32,20 @@ import (
 // checkLogin is Check of topic trips with options.
 func checkLogin(t *testing.T, want string, options ...string) {
 	t.Helper()
-	cfg := connectors.SourceConfig{Name: "trips", Options: kafka.Connector.Spec.MustOptions(append(options, "topic", "trips", "connect_timeout", "1m")...)}
+	cfg := connectors.SourceConfig{Name: "trips", Options: kafka.Connector.Spec.MustOptions(append(options, "topic", "trips", "connect_timeout", "5s")...)}
 	err := kafka.Connector.Check(t.Context(), cfg)
 	if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want) || sqlerror.IsRetryable(err)) || strings.Contains(fmt.Sprint(err), "hush") {
+		t.Errorf("%q: %v, want %q", options, err, want)
+	}
+}
+
+// checkAway is checkLogin of a login that may do later: who defines a source gets a
+// warning, as of brokers that are away.
+func checkAway(t *testing.T, want string, options ...string) {
+	t.Helper()
+	cfg := connectors.SourceConfig{Name: "trips", Options: kafka.Connector.Spec.MustOptions(append(options, "topic", "trips", "connect_timeout", "1s")...)}
+	err := kafka.Connector.Check(t.Context(), cfg)
+	if !sqlerror.HasCode(err, sqlerror.CodeExternal) || !sqlerror.IsRetryable(err) || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hush") {
 		t.Errorf("%q: %v, want %q", options, err, want)
 	}
 }
@@ -137,7 +149,10 @@ func TestLogin_OAuth(t *testing.T) {
 		fmt.Fprint(w, "<html>a page</html>")
 	}))
 	defer away.Close()
-	checkLogin(t, "get a token: 502 Bad Gateway (check oauth2_uri", with("oauth2_uri", away.URL, "oauth2_client_id", "leat", "oauth2_client_secret", "hush")...)
+	checkAway(t, "the token server is away: 502 Bad Gateway (check oauth2_uri", with("oauth2_uri", away.URL, "oauth2_client_id", "leat", "oauth2_client_secret", "hush")...)
+	gone := httptest.NewServer(http.NotFoundHandler())
+	gone.Close()
+	checkAway(t, "connection refused (check oauth2_uri", with("oauth2_uri", gone.URL, "oauth2_client_id", "leat", "oauth2_client_secret", "hush")...)
 	checkLogin(t, "needs sasl_token, or oauth2_uri", base...)
 	checkLogin(t, "exclude each other", with("sasl_token", "t1", "oauth2_uri", server.URL)...)
 	checkLogin(t, "is no http or https URL", with("oauth2_uri", "x")...)
@@ -162,6 +177,48 @@ func TestLogin_OAuth(t *testing.T) {
 	taken, given = "t2", "t2"
 	mu.Unlock()
 	awaitLogin(t, login)
+}
+
+// Brokers that are logged in to at the same time are shown one token, which is given up
+// when one of them has left it without an answer and is asked again.
+func TestLogin_OAuth_ManyBrokers(t *testing.T) {
+	asked := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked++
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprintf(w, `{"access_token":"t%d","token_type":"bearer","expires_in":3600}`, asked)
+	}))
+	defer server.Close()
+	m, err := kafka.Mechanism(kafka.Connector.Spec.MustOptions("brokers", "a:1", "topic", "trips", "security_protocol", "sasl_plaintext", "sasl_mechanism", "OAUTHBEARER",
+		"oauth2_uri", server.URL, "oauth2_client_id", "leat", "oauth2_client_secret", "hush"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	begin := func(host, want string) sasl.Session {
+		t.Helper()
+		s, first, err := m.Authenticate(t.Context(), host)
+		if err != nil || string(first) != "n,,\x01auth=Bearer "+want+"\x01\x01" {
+			t.Fatalf("%s is shown %q, %v, want %s", host, first, err, want)
+		}
+		return s
+	}
+	answer := func(s sasl.Session, text string) {
+		t.Helper()
+		if _, _, err := s.Challenge([]byte(text)); (err == nil) != (text == "") {
+			t.Fatal(err)
+		}
+	}
+	one, two, three := begin("a:1", "t1"), begin("b:1", "t1"), begin("c:1", "t1")
+	answer(two, "")
+	answer(one, "")
+	answer(three, "")
+	begin("a:1", "t1") // its connection breaks
+	begin("b:1", "t1") // and that of b
+	begin("a:1", "t2")
+	four := begin("b:1", "t2")
+	answer(four, `{"status":"invalid_token"}`)
+	answer(begin("b:1", "t3"), "")
+	answer(begin("a:1", "t3"), "")
 }
 
 // The login of Amazon MSK is signed, by the keys that there are now.
