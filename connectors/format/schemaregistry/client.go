@@ -230,7 +230,7 @@ func (t schemaText) schema() Schema {
 
 // call asks the registries in turn, the one first that answered last, until one
 // gives an answer.
-func (c *Client) call(ctx context.Context, method, path string, body, answer any) error {
+func (c *Client) call(ctx context.Context, method, path string, body any, answer *schemaText) error {
 	c.mu.Lock()
 	first := c.first
 	c.mu.Unlock()
@@ -255,7 +255,7 @@ func (c *Client) call(ctx context.Context, method, path string, body, answer any
 }
 
 // ask asks one registry. retry tells that another one may do better.
-func (c *Client) ask(ctx context.Context, base *url.URL, method, path string, body, answer any) (retry bool, err error) {
+func (c *Client) ask(ctx context.Context, base *url.URL, method, path string, body any, answer *schemaText) (retry bool, err error) {
 	var content io.Reader
 	if body != nil {
 		text, err := json.Marshal(body)
@@ -299,6 +299,12 @@ func (c *Client) ask(ctx context.Context, base *url.URL, method, path string, bo
 	case resp.StatusCode == http.StatusOK:
 		if err := json.Unmarshal(text, answer); err != nil {
 			return true, sqlerror.Externalf(sqlerror.CodeExternal, "read answer of schema registry %s: %w", u.Host, err)
+		}
+		// What stands before a registry may answer in its place, also in JSON. It must
+		// not be taken, and kept, for a schema in which no record can be read.
+		if method == http.MethodGet && answer.Schema == "" || method == http.MethodPost && answer.ID == 0 {
+			return true, sqlerror.Externalf(sqlerror.CodeExternal, "the answer of schema registry %s holds no schema", u.Host).
+				WithHint("check schema_registry, and what stands between it and this machine")
 		}
 		return false, nil
 	}

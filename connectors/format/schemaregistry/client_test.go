@@ -3,10 +3,12 @@ package schemaregistry_test
 import (
 	"bytes"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/leatdb/leat/connectors/format/schemaregistry"
@@ -103,11 +105,39 @@ func TestClient_Unknown(t *testing.T) {
 	}
 }
 
+// An answer that is no registry's, though it is JSON and of status 200, is not kept as a
+// schema, in which no record could be read.
+func TestClient_StrangeAnswer(t *testing.T) {
+	var answer atomic.Value
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, answer.Load().(string))
+	}))
+	defer web.Close()
+	c, base := client(t, "schema_registry", web.URL), schemaregistry.Schema{Type: "AVRO", Text: `"string"`}
+	for _, text := range []string{"{}", "null", `{"message":"be patient"}`, "<html>", ""} {
+		answer.Store(text)
+		_, byID := c.Schema(t.Context(), 1)
+		_, byVersion := c.Version(t.Context(), schemaregistry.Reference{Subject: "s", Version: 1})
+		_, _, latest := c.Latest(t.Context(), "s")
+		_, registered := c.Register(t.Context(), "s", base)
+		for i, err := range []error{byID, byVersion, latest, registered} {
+			if err == nil || errors.Is(err, schemaregistry.ErrUnknown) || !sqlerror.IsRetryable(err) {
+				t.Errorf("answer %q to request %d: %v", text, i, err)
+			}
+		}
+	}
+	answer.Store(`{"schema":"\"string\"","id":1}`)
+	if s, err := c.Schema(t.Context(), 1); err != nil || s.Text != base.Text {
+		t.Errorf("the registry is back: %v %v", s, err)
+	}
+}
+
 func TestClient_SecondURL(t *testing.T) {
 	r := registrytest.Start(t)
-	const gone = "http://127.0.0.1:1" // whose port no other test gets meanwhile
+	gone := httptest.NewServer(http.NotFoundHandler())
+	gone.Close()
 	id := r.Add("s", schemaregistry.Schema{Type: "AVRO", Text: `"int"`})
-	if _, err := client(t, "schema_registry", gone+", "+r.URL).Schema(t.Context(), id); err != nil {
+	if _, err := client(t, "schema_registry", gone.URL+", "+r.URL).Schema(t.Context(), id); err != nil {
 		t.Fatal(err)
 	}
 }
