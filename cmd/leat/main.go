@@ -61,11 +61,13 @@ type cli struct {
 }
 
 func main() {
-	// The first signal asks for an orderly end; stop makes the second one kill.
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// The first signal asks for an orderly end; after it an interrupt kills, for somebody
+	// at a terminal who has waited enough. Another SIGTERM does not: timeout(1), for one,
+	// sends it to the process and then to its group.
+	ctx, _ := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	go func() {
 		<-ctx.Done()
-		stop()
+		signal.Reset(os.Interrupt)
 	}()
 	os.Exit(run(ctx, &cli{os.Stdin, os.Stdout, os.Stderr}, os.Args[1:]))
 }

@@ -210,6 +210,7 @@ func TestRun_Usage(t *testing.T) {
 	}
 	f(exitUsage, "leat serve: unknown flag --dat; did you mean --data?\n", "serve", "--dat", "x")
 	f(exitUsage, `leat run: invalid value "many" for flag -threads: parse error`, "run", "--threads", "many", "x.sql")
+	f(exitUsage, `invalid value "much" for flag -query-memory: parse error`, "serve", "--query-memory", "much")
 	f(exitUsage, `unexpected argument "x.sql"; SQL files are given with --init`, "serve", "x.sql")
 	f(exitUsage, "--no-tls goes with no other", "serve", "--no-tls", "--require-tls")
 	f(exitUsage, `log level "loud" is none of`, "serve", "--log-level", "loud")
@@ -217,6 +218,7 @@ func TestRun_Usage(t *testing.T) {
 	f(exitUsage, "name at least one SQL file", "run")
 	f(exitUsage, `format "xml" is none of`, "sql", "--format", "xml")
 	f(exitUsage, `unexpected argument "SELECT 1"`, "sql", "SELECT 1")
+	f(exitUsage, "-e and -f exclude each other", "sql", "-e", "SELECT 1", "-f", "x.sql")
 	f(exitUsage, "write host:port", "sql", "--mysql", "here", "-e", "SELECT 1")
 	f(exitUsage, "--duration at most 30s", "demo", "--duration", "1h")
 	f(exitUsage, "SQL files are given with --init", "doctor", "x.sql")

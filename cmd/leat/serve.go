@@ -29,7 +29,7 @@ type serveFlags struct {
 	data, mysql, http   string
 	init                fileList
 	threads             int
-	memory              int
+	memory, queryMemory int
 	passwordFile        string
 	tlsCert, tlsKey     string
 	requireTLS, noTLS   bool
@@ -45,6 +45,7 @@ func runServe(ctx context.Context, c *cli, args []string) int {
 	fs.Var(&f.init, "init", "SQL `file` to execute at the start, repeatable; may be given several times")
 	fs.IntVar(&f.threads, "threads", 0, "`cores` to use (default all)")
 	fs.IntVar(&f.memory, "stream-memory", 256, "`MiB` that each stream may hold in open files")
+	fs.IntVar(&f.queryMemory, "query-memory", 0, "`MiB` that ad hoc queries may hold in all (default a quarter of the machine's memory, at most 4096)")
 	fs.StringVar(&f.passwordFile, "password-file", "", "`file` with root's password (or LEAT_PASSWORD)")
 	fs.StringVar(&f.tlsCert, "tls-cert", "", "PEM `file` with the certificate for MySQL clients (default one of its own, in the data directory)")
 	fs.StringVar(&f.tlsKey, "tls-key", "", "PEM `file` with its key")
@@ -109,7 +110,7 @@ func serve(ctx context.Context, f serveFlags, logger *slog.Logger) (code int, er
 	useThreads(f.threads)
 	// What is wrong with the directory, the flags or the ports shows before a stream
 	// does anything: the server may have been started by mistake, beside another.
-	db, err := engine.Open(ctx, engine.Config{Dir: f.data, Threads: f.threads, StreamMemory: int64(f.memory) << 20, Logger: logger, Paused: true})
+	db, err := engine.Open(ctx, engine.Config{Dir: f.data, Threads: f.threads, StreamMemory: int64(f.memory) << 20, QueryMemory: int64(f.queryMemory) << 20, Logger: logger, Paused: true})
 	if err != nil {
 		return exitFailed, err
 	}

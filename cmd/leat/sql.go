@@ -10,7 +10,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"strings"
@@ -88,12 +87,18 @@ func runSQL(ctx context.Context, c *cli, args []string) int {
 	fs := c.flags("sql")
 	f.register(fs)
 	fs.Var(&text, "e", "`SQL` to execute instead of standard input; may be given several times")
+	var files fileList
+	fs.Var(&files, "f", "`file` of SQL to execute instead of standard input; may be given several times")
 	format := fs.String("format", "table", "`format` of rows: table, csv (NULL is an empty field, an empty text \"\") or json (one object a line, binary values in base64)")
 	if code, done := c.parse(fs, args); done {
 		return code
 	}
 	if fs.NArg() > 0 {
-		fmt.Fprintf(c.stderr, "leat sql: unexpected argument %q; give SQL with -e or on standard input\n", fs.Arg(0))
+		fmt.Fprintf(c.stderr, "leat sql: unexpected argument %q; give SQL with -e, in a file with -f or on standard input\n", fs.Arg(0))
+		return exitUsage
+	}
+	if len(text.parts) > 0 && len(files) > 0 {
+		fmt.Fprintln(c.stderr, "leat sql: -e and -f exclude each other")
 		return exitUsage
 	}
 	newPrinter, ok := printers[*format]
@@ -115,21 +120,40 @@ func runSQL(ctx context.Context, c *cli, args []string) int {
 	client.out, client.err, client.newPrinter = c.stdout, newStatusWriter(c.stderr), newPrinter
 	client.timing = isTerminal(c.stdout) && *format == "table"
 
-	var in io.Reader = strings.NewReader(text.String())
-	interactive := false
-	if len(text.parts) == 0 {
-		in, interactive = c.stdin, isTerminal(c.stdin)
-	}
-	if interactive {
-		fmt.Fprintf(c.stdout, "Leat at %s. Statements end with ; and \\q quits.\n", f.addr)
-	}
-	if err := client.run(ctx, in, interactive); err != nil {
+	if err := client.runInput(ctx, c, f.addr, text, files); err != nil {
 		if !errors.Is(err, errReported) {
 			fmt.Fprintln(c.stderr, "leat sql:", err)
 		}
 		return exitFailed
 	}
 	return exitDone
+}
+
+// runInput executes what the flags give, or else what comes on standard input.
+func (s *sqlClient) runInput(ctx context.Context, c *cli, addr string, text textFlag, files fileList) error {
+	if len(text.parts) > 0 {
+		return s.run(ctx, strings.NewReader(text.String()), false)
+	}
+	for _, name := range files {
+		in, err := os.Open(name)
+		if err != nil {
+			return fmt.Errorf("read SQL: %w", err)
+		}
+		s.file = name
+		err = s.run(ctx, in, false)
+		_ = in.Close() // it was only read
+		if err != nil {
+			return err
+		}
+	}
+	if len(files) > 0 {
+		return nil
+	}
+	interactive := isTerminal(c.stdin)
+	if interactive {
+		fmt.Fprintf(c.stdout, "Leat at %s. Statements end with ; and \\q quits.\n", addr)
+	}
+	return s.run(ctx, c.stdin, interactive)
 }
 
 // connectClient opens the one connection that statements run on.

@@ -1,6 +1,10 @@
 package main
 
 import (
+	"bytes"
+	"context"
+	"io"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -32,6 +36,18 @@ func TestSQL(t *testing.T) {
 	f("", "a\n1\n@x\n2\n", "--format", "csv", "-e", "SELECT 1 AS a", "-e", "SET @x = 2", "-e", "SELECT @x") // one session
 	f("", "DATABASE()\nleat\n", "--format", "csv", "--database", "leat", "-e", "SELECT DATABASE()")
 	f("SELECT 1;\nquit\nSELECT 2;", "1\n1\n", "--format", "csv")
+	dir := t.TempDir()
+	one, two := write(t, dir, "one.sql", "SET @x = 1;\nSELECT @x AS a"), write(t, dir, "two.sql", "SELECT @x + 1 AS b;\nSELECT nosuch;\nSELECT 3")
+	f("SELECT 9", "a\n1\n", "--format", "csv", "-f", one)
+	code, stdout, stderr := leat(t, "", "sql", "--mysql", s.mysql, "--format", "csv", "-f", one, "-f", two)
+	wantCode(t, code, exitFailed, stderr)
+	wantText(t, stderr, two+": error 1054 (42S22): line 2, column 8: ")
+	if stdout != "a\n1\nb\n2\n" {
+		t.Errorf("standard output = %q", stdout)
+	}
+	code, _, stderr = leat(t, "", "sql", "--mysql", s.mysql, "-f", filepath.Join(dir, "none.sql"))
+	wantCode(t, code, exitFailed, stderr)
+	wantText(t, stderr, "none.sql: no such file")
 	f("", "")
 }
 
@@ -54,6 +70,19 @@ func TestSQL_Errors(t *testing.T) {
 	code, _, stderr := leat(t, "", "sql", "--mysql", "127.0.0.1:1", "-e", "SELECT 1")
 	wantCode(t, code, exitFailed, stderr)
 	wantText(t, stderr, "leat sql: connect to 127.0.0.1:1: ", "refused")
+}
+
+// An interrupt ends the client also while it waits for somebody to type.
+func TestSQL_InterruptAtPrompt(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	in, typing := io.Pipe()
+	defer typing.Close()
+	out := &bytes.Buffer{}
+	cancel()
+	client := &sqlClient{out: out, err: newStatusWriter(io.Discard)}
+	if err := client.run(ctx, in, true); err != nil || out.String() != "leat> \n" {
+		t.Errorf("%v after %q", err, out)
+	}
 }
 
 // What a statement has to say beside its rows goes to standard error.

@@ -28,7 +28,8 @@ type sqlClient struct {
 	out        io.Writer
 	err        *statusWriter
 	newPrinter func(io.Writer) printer
-	timing     bool // say how long statements took
+	timing     bool   // say how long statements took
+	file       string // that statements are of, empty for none
 }
 
 // errInterrupted is what a signal makes of a statement.
@@ -50,7 +51,11 @@ func (s *sqlClient) run(ctx context.Context, in io.Reader, interactive bool) err
 			}
 			fmt.Fprint(s.out, prompt)
 		}
-		line, err := lines.ReadString('\n')
+		line, err := readLine(ctx, lines, interactive)
+		if errors.Is(err, errInterrupted) {
+			fmt.Fprintln(s.out)
+			return nil
+		}
 		if err != nil && err != io.EOF {
 			return fmt.Errorf("read SQL: %w", err)
 		}
@@ -71,7 +76,11 @@ func (s *sqlClient) run(ctx context.Context, in io.Reader, interactive bool) err
 				if ctx.Err() != nil {
 					err = errInterrupted
 				}
-				fmt.Fprintln(s.err, "leat sql:", locate(err, stmt.at))
+				place := ""
+				if s.file != "" {
+					place = s.file + ": "
+				}
+				fmt.Fprintf(s.err, "leat sql: %s%s\n", place, locate(err, stmt.at))
 				if !interactive || ctx.Err() != nil {
 					return errReported
 				}
@@ -83,6 +92,29 @@ func (s *sqlClient) run(ctx context.Context, in io.Reader, interactive bool) err
 			}
 			return nil
 		}
+	}
+}
+
+// readLine reads a line. A signal ends the wait for somebody who types; the reading of a
+// terminal itself cannot be ended, and goes on until the program ends.
+func readLine(ctx context.Context, from *bufio.Reader, interactive bool) (string, error) {
+	if !interactive {
+		return from.ReadString('\n')
+	}
+	type line struct {
+		text string
+		err  error
+	}
+	read := make(chan line, 1)
+	go func() {
+		text, err := from.ReadString('\n')
+		read <- line{text, err}
+	}()
+	select {
+	case l := <-read:
+		return l.text, l.err
+	case <-ctx.Done():
+		return "", errInterrupted
 	}
 }
 
