@@ -3,6 +3,7 @@
 package engine
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -50,7 +51,20 @@ func (db *DB) Advise(ctx *gms.Context, err error, statement string) (at sqlerror
 	if gms.ErrFunctionNotFound.Is(err) {
 		near = strings.ToUpper(near)
 	}
+	if strings.EqualFold(near, name) {
+		return at, db.missingTable(name)
+	}
 	return at, "did you mean " + near + "?"
+}
+
+// missingTable says why a table is not there that something has the name of.
+func (db *DB) missingTable(name string) string {
+	for _, s := range db.allStreams() {
+		if strings.EqualFold(s.table, name) {
+			return fmt.Sprintf("stream %s, which is %s, writes to %s.%s; SHOW STREAMS says more", s.name, s.status().State, s.sink, s.table)
+		}
+	}
+	return ""
 }
 
 // IsWrite reports whether an error of the MySQL engine refuses to change a table.

@@ -16,6 +16,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -179,13 +180,19 @@ func open(ctx context.Context, dir string, cfg Config) (_ *DB, err error) {
 	}()
 	locked, err := db.lock.TryLock()
 	if err != nil {
-		return nil, fmt.Errorf("lock data directory %s: %w", dir, err)
+		return nil, sqlerror.Externalf(sqlerror.CodeExternal, "lock data directory %s: %w", dir, err).Final().
+			WithHint("it has to be a directory that this user may read and write")
 	}
 	if !locked {
 		return nil, lockedError(dir, "by another process")
 	}
-	if db.store, err = catalog.Open(filepath.Join(dir, "leat.db")); err != nil {
+	definitions := filepath.Join(dir, "leat.db")
+	lost := isNothing(definitions) && !isNothing(filepath.Join(dir, "iceberg.db"))
+	if db.store, err = catalog.Open(definitions); err != nil {
 		return nil, fmt.Errorf("open definitions: %w", err)
+	}
+	if lost {
+		cfg.Logger.Warn("the directory holds tables and no definitions: those of its streams are gone; run them again, or restore leat.db from a backup and start again", "file", definitions)
 	}
 	db.queries, err = adhoc.Open(adhoc.Config{
 		Threads: cfg.Threads, MemoryBytes: cfg.QueryMemory, TempDir: filepath.Join(dir, "tmp"),
@@ -204,6 +211,12 @@ func open(ctx context.Context, dir string, cfg Config) (_ *DB, err error) {
 		db.startStored(ctx)
 	}
 	return db, nil
+}
+
+// isNothing reports whether a file does not exist or is empty.
+func isNothing(path string) bool {
+	info, err := os.Stat(path)
+	return errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0
 }
 
 // Dir is the data directory's path, absolute and without symbolic links.

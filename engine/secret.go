@@ -257,10 +257,8 @@ func (db *DB) createSecret(ctx context.Context, stmt *sql.CreateSecret, script b
 		return nil, fmt.Errorf("look up secret %s: %w", name, err)
 	}
 	if err == nil {
-		same := false
-		if options, err := db.openSecret(old); err == nil {
-			same = (&sql.CreateSecret{Name: stmt.Name, Options: options}).Normal() == stmt.Normal()
-		}
+		options, unreadable := db.openSecret(old)
+		same := unreadable == nil && (&sql.CreateSecret{Name: stmt.Name, Options: options}).Normal() == stmt.Normal()
 		switch {
 		case same && (script || stmt.OrReplace):
 			r.note("secret %s is already defined like this", name)
@@ -269,6 +267,8 @@ func (db *DB) createSecret(ctx context.Context, stmt *sql.CreateSecret, script b
 			r.note("secret %s exists", name)
 			return r, nil
 		case stmt.OrReplace:
+		case script && unreadable != nil:
+			return nil, about(unreadable, "secret "+name, stmt.Name.Pos)
 		case script:
 			return nil, sqlerror.Userf(sqlerror.CodeConflict, "secret %s is defined differently", name).At(stmt.Name.Pos).
 				WithHint("write CREATE OR REPLACE SECRET to change it")

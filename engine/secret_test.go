@@ -172,6 +172,10 @@ func TestSecret_Key(t *testing.T) {
 		if !strings.Contains(got, "cannot be decrypted with the key of environment variable LEAT_SECRET_KEY") {
 			t.Errorf("another key: %s", got)
 		}
+		// A deployment that is run again is not told that the secret is another.
+		if err := db.Script(t.Context(), `CREATE SECRET folder WITH (path = '${env:LEAT_TEST_PATH}')`, "init.sql"); !strings.Contains(fmt.Sprint(err), "init.sql:1:15: secret folder: ") || !strings.Contains(err.Error(), "cannot be decrypted with") {
+			t.Errorf("a script under another key: %v", err)
+		}
 		mustExec(t, db, `CREATE OR REPLACE SECRET folder WITH (path = '${env:LEAT_TEST_PATH}')`)
 		equal(t, "sinks", query(t, db, `SELECT sink, problem FROM leat.sinks WHERE sink = 's'`), "s|NULL")
 	})

@@ -60,9 +60,9 @@ func (l lostFiles) err(table string) error {
 	if to := l.entry.Summary[catalog.SummaryPositions]; to != "" {
 		source = fmt.Sprintf(", which had read the source from %s to %s", l.entry.Summary[catalog.SummaryFrom], to)
 	}
-	return sqlerror.Externalf(sqlerror.CodeDataLoss, "table %s has lost %d rows in %d files of %s%s: %s: their uploads expired before they were completed",
+	return sqlerror.Externalf(sqlerror.CodeDataLoss, "table %s has lost %d rows in %d files of %s%s: %s: they are gone or not whole, and there is no upload to complete them from",
 		table, rows, len(l.files), of, source, strings.Join(names, ", ")).Final().About("stream " + l.entry.Stream).
-		WithHint("let the store keep uncompleted uploads for at least 7 days; DROP STREAM gives the rows up, or restore the objects and START STREAM")
+		WithHint("restore the files and START STREAM, or DROP STREAM, which gives the rows up; a store has to keep uncompleted uploads for at least 7 days")
 }
 
 // settle completes what is decided up to e. Files that are lost are no error:

@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"container/list"
 	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
 	"io"
 	"io/fs"
 	"net/url"
@@ -16,6 +19,7 @@ import (
 	icebergio "github.com/apache/iceberg-go/io"
 
 	"github.com/leatdb/leat/internal/objectstore"
+	"github.com/leatdb/leat/sql/sqlerror"
 )
 
 // storeProperty is the catalog property by which the library's I/O registry
@@ -146,8 +150,74 @@ func (f *fileIO) read(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := checkWhole(name, data); err != nil {
+		return nil, sqlerror.Externalf(sqlerror.CodeExternal, "the table's file %s is damaged: %w", name, err).Final().
+			WithHint("restore it from a copy of the folder; until then the table can be neither read nor written")
+	}
 	f.files.put(name, data)
 	return data, nil
+}
+
+// checkWhole finds out whether a metadata file or manifest has been cut off or
+// overwritten: the library's errors about one do not say which it was. Files of other
+// kinds pass.
+func checkWhole(name string, data []byte) error {
+	switch {
+	case strings.HasSuffix(name, metadataSuffix) && !strings.HasSuffix(name, ".gz"+metadataSuffix):
+		if !json.Valid(data) {
+			return errors.New("it is not JSON")
+		}
+	case strings.HasSuffix(name, ".avro"):
+		// https://avro.apache.org/docs/1.12.0/specification/#object-container-files: the
+		// marker at the end of the header, of 16 bytes, ends every block.
+		const magic, marker = "Obj\x01", 16
+		header, err := avroHeaderBytes(data)
+		if err != nil || !bytes.HasPrefix(data, []byte(magic)) {
+			return errors.New("it is no Avro container file")
+		}
+		if !bytes.HasSuffix(data, data[header-marker:header]) {
+			return errors.New("its end is missing")
+		}
+	}
+	return nil
+}
+
+// avroHeaderBytes is the length of the header of an Avro container file: four bytes, a
+// map of strings to bytes, a marker of 16 bytes.
+func avroHeaderBytes(data []byte) (int, error) {
+	at := 4
+	long := func() int64 {
+		if at >= len(data) {
+			return -1
+		}
+		v, n := binary.Varint(data[at:])
+		if n <= 0 {
+			return -1
+		}
+		at += n
+		return v
+	}
+	for at < len(data) {
+		entries := long()
+		if entries == 0 {
+			if at += 16; at > len(data) {
+				break
+			}
+			return at, nil
+		}
+		if entries < 0 { // then the bytes of the block follow
+			entries = -entries
+			long()
+		}
+		for range entries * 2 {
+			n := long()
+			if n < 0 || n > int64(len(data)-at) {
+				return 0, io.ErrUnexpectedEOF
+			}
+			at += int(n)
+		}
+	}
+	return 0, io.ErrUnexpectedEOF
 }
 
 // Create implements the library's WriteFileIO: the file exists when the writer

@@ -111,3 +111,23 @@ func openInternal(t *testing.T) *Lake {
 	})
 	return l
 }
+
+// An Avro file that lacks any number of bytes is not taken for a whole one.
+func TestCheckWhole(t *testing.T) {
+	header := "Obj\x01\x04\x14avro.codec\x08null\x16avro.schema\x0c\"long\"\x00" + strings.Repeat("m", 16)
+	file := header + "\x02\x02\x08" + strings.Repeat("m", 16)
+	for n := range len(file) + 1 {
+		err := checkWhole("a.avro", []byte(file[:n]))
+		if want := n == len(header) || n == len(file); (err == nil) != want {
+			t.Errorf("%d bytes of a file with a header of %d and %d in all: %v", n, len(header), len(file), err)
+		}
+	}
+	for _, text := range []string{"Obj\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", "Obj\x01\x02\xfe\xff\xff\xff\xff\xff\xff\xff\xff\x01", strings.Repeat("\x00", 100), ""} {
+		if checkWhole("a.avro", []byte(text)) == nil {
+			t.Errorf("%q is taken", text)
+		}
+	}
+	if checkWhole("0.metadata.json", []byte(`{"a":`)) == nil || checkWhole("0.metadata.json", []byte(`{"a":1}`)) != nil || checkWhole("0.gz.metadata.json", []byte{0x1f}) != nil {
+		t.Error("metadata is not judged by whether it is JSON")
+	}
+}

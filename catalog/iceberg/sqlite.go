@@ -103,7 +103,7 @@ func sqliteError(op string, err error) error {
 		e.Code = sqlerror.CodeAuth
 		return e.WithHint("the process must be able to write the file and its folder")
 	case sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT:
-		return e.Final().WithHint("the file is no SQLite database or is damaged")
+		return e.Final().WithHint("the file is no SQLite database or is damaged; restore it from a backup, or move it away and take each table over: CREATE OR REPLACE STREAM … WITH (adopt = 'true')")
 	}
 	return e
 }

@@ -587,6 +587,8 @@ func TestCheck(t *testing.T) {
 		t.Errorf("checking has registered %q", consumers)
 	}
 
-	f("check that this machine may reach", true, "endpoint", "http://127.0.0.1:1")
+	gone := kinesistest.New()
+	gone.Close()
+	f("check that this machine may reach", true, "endpoint", gone.URL())
 	f("does not speak TLS", true, "endpoint", "https"+strings.TrimPrefix(s.URL(), "http"))
 }

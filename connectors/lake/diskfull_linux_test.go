@@ -1,6 +1,7 @@
 package lake_test
 
 import (
+	"context"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -8,6 +9,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
@@ -15,9 +17,9 @@ import (
 	"github.com/leatdb/leat/connectors"
 )
 
-// TestFault_DiskFull fills a small file system and makes room when the sink
-// complains.
-func TestFault_DiskFull(t *testing.T) {
+// smallDisk is a folder on a file system of its own of 6 MiB.
+func smallDisk(t *testing.T) string {
+	t.Helper()
 	dir := t.TempDir()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=6m"); err != nil {
 		if os.Getenv("CI") != "" {
@@ -26,6 +28,40 @@ func TestFault_DiskFull(t *testing.T) {
 		t.Skipf("no file system can be mounted here: %v", err)
 	}
 	t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
+	return dir
+}
+
+// TestFault_DiskFull_Begin starts a stream on a disk that the half files of a killed
+// process have filled to the last byte: they go before the start is committed.
+func TestFault_DiskFull_Begin(t *testing.T) {
+	dir := smallDisk(t)
+	sink := openSink(t, dir, nil)
+	spec := tripSpec("s1")
+	stream := openStream(t, sink, spec)
+	mustBegin(t, stream)
+	if err := stream.Close(); err != nil {
+		t.Fatal(err)
+	}
+	folder := filepath.Join(dir, "lake", "trips", "data")
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(folder, ".s1-1-1-0-1.parquet-12345.leat-tmp"), make([]byte, 8<<20), 0o644); err == nil {
+		t.Fatal("the disk does not become full")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	again := openStream(t, sink, spec)
+	defer again.Close()
+	if _, _, err := again.Begin(ctx, fromStart); err != nil {
+		t.Errorf("a disk full of half files: %v", err)
+	}
+}
+
+// TestFault_DiskFull fills a small file system and makes room when the sink
+// complains.
+func TestFault_DiskFull(t *testing.T) {
+	dir := smallDisk(t)
 	ballast := filepath.Join(dir, "ballast")
 	if err := os.WriteFile(ballast, make([]byte, 4<<20), 0o644); err != nil {
 		t.Fatal(err)

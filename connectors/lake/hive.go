@@ -125,7 +125,7 @@ func (w *laneWriter) hiveName() string {
 func (s *streamSink) settle(ctx context.Context, t *catalog.Target) error {
 	backoff := objectstore.Backoff{Scheduler: s.sink.scheduler}
 	if err := backoff.Retry(ctx, s.spec.Retrying, t.Settle); err != nil {
-		return fmt.Errorf("stream %s: %w", s.spec.Stream, err)
+		return about(err, s.spec.Stream)
 	}
 	return nil
 }

@@ -209,6 +209,7 @@ func (s *streamSink) Begin(ctx context.Context, initial func(context.Context) (m
 	ctx, end := doing(s.stalls.Context(ctx), s.spec)
 	defer end()
 	s.discard(ctx)
+	s.sweepAbandoned() // first of all: what was left behind may be what fills the disk
 	first, err := s.firstPositions(ctx, initial)
 	if err != nil {
 		return connectors.State{}, false, err
@@ -274,7 +275,6 @@ func (s *streamSink) Begin(ctx context.Context, initial func(context.Context) (m
 	}
 	s.sweep(ctx, s.base.Generation-1)
 	s.sweepReplays(ctx)
-	s.sweepAbandoned()
 	s.beginLanes()
 	// Trouble that ended the last generation is over.
 	s.spec.Retrying(nil)

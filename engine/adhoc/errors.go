@@ -60,6 +60,9 @@ var numberNames = strings.NewReplacer(
 // of INT64 (1 + 2)!" and "Overflow in addition of DECIMAL(18) (1 + 2). You …".
 var overflow = regexp.MustCompile(`^Overflow in \w+ of (\w+)(?:\(\d+\))? \(([^)]*)\)`)
 
+// damagedFile finds what DuckDB says of a file that is no Parquet.
+var damagedFile = regexp.MustCompile(`^(No magic bytes found at end of file|File '.*' too small to be a Parquet file|Footer length error in file|Invalid Parquet file|Failed to read Parquet file) ?`)
+
 // explain makes the error that a user is shown of one that running a query
 // gave, with MySQL's wording where it has one.
 func explain(ctx context.Context, err error) error {
@@ -89,7 +92,13 @@ func explain(ctx context.Context, err error) error {
 		return &sqlerror.Error{Code: sqlerror.CodeType, Kind: sqlerror.User, Message: "a value does not fit its type", Err: e}
 	case e.kind == "Out of Memory":
 		return (&sqlerror.Error{Code: sqlerror.CodeResources, Kind: sqlerror.External, Message: "the query needs more memory than ad hoc queries have", Err: e}).
-			WithHint("Raise the memory limit of ad hoc queries, or read fewer columns and rows.")
+			WithHint("give them more (leat serve --query-memory), or free space on the disk of the data directory, where they spill; or read fewer columns and rows")
+	case damagedFile.MatchString(e.message):
+		return (&sqlerror.Error{Code: sqlerror.CodeExternal, Kind: sqlerror.External, Message: "read data files", Err: e}).
+			WithHint("the file is damaged; restore it from a copy")
+	case e.kind == "IO" && strings.HasPrefix(e.message, "No files found that match the pattern"):
+		return (&sqlerror.Error{Code: sqlerror.CodeExternal, Kind: sqlerror.External, Message: "read data files", Err: e}).
+			WithHint("the table has the file and it is not there; restore it, or give the user who runs leat the right to read it")
 	case e.kind == "IO":
 		return &sqlerror.Error{Code: sqlerror.CodeExternal, Kind: sqlerror.External, Message: "read data files", Err: e, Retryable: true}
 	case e.kind == "Invalid Input" && strings.HasPrefix(e.message, internalMark):
