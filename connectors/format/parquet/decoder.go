@@ -12,7 +12,6 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
-	"github.com/apache/arrow-go/v18/arrow/memory"
 	pq "github.com/apache/arrow-go/v18/parquet"
 	"github.com/apache/arrow-go/v18/parquet/file"
 	"github.com/apache/arrow-go/v18/parquet/pqarrow"
@@ -33,6 +32,8 @@ type Decoder struct {
 	leaves []int
 
 	chunk  *connectors.Chunk
+	memory recycler
+	pages  pageMemory // of reader
 	reader pqarrow.RecordReader
 	record arrow.RecordBatch // that is being taken over
 	row    int               // of record, that comes next
@@ -62,6 +63,8 @@ func NewDecoder(config connectors.DecoderConfig) (*Decoder, error) {
 		return nil, fmt.Errorf("build a Parquet decoder: %w", err)
 	}
 	d := &Decoder{config: config, batch: batch, cells: make([]cell, len(config.Fields)), unset: make([]bool, len(config.Fields))}
+	d.memory = recycler{from: config.Alloc}
+	d.pages = pageMemory{recycler: &d.memory, lent: map[*byte][]byte{}}
 	for _, f := range config.Fields {
 		d.wanted = append(d.wanted, wanted{f.Path})
 	}
@@ -83,11 +86,13 @@ func (d *Decoder) release() {
 		d.reader.Release()
 		d.reader = nil
 	}
+	d.pages.reset()
 }
 
 // Close frees the buffers.
 func (d *Decoder) Close() {
 	d.release()
+	d.memory.close()
 	d.batch.Close()
 }
 
@@ -158,8 +163,8 @@ func (d *Decoder) open() (err error) {
 		return errFooter
 	}
 	d.left = d.footer.meta.RowGroup(d.chunk.Block).NumRows()
-	// The library frees the pages' buffers when they are collected.
-	props := pq.NewReaderProperties(memory.DefaultAllocator)
+	props := pq.NewReaderProperties(&d.pages)
+	props.BufferedStreamEnabled = true // else it copies each column before it reads it
 	reader, err := file.NewParquetReader(&pieces{chunk: d.chunk}, file.WithMetadata(d.footer.meta), file.WithReadProps(props))
 	if err != nil {
 		return err
@@ -168,7 +173,7 @@ func (d *Decoder) open() (err error) {
 	for _, leaf := range d.leaves {
 		options.SetReadDict(leaf, d.footer.fewWords(d.chunk.Block, leaf))
 	}
-	arrowReader, err := pqarrow.NewFileReader(reader, options, d.config.Alloc)
+	arrowReader, err := pqarrow.NewFileReader(reader, options, &d.memory)
 	if err != nil {
 		return err
 	}

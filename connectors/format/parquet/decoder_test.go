@@ -486,6 +486,8 @@ func FuzzFile(f *testing.F) {
 
 // BenchmarkDecode reads all or two columns; MB/s are of Parquet.
 func BenchmarkDecode(b *testing.B) {
+	parquet.Spoil(false)
+	defer parquet.Spoil(true)
 	batch, _ := record(rand.New(rand.NewPCG(1, 2)), 50_000)
 	defer batch.Release()
 	content := encode(b, batch, 50_000, compress.Codecs.Snappy)
