@@ -31,6 +31,7 @@ import (
 
 type config struct {
 	leat, dir, results string
+	scratch            string // in dir; for what programs write
 	rows               int64
 	runs               int
 	cores              []int
@@ -118,6 +119,13 @@ func run(ctx context.Context) (err error) {
 		}
 	}
 	defer func() { err = errors.Join(err, peer.Remove()) }()
+	if err := os.MkdirAll(c.dir, 0o755); err != nil {
+		return err
+	}
+	if c.scratch, err = os.MkdirTemp(c.dir, "runs-"); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(c.scratch)) }()
 	for name := range strings.SplitSeq(names, ",") {
 		table, ok := tables[name]
 		if !ok {
