@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -42,6 +43,9 @@ type database struct {
 	opened bool
 	idle   []*connection
 	closed bool
+	// noRoom is whether a query found no room to spill to: DuckDB bounds what it spills by
+	// the room that there was at first, so it has to look again.
+	noRoom atomic.Bool
 	// functions are the names that kernels are registered under.
 	functions map[string]bool
 }
@@ -70,7 +74,7 @@ func (d *database) open() error {
 		duckdb.Close(&d.db)
 		return errors.New(message)
 	}
-	c := &connection{}
+	c := &connection{of: d}
 	if duckdb.Connect(d.db, &c.conn) == duckdb.StateError {
 		duckdb.Close(&d.db)
 		return errors.New("no connection")
@@ -100,14 +104,15 @@ func (d *database) connect() (*connection, error) {
 			return nil, fmt.Errorf("open duckdb: %w", err)
 		}
 	}
+	c := &connection{of: d}
 	if n := len(d.idle); n > 0 {
-		c := d.idle[n-1]
+		c = d.idle[n-1]
 		d.idle = d.idle[:n-1]
-		return c, nil
-	}
-	c := &connection{}
-	if duckdb.Connect(d.db, &c.conn) == duckdb.StateError {
+	} else if duckdb.Connect(d.db, &c.conn) == duckdb.StateError {
 		return nil, errors.New("open duckdb connection")
+	}
+	if d.noRoom.Swap(false) && c.exec("RESET max_temp_directory_size") != nil {
+		d.noRoom.Store(true) // others have spilled more than there would be room for now
 	}
 	return c, nil
 }
@@ -145,6 +150,7 @@ func (d *database) close() {
 
 // connection is one session of the database.
 type connection struct {
+	of   *database
 	conn duckdb.Connection
 	zone string // what TimeZone was last set to
 }
@@ -155,9 +161,17 @@ func (c *connection) exec(sql string) error {
 	state := duckdb.Query(c.conn, sql, &res)
 	defer duckdb.DestroyResult(&res)
 	if state == duckdb.StateError {
-		return resultError(&res)
+		return c.noted(resultError(&res))
 	}
 	return nil
+}
+
+// noted remembers of an error of a query what the next one has to know.
+func (c *connection) noted(err error) error {
+	if e, ok := errors.AsType[*duckError](err); ok && e.noRoom {
+		c.of.noRoom.Store(true)
+	}
+	return err
 }
 
 // setZone makes zone, an IANA name, the zone in which TIMESTAMPs become wall
@@ -233,6 +247,7 @@ func (w *watcher) stop() {
 
 // stream is a running query whose result is fetched chunk by chunk.
 type stream struct {
+	by        *connection
 	statement duckdb.PreparedStatement
 	result    duckdb.Result
 	options   duckdb.ArrowOptions
@@ -247,13 +262,13 @@ func (c *connection) stream(ctx context.Context, sql string) (*stream, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	s := &stream{watcher: watch(ctx, c)}
+	s := &stream{by: c, watcher: watch(ctx, c)}
 	if err := s.start(c, sql); err != nil {
 		s.close()
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		return nil, err
+		return nil, c.noted(err)
 	}
 	return s, nil
 }
@@ -310,7 +325,7 @@ func (s *stream) next(ctx context.Context) (arrow.RecordBatch, error) {
 			if ctx.Err() != nil {
 				return nil, ctx.Err()
 			}
-			return nil, err
+			return nil, s.by.noted(err)
 		}
 		return nil, nil
 	}

@@ -27,7 +27,11 @@ func (e *Unsupported) Error() string { return "not evaluated by DuckDB: " + e.Re
 type duckError struct {
 	kind    string // what the message began with: "Binder", "Out of Range", …
 	message string // without the kind, the excerpt of the statement and advice
+	noRoom  bool   // what does not fit into memory found no room on the disk either
 }
+
+// spillLimit begins what DuckDB says of the bound of spilled data.
+const spillLimit = "\nThis limit was set by the 'max_temp_directory_size' setting"
 
 func (e *duckError) Error() string { return "duckdb: " + e.message }
 
@@ -47,7 +51,8 @@ func parseError(text string) *duckError {
 		kind, message = "", text
 	}
 	message, _, _ = strings.Cut(message, "\n\n")
-	return &duckError{kind: kind, message: message}
+	message, _, noRoom := strings.Cut(message, spillLimit)
+	return &duckError{kind, message, noRoom}
 }
 
 // numberNames are MySQL's words for the types that DuckDB's overflows name.
@@ -90,6 +95,9 @@ func explain(ctx context.Context, err error) error {
 		return sqlerror.Userf(sqlerror.CodeOutOfRange, "BIGINT UNSIGNED value is out of range")
 	case e.kind == "Conversion":
 		return &sqlerror.Error{Code: sqlerror.CodeType, Kind: sqlerror.User, Message: "a value does not fit its type", Err: e}
+	case e.noRoom:
+		return (&sqlerror.Error{Code: sqlerror.CodeResources, Kind: sqlerror.External, Message: "the query does not fit into the memory of ad hoc queries, and the disk of the data directory has no room for the rest", Err: e}).
+			WithHint("free space there, or give ad hoc queries more memory (leat serve --query-memory)")
 	case e.kind == "Out of Memory":
 		return (&sqlerror.Error{Code: sqlerror.CodeResources, Kind: sqlerror.External, Message: "the query needs more memory than ad hoc queries have", Err: e}).
 			WithHint("give them more (leat serve --query-memory), or free space on the disk of the data directory, where they spill; or read fewer columns and rows")
