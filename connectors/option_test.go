@@ -271,8 +271,9 @@ func TestSpec_With(t *testing.T) {
 	}
 }
 
+func init() { connectors.RegisterSource(&connectors.SourceConnector{Name: "testsource"}) }
+
 func TestLookup_UnknownNames(t *testing.T) {
-	connectors.RegisterSource(&connectors.SourceConnector{Name: "testsource"})
 	if _, err := connectors.LookupSource("testsource"); err != nil {
 		t.Error(err)
 	}

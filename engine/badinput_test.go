@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -23,11 +24,12 @@ import (
 
 	"github.com/leatdb/leat/engine"
 	"github.com/leatdb/leat/engine/dataflow"
+	"github.com/leatdb/leat/internal/services"
 	"github.com/leatdb/leat/sql/sqlerror"
 )
 
 // patience bounds what a test waits for; nothing depends on its length.
-const patience = time.Minute
+const patience = 4 * time.Minute
 
 // refused executes a statement that has to fail: with an error of the user's
 // that has the code and matches pattern.
@@ -93,17 +95,6 @@ func produce(t *testing.T, broker, topic string, values ...string) {
 			t.Fatal(err)
 		}
 	}
-}
-
-// freePort is the address of a port that nobody listens on.
-func freePort(t *testing.T) (addr string, port int) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String(), l.Addr().(*net.TCPAddr).Port
 }
 
 // bucket serves the bucket "lake"; before may answer a request itself.
@@ -402,7 +393,12 @@ func TestBadInput_WrongCredentials(t *testing.T) {
 
 // A broker that is away is waited for, at the start and later.
 func TestBadInput_BrokerAway(t *testing.T) {
-	addr, port := freePort(t)
+	addr := services.FreeAddresses(t, 1)[0]
+	_, text, _ := net.SplitHostPort(addr)
+	port, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatal(err)
+	}
 	dir := t.TempDir()
 	start := func() *kfake.Cluster {
 		return kafkaCluster(t, kfake.Ports(port), kfake.DataDir(filepath.Join(dir, "kafka")), kfake.SeedTopics(1, "trips"))

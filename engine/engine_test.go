@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/leatdb/leat/engine"
 	"github.com/leatdb/leat/engine/kernel"
@@ -29,7 +28,7 @@ func open(t *testing.T, dir string) *engine.DB {
 
 func mustExec(t *testing.T, db *engine.DB, text string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := db.Exec(ctx, text); err != nil {
 		t.Fatalf("%s: %v", text, err)

@@ -83,7 +83,7 @@ func TestDoctor_Systems(t *testing.T) {
 	}
 	defer broker.Close()
 	s3 := "endpoint = '" + store.URL + "', region = 'us-east-1', path_style = true, access_key_id = 'k', secret_access_key = 'hush', "
-	kafka := "WITH (connector = 'kafka', format = 'json', connect_timeout = '1s', brokers = "
+	kafka := "WITH (connector = 'kafka', format = 'json', brokers = "
 	dir := t.TempDir()
 	file := write(t, dir, "systems.sql", `
 		CREATE SINK good WITH (connector = 's3', `+s3+`path = 's3://lake/x');

@@ -2,6 +2,7 @@ package awssecrets_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -45,16 +46,22 @@ func serve(t *testing.T, secrets map[string]string) *atomic.Int64 {
 	return &asked
 }
 
+// runs counts those of TestReference: what one has asked for is kept for the next, which
+// therefore asks for others.
+var runs atomic.Int64
+
 func TestReference(t *testing.T) {
-	asked := serve(t, map[string]string{"plain": "hush", "object": `{"user":"ada","password":"hush","port":5432}`})
+	run := fmt.Sprint(runs.Add(1))
+	plain, object := "plain"+run, "object"+run
+	asked := serve(t, map[string]string{plain: "hush", object: `{"user":"ada","password":"hush","port":5432}`})
 	f := func(value, want string) {
 		t.Helper()
 		if got, err := connectors.Expand(value); err != nil || got != want {
 			t.Errorf("Expand(%s) = %q, %v, want %q", value, got, err, want)
 		}
 	}
-	f("${aws-secret:plain}", "hush")
-	f("${aws-secret:object#user}:${aws-secret:object#password}@db:${aws-secret:object#port}", "ada:hush@db:5432")
+	f("${aws-secret:"+plain+"}", "hush")
+	f(strings.ReplaceAll("${aws-secret:?#user}:${aws-secret:?#password}@db:${aws-secret:?#port}", "?", object), "ada:hush@db:5432")
 	if n := asked.Load(); n != 2 {
 		t.Errorf("asked %d times for two secrets", n)
 	}
@@ -65,8 +72,8 @@ func TestReference(t *testing.T) {
 			t.Errorf("Expand(%s): %v, want %s", value, err, want)
 		}
 	}
-	bad("${aws-secret:object#no}", "AWS secret object has no key no", sqlerror.CodeBadOption)
-	bad("${aws-secret:plain#user}", "AWS secret plain is no JSON object", sqlerror.CodeBadOption)
+	bad("${aws-secret:"+object+"#no}", "AWS secret "+object+" has no key no", sqlerror.CodeBadOption)
+	bad("${aws-secret:"+plain+"#user}", "AWS secret "+plain+" is no JSON object", sqlerror.CodeBadOption)
 	bad("${aws-secret:none}", "there is no AWS secret none", sqlerror.CodeUnknownObject)
 	bad("${aws-secret:forbidden}", "AccessDeniedException", sqlerror.CodeAuth)
 	bad("${aws-secret:#user}", "names no secret", sqlerror.CodeBadOption)

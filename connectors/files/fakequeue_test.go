@@ -181,7 +181,7 @@ func (q *fakeQueue) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // eventually waits until something holds that other goroutines bring about.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); !holds(); {
+	for end := time.Now().Add(4 * time.Minute); !holds(); {
 		if time.Now().After(end) {
 			t.Fatalf("%s did not come to be", what)
 		}

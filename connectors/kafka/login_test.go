@@ -32,7 +32,7 @@ import (
 // checkLogin is Check of topic trips with options.
 func checkLogin(t *testing.T, want string, options ...string) {
 	t.Helper()
-	cfg := connectors.SourceConfig{Name: "trips", Options: kafka.Connector.Spec.MustOptions(append(options, "topic", "trips", "connect_timeout", "5s")...)}
+	cfg := connectors.SourceConfig{Name: "trips", Options: kafka.Connector.Spec.MustOptions(append(options, "topic", "trips", "connect_timeout", "1m")...)}
 	err := kafka.Connector.Check(t.Context(), cfg)
 	if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want) || sqlerror.IsRetryable(err)) || strings.Contains(fmt.Sprint(err), "hush") {
 		t.Errorf("%q: %v, want %q", options, err, want)

@@ -160,10 +160,19 @@ func TestSink_TransactionTimeout(t *testing.T) {
 	// The writer is so slow between its first record and the commit that the
 	// cluster gives the transaction up.
 	var slow atomic.Int64
+	admin := kadm.NewClient(client(t, c))
 	c.ControlKey(int16(kmsg.EndTxn), func(kmsg.Request) (kmsg.Response, error, bool) {
 		c.KeepControl()
 		if slow.Add(-1) >= 0 {
-			c.SleepControl(func() { <-time.After(1500 * time.Millisecond) })
+			c.SleepControl(func() {
+				for {
+					all, err := admin.DescribeTransactions(t.Context(), "leat-s")
+					if err != nil || all["leat-s"].State != "Ongoing" {
+						return
+					}
+					<-time.After(10 * time.Millisecond)
+				}
+			})
 		}
 		return nil, nil, false
 	})
@@ -306,9 +315,9 @@ func TestBrokersSilent(t *testing.T) {
 	db := openDB(t, filepath.Join(t.TempDir(), "data"))
 	defer closeDB(t, db)
 	brokers := strings.Join(c.ListenAddrs(), ",")
-	exec(t, db, fmt.Sprintf(`CREATE SOURCE trips (id BIGINT) WITH (connector = 'kafka', brokers = '%s', topic = 'trips', connect_timeout = '1s', discovery_interval = '10m');
+	exec(t, db, fmt.Sprintf(`CREATE SOURCE trips (id BIGINT) WITH (connector = 'kafka', brokers = '%s', topic = 'trips', connect_timeout = '5s', discovery_interval = '10m');
 		CREATE SOURCE made (id BIGINT) WITH (connector = 'push');
-		CREATE SINK k WITH (connector = 'kafka', brokers = '%[1]s', connect_timeout = '1s', commit_interval = '20ms');
+		CREATE SINK k WITH (connector = 'kafka', brokers = '%[1]s', connect_timeout = '5s', commit_interval = '20ms');
 		CREATE STREAM reader INTO lake.reader WITH (commit_interval = '20ms') AS SELECT id FROM trips;
 		CREATE STREAM writer INTO k.out AS SELECT id FROM made;
 		CREATE STREAM later INTO lake.later WITH (commit_interval = '20ms') AS SELECT id FROM trips`, brokers))

@@ -16,7 +16,7 @@ import (
 )
 
 // patience bounds what a test waits for; nothing depends on its length.
-const patience = time.Minute
+const patience = 4 * time.Minute
 
 func server(t testing.TB) *kinesistest.Server {
 	t.Helper()

@@ -73,9 +73,7 @@ func TestSubscribe_Renewed(t *testing.T) {
 	r.read(20)
 	known := r.src.Positions()
 	r.close()
-	if n := s.Subscriptions(); n > 1 { // the last handler may not have seen it yet
-		t.Errorf("%d subscriptions are left", n)
-	}
+	eventually(t, "subscriptions are left", func() bool { return s.Subscriptions() == 0 })
 	put(s, 20, 30)
 	r = open(t, s, known, pushedWay...)
 	defer r.close()
@@ -297,6 +295,17 @@ func TestSubscribe_Aggregates(t *testing.T) {
 	r.want(numbers(0, 100))
 }
 
+// eventually waits until something holds; otherwise says what is the matter.
+func eventually(t *testing.T, otherwise string, holds func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !holds(); {
+		if time.Now().After(end) {
+			t.Fatal(otherwise)
+		}
+		<-time.After(time.Millisecond)
+	}
+}
+
 // A flush does not wait for memory that is held by records which have come.
 func TestSubscribe_FlushWithoutFreeMemory(t *testing.T) {
 	s := server(t)
@@ -309,21 +318,12 @@ func TestSubscribe_FlushWithoutFreeMemory(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.close()
-	wait := func(what string, holds func() bool) {
-		t.Helper()
-		for end := time.Now().Add(patience); !holds(); {
-			if time.Now().After(end) {
-				t.Fatal(what)
-			}
-			<-time.After(time.Millisecond)
-		}
-	}
-	wait("the records have not come", func() bool { return kinesis.BudgetUsed(r.src) > 200<<10 })
+	eventually(t, "the records have not come", func() bool { return kinesis.BudgetUsed(r.src) > 200<<10 })
 	calls := s.Calls("GetRecords")
 	if _, err := r.src.Ends(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	wait("nobody asked whether that is all", func() bool { return s.Calls("GetRecords") > calls })
+	eventually(t, "nobody asked whether that is all", func() bool { return s.Calls("GetRecords") > calls })
 	r.flush()
 	if r.count() != 4 {
 		t.Errorf("%d records", r.count())

@@ -440,9 +440,12 @@ func TestFault_PendingIsPublishedLater(t *testing.T) { eachCatalog(t, pendingIsP
 
 func pendingIsPublishedLaterTest(t *testing.T, newDir func() string) {
 	dir := newDir()
+	ctx, giveUp := context.WithCancel(t.Context())
+	defer giveUp()
 	sink, _, err := openFaulty(t.Context(), dir, func(c faultstore.Call) faultstore.Fault {
 		// The dead letters' files can be written, their table not.
 		if c.Op == faultstore.Put && (strings.HasPrefix(c.Key, "_dead_letters/metadata") || strings.HasPrefix(c.Key, "_dead_letters/_leat/log")) && c.N > 20 {
+			giveUp() // whoever waits for it has waited long enough
 			return faultstore.Hang
 		}
 		return faultstore.Pass
@@ -458,8 +461,6 @@ func pendingIsPublishedLaterTest(t *testing.T, newDir func() string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
-	defer cancel()
 	if _, err := stream.Commit(ctx, state, sealed, connectors.CommitInfo{}); err != nil {
 		t.Fatalf("the epoch is in the table, yet Commit says: %v", err)
 	}
@@ -480,7 +481,7 @@ func pendingIsPublishedLaterTest(t *testing.T, newDir func() string) {
 	if commits, err = tbl.Commits(t.Context()); err != nil || commits[len(commits)-2].CompletedAt.IsZero() {
 		t.Errorf("after the next start it shows as %+v, %v", commits, err)
 	}
-	if err := stream.Drop(ctx); err == nil {
+	if err := stream.Drop(t.Context()); err == nil {
 		t.Error("the zombie's Drop succeeded")
 	}
 	mustEpoch(t, next, &again, 40)

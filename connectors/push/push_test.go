@@ -86,7 +86,7 @@ func (s *stream) read(n int) {
 	s.t.Helper()
 	var c connectors.Chunk
 	for len(s.got) < n {
-		ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
+		ctx, cancel := context.WithTimeout(s.t.Context(), 4*time.Minute)
 		err := s.src.Poll(ctx, 0, &c)
 		cancel()
 		if err != nil {

@@ -154,7 +154,7 @@ func TestQuery_Concurrent(t *testing.T) {
 	if err := e.Close(); err != nil {
 		t.Error(err)
 	}
-	for deadline := time.Now().Add(time.Minute); runtime.NumGoroutine() > before; runtime.Gosched() {
+	for deadline := time.Now().Add(4 * time.Minute); runtime.NumGoroutine() > before; runtime.Gosched() {
 		if time.Now().After(deadline) {
 			buf := make([]byte, 1<<16)
 			t.Fatalf("%d goroutines, %d before:\n%s", runtime.NumGoroutine(), before, buf[:runtime.Stack(buf, true)])

@@ -4,7 +4,6 @@ package acceptance_test
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
@@ -35,29 +34,6 @@ func (e *environment) testZombies(t *testing.T) {
 	}
 }
 
-// isLocked reports whether somebody writes to a SQLite database.
-func isLocked(t *testing.T, path string) bool {
-	t.Helper()
-	db, err := sql.Open("sqlite", "file:"+path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	conn, err := db.Conn(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	if _, err := conn.ExecContext(t.Context(), "BEGIN EXCLUSIVE"); err != nil {
-		t.Logf("the catalog is locked: %v", err)
-		return true
-	}
-	if _, err := conn.ExecContext(t.Context(), "ROLLBACK"); err != nil {
-		t.Fatal(err)
-	}
-	return false
-}
-
 func (e *environment) testZombie(t *testing.T, name, shared, options string) {
 	topic, lake := "zombie_"+name, "z_"+name
 	e.kafka.CreateTopic(topic, 3, nil)
@@ -72,9 +48,7 @@ func (e *environment) testZombie(t *testing.T, name, shared, options string) {
 		eventually(t, current, commits, "1")
 		<-time.After(time.Duration(rand.Int64N(int64(100 * time.Millisecond))))
 		current.Pause()
-		for name == "sqlite" && isLocked(t, shared) {
-			// A catalog in a file has one writer. One that hangs in the middle of a
-			// commit keeps all others out until it goes on, or is gone.
+		for name == "sqlite" && services.SQLiteLocked(t, shared) {
 			current.Resume()
 			<-time.After(5 * time.Millisecond)
 			current.Pause()

@@ -30,8 +30,7 @@ func TestConcise(t *testing.T) {
 		_, _ = w.Write([]byte(body))
 	}))
 	defer server.Close()
-	nobody := httptest.NewServer(nil)
-	nobody.Close()
+	const nobody = "http://127.0.0.1:1" // whose port no other test gets meanwhile
 	keys := credentials.NewStaticCredentialsProvider("k", "s", "")
 	store := func(endpoint string, keys aws.CredentialsProvider) *s3.Client {
 		return s3.New(s3.Options{BaseEndpoint: &endpoint, Region: "r", Credentials: keys, UsePathStyle: true, RetryMaxAttempts: 1})
@@ -66,7 +65,7 @@ func TestConcise(t *testing.T) {
 	}
 	_ = f(list(store(server.URL, keys)), 503, `<Error><Code>SlowDown</Code></Error>`, "S3 ListObjectsV2: SlowDown (request R1)")
 	_ = f(head, 403, "", "S3 HeadObject: Forbidden (request R1)")
-	_ = f(list(store(nobody.URL, keys)), 0, "", `S3 ListObjectsV2: Get "`+nobody.URL+`/b?list-type=2": dial tcp `+strings.TrimPrefix(nobody.URL, "http://")+": connect: "+syscall.ECONNREFUSED.Error())
+	_ = f(list(store(nobody, keys)), 0, "", `S3 ListObjectsV2: Get "`+nobody+`/b?list-type=2": dial tcp `+strings.TrimPrefix(nobody, "http://")+": connect: "+syscall.ECONNREFUSED.Error())
 	err = f(list(store(server.URL, aws.CredentialsProviderFunc(nothing))), 0, "", "S3 ListObjectsV2: get identity: get credentials: there are none")
 	if !awsconn.NoCredentials(err) {
 		t.Errorf("NoCredentials(%v) = false", err)

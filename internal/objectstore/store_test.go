@@ -110,7 +110,7 @@ func TestS3_ListNoNextPage(t *testing.T) {
 		return true
 	})
 	s := openStore(t, s3Config(url, "s3://lake"))
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if infos, again, err := s.List(ctx, "", "", 0); err != nil || len(infos) != 0 || again {
 		t.Errorf("%v, %v, %v", infos, again, err)

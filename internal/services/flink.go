@@ -45,7 +45,7 @@ func StartFlink(t TB, slots int) *Flink {
 	t.Helper()
 	installed := flink.mustDir(t)
 	scratch := t.TempDir()
-	address := freeAddresses(t, 3)
+	address := FreeAddresses(t, 3)
 	port := func(i int) string {
 		_, p, _ := net.SplitHostPort(address[i])
 		return p

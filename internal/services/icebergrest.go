@@ -31,7 +31,7 @@ type IcebergREST struct {
 func StartIcebergREST(t TB, store *S3, bucket string) *IcebergREST {
 	t.Helper()
 	installed := icebergREST.mustDir(t)
-	address := freeAddresses(t, 1)[0]
+	address := FreeAddresses(t, 1)[0]
 	_, port, err := net.SplitHostPort(address)
 	if err != nil {
 		t.Fatal(err)

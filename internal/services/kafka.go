@@ -88,7 +88,7 @@ func startKafka(t TB, n int) []*Kafka {
 	t.Helper()
 	installed := kafka.mustDir(t)
 	id := clusterID()
-	controllers := freeAddresses(t, n)
+	controllers := FreeAddresses(t, n)
 	voters := make([]string, n)
 	for i, address := range controllers {
 		voters[i] = fmt.Sprintf("%d@%s", i+1, address)
@@ -107,7 +107,7 @@ func startKafka(t TB, n int) []*Kafka {
 func launchKafka(t TB, installed, id string, i int, controller string, voters []string) *Kafka {
 	t.Helper()
 	scratch := t.TempDir()
-	address := freeAddresses(t, 3)
+	address := FreeAddresses(t, 3)
 	k := &Kafka{
 		Plaintext:     address[0],
 		SASLPlaintext: address[1],

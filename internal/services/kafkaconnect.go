@@ -38,7 +38,7 @@ func StartKafkaConnect(t TB, k *Kafka) *KafkaConnect {
 	installed := connect.mustDir(t)
 	scratch := t.TempDir()
 	c := &KafkaConnect{}
-	address := freeAddresses(t, 1)[0]
+	address := FreeAddresses(t, 1)[0]
 	c.url = "http://" + address
 	var text bytes.Buffer
 	if err := connectTemplate.Execute(&text, map[string]any{"Brokers": k.Plaintext, "Address": address, "Plugins": filepath.Join(installed, "plugins")}); err != nil {

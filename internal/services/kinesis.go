@@ -74,7 +74,7 @@ const survivesAborts = `data:text/javascript,process.on("uncaughtException",e=>{
 // that is not past yet is never answered.
 func StartKinesalite(t TB) *Kinesis {
 	t.Helper()
-	address := freeAddresses(t, 1)[0]
+	address := FreeAddresses(t, 1)[0]
 	_, port, err := net.SplitHostPort(address)
 	if err != nil {
 		t.Fatal(err)
@@ -91,7 +91,7 @@ func StartKinesalite(t TB) *Kinesis {
 // do not begin with the initial response that the AWS SDK for Go waits for.
 func StartKinesisLocal(t TB) *Kinesis {
 	t.Helper()
-	addresses := freeAddresses(t, 2)
+	addresses := FreeAddresses(t, 2)
 	var ports [2]string
 	for i, address := range addresses {
 		var err error

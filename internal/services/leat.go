@@ -61,7 +61,7 @@ func LeatBinary(t TB) string {
 // started or are RETRYING.
 func StartLeat(t TB, binary string, args ...string) *Leat {
 	t.Helper()
-	address := freeAddresses(t, 2)
+	address := FreeAddresses(t, 2)
 	l := &Leat{MySQL: address[0], HTTP: address[1], Data: filepath.Join(t.TempDir(), "data")}
 	l.Process = start(t, command{
 		name:    "leat",

@@ -25,7 +25,7 @@ var minio = register(Service{
 func StartMinIO(t TB) *S3 {
 	t.Helper()
 	installed := minio.mustDir(t)
-	address := freeAddresses(t, 2)
+	address := FreeAddresses(t, 2)
 	return startS3(t, address[0], command{
 		name:    "minio",
 		program: filepath.Join(installed, "bin", "minio"),

@@ -35,7 +35,7 @@ type Moto struct {
 // version is not the newest, and more than 100 partitions of a call, as by AWS.
 func StartMoto(t TB) *Moto {
 	t.Helper()
-	address := freeAddresses(t, 1)[0]
+	address := FreeAddresses(t, 1)[0]
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		t.Fatal(err)

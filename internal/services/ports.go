@@ -20,9 +20,10 @@ var ports struct {
 	taken map[int]bool
 }
 
-// freeAddresses returns n addresses 127.0.0.1:port that nothing listens on and
-// that this process never hands out again.
-func freeAddresses(t TB, n int) []string {
+// FreeAddresses returns n addresses 127.0.0.1:port that nothing listens on, that
+// no outgoing connection takes, and that this process never hands out again: for
+// servers that come later, or go and come again.
+func FreeAddresses(t TB, n int) []string {
 	t.Helper()
 	ports.Lock()
 	defer ports.Unlock()

@@ -41,7 +41,7 @@ type SchemaRegistry struct {
 func StartSchemaRegistry(t TB) *SchemaRegistry {
 	t.Helper()
 	installed := schemaRegistry.mustDir(t)
-	address := freeAddresses(t, 1)[0]
+	address := FreeAddresses(t, 1)[0]
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		t.Fatal(err)

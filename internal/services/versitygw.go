@@ -34,7 +34,7 @@ func StartVersityGW(t TB) *S3 {
 			t.Fatal(err)
 		}
 	}
-	address := freeAddresses(t, 1)[0]
+	address := FreeAddresses(t, 1)[0]
 	program := filepath.Join(installed, "bin", "versitygw")
 	s := startS3(t, address, command{
 		name:    "versitygw",

@@ -536,7 +536,7 @@ func TestServer_CloseEndsEverything(t *testing.T) {
 // waitGoroutines waits until no more goroutines run than before, and returns the
 // stacks of all if that does not happen.
 func waitGoroutines(before int) string {
-	deadline := time.Now().Add(time.Minute)
+	deadline := time.Now().Add(4 * time.Minute)
 	for runtime.NumGoroutine() > before+4 { // the client's, and the runtime's own
 		if time.Now().After(deadline) {
 			b := make([]byte, 1<<20)
