@@ -27,8 +27,8 @@ import (
 // system table, or that has no FROM, by the operators and kernels of streams: it
 // gives what a stream gives, but in MySQL's words for a SELECT, where values that
 // do not fit are warnings. Aggregates of all rows of a source are computed on
-// several lanes.
-func (db *DB) direct(ctx *gms.Context, q *planner.Query) (array.RecordReader, error) {
+// several lanes. measured is nil unless what the query takes is to be measured.
+func (db *DB) direct(ctx *gms.Context, q *planner.Query, measured *directMeasures) (array.RecordReader, error) {
 	w := &warnings{}
 	session := adhocSession(ctx, w.add)
 	input, end := oneRow(nil), func() error { return nil }
@@ -60,7 +60,7 @@ func (db *DB) direct(ctx *gms.Context, q *planner.Query) (array.RecordReader, er
 			input, end = func() ([]arrow.Array, int, error) { return peek.next(ctx) }, peek.close
 		}
 	}
-	d, err := newDirectRun(session, q.Steps, input)
+	d, err := newDirectRun(session, q.Steps, measured.below(), input)
 	if err != nil {
 		return nil, errors.Join(err, end())
 	}
@@ -70,8 +70,8 @@ func (db *DB) direct(ctx *gms.Context, q *planner.Query) (array.RecordReader, er
 		}
 	}
 	if q.Totals != nil {
-		t := &totalsRun{ctx: ctx, query: q, session: session, first: d, lanes: lanes, peek: peek}
-		if d, err = newDirectRun(session, q.Above, t.next); err != nil {
+		t := &totalsRun{ctx: ctx, query: q, session: session, first: d, lanes: lanes, peek: peek, measured: measured}
+		if d, err = newDirectRun(session, q.Above, measured.above(), t.next); err != nil {
 			return nil, errors.Join(err, end())
 		}
 		above := d.pipeline
@@ -85,7 +85,8 @@ func (db *DB) direct(ctx *gms.Context, q *planner.Query) (array.RecordReader, er
 }
 
 // newDirectRun makes the operators of steps, the last of which is a projection.
-func newDirectRun(session adhoc.Session, steps []planner.Step, input func() ([]arrow.Array, int, error)) (*directRun, error) {
+// measured may be nil.
+func newDirectRun(session adhoc.Session, steps []planner.Step, measured *stepMeasures, input func() ([]arrow.Array, int, error)) (*directRun, error) {
 	operators, err := operatorsOf(compacted(steps))
 	if err != nil {
 		return nil, err
@@ -95,6 +96,10 @@ func newDirectRun(session adhoc.Session, steps []planner.Step, input func() ([]a
 		Alloc: memory.DefaultAllocator, Mode: kernel.Mode{JSONFails: true}, Now: session.Now, Location: session.Location, Warn: session.Warn,
 	}, operators, output)}
 	d.release = d.pipeline.Release
+	if measured != nil {
+		measured.operators = d.pipeline.Measure()
+		d.input = measured.reading(input)
+	}
 	for _, o := range operators {
 		if l, ok := o.(*operator.Limit); ok {
 			d.limits = append(d.limits, l)

@@ -147,7 +147,7 @@ func (t *flattenedTable) ScanArrow(ctx context.Context, columns []int) (array.Re
 	if err != nil {
 		return nil, err
 	}
-	run, err := newDirectRun(t.session, q.Steps, func() ([]arrow.Array, int, error) {
+	run, err := newDirectRun(t.session, q.Steps, nil, func() ([]arrow.Array, int, error) {
 		for from.Next() {
 			batch := from.RecordBatch()
 			if n := int(batch.NumRows()); n > 0 {

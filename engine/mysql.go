@@ -52,6 +52,7 @@ func (db *DB) openMySQL(ctx context.Context) error {
 		AddPreAnalyzeRule(tableStatusRule, db.showUnreadable).
 		AddPreAnalyzeRule(globalsRule, db.guardGlobals).
 		Build()
+	a.ExecBuilder.PriorityBuilder = explainer{db}
 	db.mysql = sqle.New(a, &sqle.Config{})
 	a.Catalog.RegisterFunction(gms.NewContext(ctx), planner.Functions()...)
 	users := a.Catalog.MySQLDb
@@ -172,7 +173,11 @@ func (p *parser) ParseWithOptions(ctx context.Context, query string, delimiter r
 		node := &statementNode{db: p.db, statement: ours}
 		return sqlparser.InjectedStatement{Statement: node, Auth: sqlparser.AuthInformation{AuthType: sqlparser.AuthType_IGNORE}}, parsed, remainder, nil
 	}
-	rewritten, positions, err := sql.RewriteQuery(parsed)
+	plain, explain, err := sql.RewriteExplain(parsed)
+	if err != nil {
+		return nil, parsed, remainder, edgeError(ctx, err)
+	}
+	rewritten, positions, err := sql.RewriteQuery(plain)
 	if err != nil {
 		return nil, parsed, remainder, edgeError(ctx, err)
 	}
@@ -189,8 +194,12 @@ func (p *parser) ParseWithOptions(ctx context.Context, query string, delimiter r
 	}
 	switch s := stmt.(type) {
 	case *sqlparser.Explain:
-		// Without it the MySQL engine answers with a made-up row.
-		s.Plan = true
+		// Without it the MySQL engine answers with a made-up row. Its formats are
+		// others; explainer takes estimates for JSON.
+		s.Plan, s.Analyze = true, explain.Analyze
+		if explain.JSON {
+			s.ExplainFormat = "estimates"
+		}
 	case *sqlparser.DDL:
 		if from, to := s.SubStatementPositionStart, s.SubStatementPositionEnd; s.ViewSpec != nil && from < to && to <= len(rewritten) {
 			// The places are those of the rewritten text; what is stored is the user's.

@@ -22,7 +22,7 @@ import (
 const systemDatabase = "leat"
 
 // provider shows the MySQL engine a database for each sink, the system
-// database, and information_schema.
+// database, and those of MySQL that clients ask.
 type provider struct{ db *DB }
 
 // Database implements gms.DatabaseProvider.
@@ -32,6 +32,8 @@ func (p *provider) Database(ctx *gms.Context, name string) (gms.Database, error)
 		return newSystemDB(p.db), nil
 	case gms.InformationSchemaDatabaseName:
 		return information_schema.NewInformationSchemaDatabase(), nil
+	case "performance_schema", "sys":
+		return newPerformanceDB(p.db, lower), nil
 	default:
 		if s := p.db.sink(lower); s != nil {
 			return newLakeDB(p.db, s), nil

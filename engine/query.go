@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow/array"
 	gms "github.com/dolthub/go-mysql-server/sql"
@@ -348,7 +349,7 @@ func newAdhocNode(db *DB, lowered logical.Node, bound gms.Node, reads relationKi
 func (n *adhocNode) open(ctx *gms.Context) (array.RecordReader, error) {
 	if !n.reads.lake {
 		if q, ok := planner.CompileQuery(n.plan); ok {
-			return n.db.direct(ctx, q)
+			return n.db.direct(ctx, q, nil)
 		}
 	}
 	w := &warnings{}
@@ -366,14 +367,8 @@ func (n *adhocNode) Resolved() bool { return true }
 // IsReadOnly implements gms.Node.
 func (n *adhocNode) IsReadOnly() bool { return true }
 
-// String implements gms.Node; EXPLAIN prints it.
-func (n *adhocNode) String() string {
-	by := "DuckDB"
-	if n.db.isDirect(n.plan, n.reads) {
-		by = "Kernels"
-	}
-	return by + "\n" + logical.Format(n.plan)
-}
+// String implements gms.Node.
+func (n *adhocNode) String() string { return strings.Join(n.explained().lines(), "\n") }
 
 // Schema implements gms.Node.
 func (n *adhocNode) Schema(*gms.Context) gms.Schema { return n.schema }
@@ -389,7 +384,11 @@ func (n *adhocNode) RowIter(ctx *gms.Context, _ gms.Row) (gms.RowIter, error) {
 	reader, err := n.open(ctx)
 	if unsupported := (*adhoc.Unsupported)(nil); errors.As(err, &unsupported) {
 		n.db.cfg.Logger.Debug("query goes row by row", "reason", err)
-		return n.rowByRow(ctx)
+		ctx, analyzed, err := n.rowByRow(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return n.db.mysql.Analyzer.ExecBuilder.Build(ctx, analyzed, nil)
 	}
 	if err != nil {
 		return nil, edgeError(ctx, err)
@@ -404,12 +403,9 @@ func (n *adhocNode) RowIter(ctx *gms.Context, _ gms.Row) (gms.RowIter, error) {
 	return it, nil
 }
 
-// rowByRow lets the MySQL engine evaluate the query.
-func (n *adhocNode) rowByRow(ctx *gms.Context) (gms.RowIter, error) {
+// rowByRow is the query as the MySQL engine evaluates it, and the context for that.
+func (n *adhocNode) rowByRow(ctx *gms.Context) (*gms.Context, gms.Node, error) {
 	ctx = ctx.WithContext(context.WithValue(ctx.Context, rowByRowKey{}, true))
 	analyzed, err := n.db.mysql.Analyzer.Analyze(ctx, n.bound, nil, nil)
-	if err != nil {
-		return nil, err
-	}
-	return n.db.mysql.Analyzer.ExecBuilder.Build(ctx, analyzed, nil)
+	return ctx, analyzed, err
 }

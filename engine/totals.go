@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/memory"
@@ -26,6 +27,8 @@ type totalsRun struct {
 	lanes   int
 	peek    *peek // nil without a source
 	ctx     context.Context
+	// measured is nil unless it is measured.
+	measured *directMeasures
 
 	given  bool
 	result []arrow.Array
@@ -102,7 +105,7 @@ func (t *totalsRun) another(lane int) (totals []*kernel.Total, err error) {
 			return err
 		}
 		defer func() { err = errors.Join(err, p.close()) }()
-		d, err := newDirectRun(t.session, t.query.Steps, func() ([]arrow.Array, int, error) { return p.next(t.ctx) })
+		d, err := newDirectRun(t.session, t.query.Steps, t.measured.below(), func() ([]arrow.Array, int, error) { return p.next(t.ctx) })
 		if err != nil {
 			return err
 		}
@@ -131,12 +134,23 @@ func (t *totalsRun) lane(d *directRun) ([]*kernel.Total, error) {
 		if err != nil {
 			return nil, err
 		}
-		for i, a := range t.query.Totals {
-			if a.Column < 0 {
-				totals[i].AddRows(rows)
-			} else if err := totals[i].Add(columns[a.Column]); err != nil {
-				return nil, evaluationError(err)
-			}
+		if err := t.add(totals, columns, rows); err != nil {
+			return nil, err
 		}
 	}
+}
+
+// add adds a batch to a lane's totals.
+func (t *totalsRun) add(totals []*kernel.Total, columns []arrow.Array, rows int) error {
+	if t.measured != nil {
+		defer t.measured.adding(time.Now())
+	}
+	for i, a := range t.query.Totals {
+		if a.Column < 0 {
+			totals[i].AddRows(rows)
+		} else if err := totals[i].Add(columns[a.Column]); err != nil {
+			return evaluationError(err)
+		}
+	}
+	return nil
 }

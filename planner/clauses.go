@@ -6,6 +6,7 @@ import (
 
 	"github.com/dolthub/vitess/go/vt/sqlparser"
 
+	"github.com/leatdb/leat/planner/function"
 	"github.com/leatdb/leat/sql/sqlerror"
 )
 
@@ -155,7 +156,8 @@ func checkDistinctOrder(q *sqlparser.Select) error {
 }
 
 // textOf is a text that equal expressions have in common: without the case of names,
-// the tables of columns, and brackets around all of it.
+// the tables of columns, and brackets around all of it, with functions and operators
+// under one of their names.
 func textOf(e sqlparser.Expr) string {
 	buf := sqlparser.NewTrackedBuffer(func(buf *sqlparser.TrackedBuffer, n sqlparser.SQLNode) {
 		switch n := n.(type) {
@@ -165,6 +167,27 @@ func textOf(e sqlparser.Expr) string {
 		case *sqlparser.SQLVal:
 			if n.Type == sqlparser.StrVal {
 				buf.WriteString("'" + hex.EncodeToString(n.Val) + "'")
+				return
+			}
+		case *sqlparser.BinaryExpr:
+			switch n.Operator {
+			case sqlparser.JSONExtractOp:
+				buf.Myprintf("json_extract(%v, %v)", n.Left, n.Right)
+				return
+			case sqlparser.JSONUnquoteExtractOp:
+				buf.Myprintf("json_unquote(json_extract(%v, %v))", n.Left, n.Right)
+				return
+			}
+		case *sqlparser.SubstrExpr:
+			if n.Name != nil && n.To != nil {
+				buf.Myprintf("substring(%v, %v, %v)", n.Name, n.From, n.To)
+				return
+			}
+		case *sqlparser.FuncExpr:
+			if f, ok := function.Lookup(n.Name.String()); ok && n.Qualifier.IsEmpty() {
+				named := *n
+				named.Name = sqlparser.NewColIdent(f.Name)
+				named.Format(buf)
 				return
 			}
 		}

@@ -64,6 +64,10 @@ type Query struct {
 	Predicates []connectors.Predicate
 	// Steps work on what is read; the last is a *ProjectStep.
 	Steps []Step
+	// StepNodes and AboveNodes are what of the plan each of Steps and of Above does,
+	// and Aggregate what Totals do.
+	StepNodes, AboveNodes []logical.Node
+	Aggregate             *logical.Aggregate
 	// Totals are aggregates of all rows that Steps leave, and Above the steps from
 	// their one row on, the last a *ProjectStep. Without Totals there are none.
 	Totals []Total
@@ -103,9 +107,9 @@ func CompileQuery(root logical.Node) (*Query, bool) {
 		q.Predicates = predicates(root)
 	}
 	if q.Totals == nil {
-		q.Steps = c.lane.Steps
+		q.Steps, q.StepNodes = c.lane.Steps, c.nodes
 	} else {
-		q.Above = c.lane.Steps
+		q.Above, q.AboveNodes = c.lane.Steps, c.nodes
 	}
 	logical.TransformPlan(root, func(n logical.Node) logical.Node {
 		for _, e := range logical.Exprs(n) {
@@ -163,6 +167,7 @@ func (p *StreamPlan) compile() (*Lane, error) {
 type laneCompiler struct {
 	query  *Query // nil for a stream
 	lane   Lane
+	nodes  []logical.Node // that the steps of the lane are made of
 	scan   *logical.Scan
 	exprs  exprCompiler
 	schema types.Schema
@@ -189,7 +194,7 @@ func (c *laneCompiler) node(n logical.Node, above columnSet) error {
 		if err := c.node(n.Input, above); err != nil {
 			return err
 		}
-		c.lane.Steps = append(c.lane.Steps, &LimitStep{Count: n.Count, Offset: n.Offset})
+		c.add(&LimitStep{Count: n.Count, Offset: n.Offset}, n)
 		return nil
 	case *logical.Filter:
 		if err := c.node(n.Input, above.plus(n.Predicate)); err != nil {
@@ -199,7 +204,7 @@ func (c *laneCompiler) node(n logical.Node, above columnSet) error {
 		if err != nil {
 			return err
 		}
-		c.lane.Steps = append(c.lane.Steps, &FilterStep{Predicate: predicate})
+		c.add(&FilterStep{Predicate: predicate}, n)
 		return nil
 	case *logical.Project:
 		if err := c.node(n.Input, columnSet{}.plus(logical.Exprs(n)...)); err != nil {
@@ -215,7 +220,7 @@ func (c *laneCompiler) node(n logical.Node, above columnSet) error {
 		}
 		c.reset(n.Output())
 		step.Schema = c.schema
-		c.lane.Steps = append(c.lane.Steps, step)
+		c.add(step, n)
 		return nil
 	case *logical.Flatten:
 		if err := c.node(n.Input, above.plus(n.Data)); err != nil {
@@ -256,8 +261,8 @@ func (c *laneCompiler) totals(n *logical.Aggregate) error {
 	if err := c.node(args, nil); err != nil {
 		return err
 	}
-	c.query.Totals, c.query.Steps = totals, c.lane.Steps
-	c.lane.Steps = nil
+	c.query.Totals, c.query.Aggregate, c.query.Steps, c.query.StepNodes = totals, n, c.lane.Steps, c.nodes
+	c.lane.Steps, c.nodes = nil, nil
 	c.reset(n.Output())
 	return nil
 }
@@ -277,8 +282,14 @@ func (c *laneCompiler) flatten(n *logical.Flatten, above columnSet) error {
 	}
 	c.reset(append(kept, n.Columns...))
 	step.Schema = c.schema
-	c.lane.Steps = append(c.lane.Steps, step)
+	c.add(step, n)
 	return nil
+}
+
+// add adds the step that n is.
+func (c *laneCompiler) add(step Step, n logical.Node) {
+	c.lane.Steps = append(c.lane.Steps, step)
+	c.nodes = append(c.nodes, n)
 }
 
 func (c *laneCompiler) reset(cols []logical.OutputColumn) {

@@ -50,6 +50,7 @@ func Functions() []gms.Function {
 		list = append(list, gms.Function0{Name: name, Fn: gmsfunction.NewUser})
 	}
 	return append(list,
+		gms.Function0{Name: "current_role", Fn: func(*gms.Context) gms.Expression { return expression.NewLiteral("NONE", gmstypes.LongText) }},
 		gms.FunctionN{Name: sql.RollupMark, Fn: func(_ *gms.Context, args ...gms.Expression) (gms.Expression, error) {
 			return &groupingMark{operands: args, name: sql.RollupMark}, nil
 		}},

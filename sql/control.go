@@ -97,11 +97,19 @@ func (p *parser) dispatchShow(second Token) func() (Statement, error) {
 			return p.parseShowCreate
 		}
 		return misspelled(third, kindWords, mysqlObjects)
-	case slices.Contains(showWords, word):
+	case isShowWord(word):
+		lex := p.lex
+		_, _ = lex.Next()
+		if third, _ := lex.Next(); third.IsWord("WHERE") && word != "SECRETS" {
+			return nil // a query, see RewriteQuery
+		}
 		return p.parseShow
 	}
 	return misspelled(second, showWords, mysqlShows)
 }
+
+// isShowWord reports what SHOW lists of Leat's own; word is in upper case.
+func isShowWord(word string) bool { return slices.Contains(showWords, word) }
 
 var showWords = []string{"SOURCES", "SINKS", "STREAMS", "SECRETS"}
 
@@ -130,11 +138,7 @@ func (p *parser) parseShow() (Statement, error) {
 		return nil, err
 	}
 	if p.tok.IsWord("WHERE") {
-		e := p.unexpected("LIKE or the end of the statement")
-		if s.Kind == KindSecret {
-			return nil, e
-		}
-		return nil, e.WithHint("SELECT … FROM leat.%ss WHERE … takes conditions", s.Kind)
+		return nil, p.unexpected("LIKE or the end of the statement")
 	}
 	var err error
 	if s.HasLike, err = p.acceptWord("LIKE"); err != nil || !s.HasLike {

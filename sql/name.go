@@ -14,7 +14,7 @@ import (
 const maxNameLength = 64
 
 // reservedObjects are databases of their own.
-var reservedObjects = []string{"leat", "mysql", "sys", "information_schema"}
+var reservedObjects = []string{"leat", "mysql", "sys", "information_schema", "performance_schema"}
 
 // checkName refuses names of anything that MySQL would refuse.
 func checkName(what string, name Ident) error {

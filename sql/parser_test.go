@@ -243,14 +243,14 @@ func TestParse_Errors(t *testing.T) {
 	f("STOP SINK s", "line 1, column 6: expected STREAM, found SINK (a sink does not run; its streams do)")
 	f("ALTER STREAM s AS SELECT 1", "line 1, column 16: expected SET and the options, found AS (to change the query use CREATE OR REPLACE STREAM)")
 	f("START STREAM s FROM yesterday", "line 1, column 21: expected 'earliest', 'latest' or a time such as '2026-07-01 00:00:00', found yesterday")
-	f("SHOW STREAMS WHERE a", "line 1, column 14: expected LIKE or the end of the statement, found WHERE (SELECT … FROM leat.streams WHERE … takes conditions)")
+	f("SHOW SECRETS WHERE a", "line 1, column 14: expected LIKE or the end of the statement, found WHERE")
 	f("SHOW STREAMS LIKE x", "line 1, column 19: expected a pattern such as 'trips%' after LIKE, found x")
 	f("REPLAY STREAM s", "line 1, column 8: expected DEAD_LETTERS FOR STREAM, found STREAM")
 	f("REPLAY DEAD_LETTERS FOR STREAM s WHERE", "line 1, column 39: expected a condition after WHERE, found the end of the statement")
 
 	// Names.
-	f("CREATE SOURCE leat WITH (a=1)", "line 1, column 15: leat is a reserved name (leat, mysql, sys, information_schema are databases of the server)")
-	f("CREATE STREAM `Mysql` AS SELECT 1", "line 1, column 15: mysql is a reserved name (leat, mysql, sys, information_schema are databases of the server)")
+	f("CREATE SOURCE leat WITH (a=1)", "line 1, column 15: leat is a reserved name (leat, mysql, sys, information_schema, performance_schema are databases of the server)")
+	f("CREATE STREAM `Mysql` AS SELECT 1", "line 1, column 15: mysql is a reserved name (leat, mysql, sys, information_schema, performance_schema are databases of the server)")
 	f("CREATE STREAM `a/b` AS SELECT 1", "line 1, column 15: the name of a stream may not contain / (the name becomes the name of a folder)")
 	f(`CREATE SINK `+"`a\\b`"+` WITH (a=1)`, `line 1, column 13: the name of a sink may not contain \ (the name becomes the name of a folder)`)
 	f("CREATE SOURCE `.a` WITH (a=1)", "line 1, column 15: the name of a source may not begin with a dot (the name becomes the name of a folder)")

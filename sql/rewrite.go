@@ -36,7 +36,8 @@ import (
 //     in brackets, N'…' a text, and SUBSTRING(a FROM b) gets commas. ODBC's {ts '…'},
 //     {fn f(…)} and {oj …} lose their braces; what says how a query shall be computed
 //     (HIGH_PRIORITY, SQL_BIG_RESULT) and what goes without saying (RESPECT NULLS) is
-//     left out. Calls of the marks themselves are refused with CodeUnsupported.
+//     left out, as are brackets around the whole query. SHOW STREAMS WHERE … is a
+//     SELECT from leat.streams, SHOW SCHEMAS is SHOW DATABASES. Calls of the marks themselves are refused with CodeUnsupported.
 //
 // Everything else, comments too, stays as it is. Windows (TUMBLE, HOP, SESSION)
 // are refused with CodeUnsupported. Positions, of errors too, count from
@@ -106,6 +107,8 @@ type rewriteFrame struct {
 	substring bool
 	// marked is set for the query behind an AnyMark or AllMark.
 	marked bool
+	// around is set for brackets that the whole query is in.
+	around bool
 	// modifiers says that the words behind SELECT that are no columns may go on.
 	modifiers bool
 }
@@ -164,10 +167,18 @@ func (r *rewriter) token(t Token) error {
 	case Operator:
 		switch t.Text {
 		case "(":
-			return r.open(table, nil)
+			around := r.isAround()
+			if err := r.open(table, nil); err != nil || !around {
+				return err
+			}
+			r.frames[len(r.frames)-1].around = true
+			r.leaveOut(t)
 		case ")":
 			if len(r.frames) > 1 {
 				r.frames = r.frames[:len(r.frames)-1]
+			}
+			if frame.around {
+				r.leaveOut(t)
 			}
 			if frame.flatten != nil {
 				return r.close(t, *frame.flatten, frame.arrays)
@@ -206,6 +217,34 @@ func (r *rewriter) token(t Token) error {
 		}
 	}
 	return nil
+}
+
+// isAround reports whether the bracket that was read is around the whole query.
+func (r *rewriter) isAround() bool {
+	first := r.before == Token{} || r.second == Token{} && (r.before.IsWord("EXPLAIN") || r.before.IsWord("DESCRIBE") || r.before.IsWord("DESC"))
+	if !first && !(r.before.IsOperator("(") && r.frames[len(r.frames)-1].around) {
+		return false
+	}
+	lex := r.lex
+	query := false
+	for depth := 1; depth > 0; {
+		t, err := lex.Next()
+		query = query || t.IsWord("SELECT") || t.IsWord("WITH") || t.IsWord("VALUES") || t.IsWord("TABLE")
+		switch {
+		case err != nil || t.Kind == EOF || !query && !t.IsOperator("("):
+			return false
+		case t.IsOperator("("):
+			depth++
+		case t.IsOperator(")"):
+			depth--
+		}
+	}
+	for {
+		t, err := lex.Next()
+		if err != nil || !t.IsOperator(";") && !t.IsOperator(")") {
+			return err == nil && t.Kind == EOF
+		}
+	}
 }
 
 func (r *rewriter) open(table bool, flatten *Token) error {
@@ -299,6 +338,15 @@ func (r *rewriter) word(t Token, frame *rewriteFrame, table bool) error {
 		return nil
 	case introducers[word] && isString(r.lex): // which would take a COLLATE away
 		r.leaveOut(t)
+		return nil
+	case r.before.IsWord("SHOW") && r.second == Token{} && word == "SCHEMAS":
+		r.replace(t, "DATABASES")
+		return nil
+	case r.before.IsWord("SHOW") && r.second == Token{} && word == "STORAGE" && r.isNext("ENGINES"):
+		r.leaveOut(t)
+		return nil
+	case r.before.IsWord("SHOW") && r.second == Token{} && isShowWord(word) && r.isNext("WHERE"):
+		r.replaceBoth(t, "SELECT * FROM leat."+strings.ToLower(word))
 		return nil
 	case word == "DEC" && r.before.IsWord("AS"):
 		r.replace(t, "DECIMAL")

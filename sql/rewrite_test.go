@@ -42,6 +42,15 @@ func TestRewriteQuery(t *testing.T) {
 		"SELECT CAST('2024-1-5' AS DATE) > a, CAST('10:11:12.5' AS TIME(1)), CAST('2024-01-05 10:11:12.123' AS DATETIME(3)), t.date, date, 'x' AS date FROM t")
 	f("SELECT TIME '838:59:59', TIME '-25:00:00'", "SELECT CAST('838:59:59' AS TIME), CAST('-25:00:00' AS TIME)")
 	same("SELECT CAST(a AS DATE) 'x', DATE('2024-01-05'), date AS 'y' FROM t")
+	// Brackets around the whole query.
+	f("(SELECT 1)", "SELECT 1")
+	f(" /* a */ ((SELECT (1))) ; -- b", " /* a */ SELECT (1) ; -- b")
+	f("EXPLAIN (SELECT a FROM (SELECT 1) t)", "EXPLAIN SELECT a FROM (SELECT 1) t")
+	same("(SELECT 1) UNION (SELECT 2)")
+	f("((SELECT 1) UNION (SELECT 2))", "(SELECT 1) UNION (SELECT 2)")
+	f("SHOW SCHEMAS LIKE 'a%'", "SHOW DATABASES LIKE 'a%'")
+	f("SHOW STORAGE ENGINES", "SHOW  ENGINES")
+	f("show Streams WHERE state = 'FAILED'", "SELECT * FROM leat.streams WHERE state = 'FAILED'")
 	// ANY and ALL.
 	f("SELECT a FROM t WHERE a = ANY (SELECT b FROM u) AND a <> ALL(SELECT b FROM u) OR a = some (select 1)",
 		"SELECT a FROM t WHERE a IN (SELECT b FROM u) AND a NOT IN(SELECT b FROM u) OR a IN (select 1)")

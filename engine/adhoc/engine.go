@@ -156,13 +156,9 @@ func (e *Engine) Close() error {
 // *sqlerror.Error if the query itself failed. The reader's error is of the
 // second kind.
 func (e *Engine) Query(ctx context.Context, plan logical.Node, session Session) (array.RecordReader, error) {
-	group := groups.Add(1) << groupShift
-	statement, err := spell(plan, session, group)
+	group, statement, err := e.spell(plan, session)
 	if err != nil {
 		return nil, err
-	}
-	if len(statement.kernels) >= 1<<groupShift {
-		return nil, unsupported("it calls %d kernels", len(statement.kernels))
 	}
 	schema := make(types.Schema, len(statement.columns))
 	for i, c := range statement.columns {
@@ -176,6 +172,18 @@ func (e *Engine) Query(ctx context.Context, plan logical.Node, session Session) 
 		return nil, err
 	}
 	return r, nil
+}
+
+// spell spells a plan for one run, whose kernels are of the group.
+func (e *Engine) spell(plan logical.Node, session Session) (group int64, statement *Statement, err error) {
+	group = groups.Add(1) << groupShift
+	if statement, err = spell(plan, session, group); err != nil {
+		return 0, nil, err
+	}
+	if len(statement.kernels) >= 1<<groupShift {
+		return 0, nil, unsupported("it calls %d kernels", len(statement.kernels))
+	}
+	return group, statement, nil
 }
 
 // Scan reads columns of one table, given by their indices in its schema; the

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
 
@@ -19,6 +20,8 @@ type query struct {
 	session Session
 	conn    *connection
 	cleanup []func() // run in reverse
+	// measures says that sources are measured.
+	measures bool
 }
 
 func (e *Engine) begin(ctx context.Context, session Session) *query {
@@ -86,6 +89,8 @@ type source struct {
 	// scanned selects the rows that the table itself has read, empty if files are
 	// to be read.
 	scanned string
+	// measured is what reading it took, of a query that measures.
+	measured RelationAnalysis
 }
 
 // Held is a table that stays readable only for as long as somebody holds it.
@@ -110,6 +115,15 @@ func (q *query) hold(t catalog.Table) (catalog.Table, error) {
 }
 
 func (q *query) run(s *Statement, group int64, schema *arrow.Schema) (*reader, error) {
+	sql, _, err := q.prepare(s, group)
+	if err != nil {
+		return nil, err
+	}
+	return q.start(sql, schema)
+}
+
+// prepare makes what a statement reads ready, and gives it with its relations.
+func (q *query) prepare(s *Statement, group int64) (string, []*source, error) {
 	sources := make([]*source, len(s.Relations))
 	for i := range s.Relations {
 		r := &s.Relations[i]
@@ -117,35 +131,35 @@ func (q *query) run(s *Statement, group int64, schema *arrow.Schema) (*reader, e
 		case catalog.Table:
 			t, err := q.hold(t)
 			if err != nil {
-				return nil, err
+				return "", nil, err
 			}
 			columns, err := r.resolve(t)
 			if err != nil {
-				return nil, err
+				return "", nil, err
 			}
 			sources[i] = &source{name: r.Name, table: t, columns: columns, where: r.tablePredicates(t)}
 		case Rows:
 			columns, err := r.resolve(t)
 			if err != nil {
-				return nil, err
+				return "", nil, err
 			}
 			sources[i] = &source{name: r.Name, rows: t, columns: columns}
 		default:
-			return nil, unsupported("%s.%s is not a table of a lake", r.Scan.Database, r.Scan.Name)
+			return "", nil, unsupported("%s.%s is not a table of a lake", r.Scan.Database, r.Scan.Name)
 		}
 	}
 	if err := q.connect(); err != nil {
-		return nil, err
+		return "", nil, err
 	}
 	relations, err := q.relations(sources)
 	if err != nil {
-		return nil, err
+		return "", nil, err
 	}
 	if err := q.engine.db.registerKernels(s.kernels); err != nil {
-		return nil, err
+		return "", nil, err
 	}
 	q.atEnd(startKernels(q.conn, s.kernels, group, q.session, q.engine.alloc))
-	return q.start(relations+s.SQL, schema)
+	return relations + s.SQL, sources, nil
 }
 
 func (q *query) scan(s *source, sql string, schema *arrow.Schema) (*reader, error) {
@@ -176,9 +190,11 @@ func (q *query) start(sql string, schema *arrow.Schema) (*reader, error) {
 // until the query's end.
 func (q *query) relations(sources []*source) (string, error) {
 	for _, s := range sources {
+		begin := time.Now()
 		if err := q.plan(s); err != nil {
 			return "", err
 		}
+		s.measured.Time = time.Since(begin)
 	}
 	// All files are asked for at once, so that no query waits for space while it
 	// holds some itself.
@@ -296,6 +312,9 @@ func (q *query) load(s *source, rows Rows) error {
 		return fmt.Errorf("scan %s: %w", rows.Name(), err)
 	}
 	defer r.Release()
+	if q.measures {
+		r = &countedReader{r, &s.measured}
+	}
 	if len(s.columns) == 0 {
 		n := int64(0)
 		for r.Next() {

@@ -5,6 +5,7 @@ package operator
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -85,6 +86,21 @@ type Pipeline struct {
 
 	rows rows
 	live []int32
+	// measures are those of the operators, nil unless they are measured.
+	measures []Measure
+}
+
+// Measure is what an operator has done.
+type Measure struct {
+	Rows, Batches int64 // that it passed on
+	Time          time.Duration
+}
+
+// Add counts a batch of rows, or what another lane has done.
+func (m *Measure) Add(more Measure) {
+	m.Rows += more.Rows
+	m.Batches += more.Batches
+	m.Time += more.Time
 }
 
 // NewPipeline makes a pipeline whose output has the given columns.
@@ -96,6 +112,24 @@ func NewPipeline(ctx *kernel.Context, operators []Operator, output types.Schema)
 		}
 	}
 	return p
+}
+
+// Measure has the pipeline measure its operators, whose measures it gives: they
+// are added to by each Run.
+func (p *Pipeline) Measure() []Measure {
+	p.measures = make([]Measure, len(p.operators))
+	return p.measures
+}
+
+// apply is Apply of operator i.
+func (p *Pipeline) apply(i int) error {
+	if p.measures == nil {
+		return p.operators[i].Apply(p.ctx, &p.rows)
+	}
+	begin := time.Now()
+	err := p.operators[i].Apply(p.ctx, &p.rows)
+	p.measures[i].Add(Measure{Rows: int64(p.rows.selected()), Batches: 1, Time: time.Since(begin)})
+	return err
 }
 
 // Context is the evaluation context of the lane; its Now is set for each step.
@@ -120,9 +154,9 @@ func (p *Pipeline) Run(columns []arrow.Array, n int) (Output, error) {
 	sel := []int32(nil)
 	for {
 		p.rows = rows{Batch: kernel.Batch{Columns: columns, Rows: n, Sel: sel}, owned: p.rows.owned[:0], failures: p.rows.failures[:0], position: p.Position}
-		for _, o := range p.operators {
+		for i, o := range p.operators {
 			p.ctx.Remember(p.rows.selected())
-			err := o.Apply(p.ctx, &p.rows)
+			err := p.apply(i)
 			if _, narrows := o.(*Filter); err != nil || !narrows {
 				p.ctx.Forget()
 			}

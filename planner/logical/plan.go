@@ -84,6 +84,14 @@ func (n *Scan) Path(id ColumnID) *ColumnPath {
 	return nil
 }
 
+// Relation is the name of what is read, that of a table with its database.
+func (n *Scan) Relation() string {
+	if n.Kind == RelationTable || n.Kind == RelationSystem {
+		return n.Database + "." + n.Name
+	}
+	return n.Name
+}
+
 // Filter keeps the rows for which Predicate is true.
 type Filter struct {
 	Input     Node
@@ -322,15 +330,11 @@ func (n *Window) WithInputs(in []Node) Node   { c := *n; c.Input = in[0]; return
 func (n *Values) WithInputs([]Node) Node      { return n }
 
 func (n *Scan) String() string {
-	name := n.Name
-	if n.Kind == RelationTable || n.Kind == RelationSystem {
-		name = n.Database + "." + n.Name
-	}
 	cols := make([]string, len(n.Columns))
 	for i, c := range n.Columns {
 		cols[i] = c.Name
 	}
-	s := "Scan " + name + " (" + strings.Join(cols, ", ") + ")"
+	s := "Scan " + n.Relation() + " (" + strings.Join(cols, ", ") + ")"
 	if len(n.Filter) > 0 {
 		s += " where " + formatExprs(n.Filter, " AND ")
 	}

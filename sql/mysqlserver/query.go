@@ -92,7 +92,7 @@ var errExecutionTime = mysql.NewSQLError(3024, "HY000", "Query execution was int
 
 // A query, behind comments of the program that sends it, and its hint.
 var (
-	aSelect           = regexp.MustCompile(`(?is)^(?:\s|\(|/\*[^+].*?\*/)*(?:SELECT|WITH|VALUES|TABLE)\b`)
+	aSelect           = regexp.MustCompile(`(?is)^(?:\s|\(|/\*[^+].*?\*/)*(?:SELECT|WITH|VALUES|TABLE|(?:EXPLAIN|DESCRIBE|DESC)\s(?:\s|FORMAT\s*=\s*\S+\s)*ANALYZE)\b`)
 	executionTimeHint = regexp.MustCompile(`(?is)^(?:\s|\(|/\*[^+].*?\*/)*SELECT\s*/\*\+[^*]*\bMAX_EXECUTION_TIME\s*\(\s*(\d{1,12})\s*\)`)
 )
 

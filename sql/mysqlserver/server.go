@@ -154,6 +154,8 @@ func setServerVariables(cfg Config) error {
 	variables := []gms.SystemVariable{
 		&gms.MysqlSystemVariable{Name: "have_ssl", Scope: gms.GetMysqlScope(gms.SystemVariableScope_Global), Type: gmstypes.NewSystemStringType("have_ssl"), Default: tlsState},
 		&gms.MysqlSystemVariable{Name: "have_openssl", Scope: gms.GetMysqlScope(gms.SystemVariableScope_Global), Type: gmstypes.NewSystemStringType("have_openssl"), Default: tlsState},
+		&gms.MysqlSystemVariable{Name: "innodb_version", Scope: gms.GetMysqlScope(gms.SystemVariableScope_Global), Type: gmstypes.NewSystemStringType("innodb_version"), Default: Version},
+		&gms.MysqlSystemVariable{Name: "optimizer_switch", Scope: gms.GetMysqlScope(gms.SystemVariableScope_Both), Dynamic: true, Type: gmstypes.NewSystemStringType("optimizer_switch"), Default: ""},
 		&gms.MysqlSystemVariable{Name: "profiling", Scope: gms.GetMysqlScope(gms.SystemVariableScope_Both), Dynamic: true, Type: gmstypes.NewSystemBoolType("profiling"), Default: int8(0)},
 	}
 	gms.SystemVariables.AddSystemVariables(variables)
