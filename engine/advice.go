@@ -39,7 +39,9 @@ func (db *DB) Advise(ctx *gms.Context, err error, statement string) (at sqlerror
 	case gms.ErrDatabaseNotFound.Is(err):
 		candidates = append(db.names(sql.KindSink), systemDatabase)
 	case gms.ErrFunctionNotFound.Is(err):
-		candidates = planner.FunctionNames()
+		return at, planner.FunctionHint(name)
+	case gms.ErrInvalidArgumentNumber.Is(err):
+		return at, planner.ArgumentsHint(name)
 	default:
 		name = name[strings.LastIndexByte(name, '.')+1:]
 		candidates = db.columnsOf(ctx, statement)
@@ -47,9 +49,6 @@ func (db *DB) Advise(ctx *gms.Context, err error, statement string) (at sqlerror
 	near := sqlerror.Nearest(name, candidates)
 	if near == "" {
 		return at, ""
-	}
-	if gms.ErrFunctionNotFound.Is(err) {
-		near = strings.ToUpper(near)
 	}
 	if strings.EqualFold(near, name) {
 		return at, db.missingTable(name)
@@ -70,7 +69,7 @@ func (db *DB) missingTable(name string) string {
 // IsWrite reports whether an error of the MySQL engine refuses to change a table.
 func IsWrite(err error) bool {
 	return gms.ErrCreateTableNotSupported.Is(err) || gms.ErrAlterTableNotSupported.Is(err) || gms.ErrRenameTableNotSupported.Is(err) ||
-		gms.ErrInsertIntoMismatchValueCount.Is(err) || plan.ErrInsertIntoNotSupported.Is(err) || plan.ErrReplaceIntoNotSupported.Is(err) ||
+		gms.ErrInsertIntoMismatchValueCount.Is(err) || gms.ErrTemporaryTableNotSupported.Is(err) || plan.ErrInsertIntoNotSupported.Is(err) || plan.ErrReplaceIntoNotSupported.Is(err) ||
 		plan.ErrUpdateNotSupported.Is(err) || plan.ErrDeleteFromNotSupported.Is(err) || plan.ErrTruncateNotSupported.Is(err) || plan.ErrNotIndexable.Is(err)
 }
 

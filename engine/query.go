@@ -241,7 +241,7 @@ func (db *DB) lowerAdhoc(ctx *gms.Context, _ *analyzer.Analyzer, n gms.Node, sco
 			err = sqlerror.Userf(sqlerror.CodeUnsupported, "JSON_TABLE is not supported in this query: %v", err)
 		}
 	}
-	if e := sqlerror.As(err); e != nil && e.Code == sqlerror.CodeUnsupported {
+	if e := sqlerror.As(err); e != nil && (e.Code == sqlerror.CodeUnsupported || e.Code == sqlerror.CodeJSONPath) {
 		return nil, transform.SameTree, edgeError(ctx, err) // the MySQL engine would give something wrong
 	}
 	if gms.ErrColumnNotFound.Is(err) { // it would take the name for that of a variable

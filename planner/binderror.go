@@ -10,6 +10,7 @@ import (
 	gms "github.com/dolthub/go-mysql-server/sql"
 	gmsfunction "github.com/dolthub/go-mysql-server/sql/expression/function"
 
+	"github.com/leatdb/leat/planner/function"
 	"github.com/leatdb/leat/sql"
 	"github.com/leatdb/leat/sql/sqlerror"
 )
@@ -124,7 +125,93 @@ func SyntaxError(err error, rewritten string, positions sql.PositionMap, at sqle
 			return e.WithHint("%s", missing.instead)
 		}
 	}
+	if hint := syntaxHint(read, rewritten[len(read):]); hint != "" {
+		return e.WithHint("%s", hint)
+	}
 	return e
+}
+
+// keywords are those that are misspelt where a query goes on, statements those that
+// begin one, and shown what follows SHOW.
+var (
+	keywords   = []string{"SELECT", "DISTINCT", "FROM", "WHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "OFFSET", "JOIN", "INNER", "UNION", "BETWEEN", "PARTITION", "OVER", "WINDOW", "VALUES", "INTERVAL"}
+	statements = []string{"SELECT", "WITH", "SHOW", "EXPLAIN", "DESCRIBE", "CREATE", "DROP", "ALTER", "START", "STOP", "FLUSH", "REPLAY", "USE", "GRANT", "REVOKE", "INSERT", "UPDATE", "DELETE"}
+	shown      = []string{"STREAMS", "SOURCES", "SINKS", "SECRETS", "TABLES", "DATABASES", "COLUMNS", "INDEX", "VARIABLES", "STATUS", "WARNINGS", "ERRORS", "PROCESSLIST", "GRANTS", "CREATE", "ENGINES", "COLLATION", "FULL"}
+)
+
+// syntaxHint says what may have been meant by a text that the parser has read to the
+// word that it did not expect, with which read ends: a keyword that is misspelt, a
+// reserved word as a name, a bracket that is missing.
+func syntaxHint(read, rest string) string {
+	var tokens []sql.Token
+	depth := 0
+	lex := sql.NewLexer(read, sqlerror.Position{})
+	for {
+		t, err := lex.Next()
+		if err != nil {
+			return ""
+		}
+		if t.Kind == sql.EOF {
+			break
+		}
+		switch {
+		case t.IsOperator("("):
+			depth++
+		case t.IsOperator(")"):
+			depth--
+		}
+		tokens = append(tokens, t)
+	}
+	n := len(tokens)
+	if n == 0 {
+		return ""
+	}
+	last, before := tokens[n-1], sql.Token{}
+	if n > 1 {
+		before = tokens[n-2]
+	}
+	isEnd := strings.Trim(rest, " \t\r\n;") == ""
+	switch {
+	case n == 1:
+		return misspelt(last, statements)
+	case n == 2 && before.IsWord("SHOW"):
+		return misspelt(last, shown)
+	case depth < 0:
+		return "there is no ( for this )"
+	case last.Kind == sql.Word && sql.IsReserved(last.Text) && (before.IsWord("AS") || before.IsWord("SELECT") || before.IsOperator(",") || before.IsOperator(".")):
+		if before.IsOperator(",") && (last.IsWord("FROM") || last.IsWord("WHERE")) {
+			return "the comma before " + strings.ToUpper(last.Text) + " is too many"
+		}
+		return fmt.Sprintf("%s is a reserved word; as a name it needs backquotes: `%s`", strings.ToUpper(last.Text), last.Text)
+	case last.Kind == sql.String && last.Text[0] == '"' && (before.IsWord("FROM") || before.IsWord("JOIN") || before.IsWord("AS") || before.IsOperator(".")):
+		return "names are quoted with backquotes: `" + last.Value() + "`"
+	case n > 2 && before.IsWord("FROM") && tokens[n-3].IsOperator(","):
+		return "the comma before FROM is too many"
+	}
+	for _, t := range []sql.Token{last, before} {
+		if hint := misspelt(t, keywords); hint != "" {
+			return hint
+		}
+	}
+	switch {
+	case isEnd && depth > 0:
+		return "a bracket is not closed"
+	case isEnd:
+		return "the statement ends too early"
+	}
+	return ""
+}
+
+// misspelt is the hint for a word that is none of the words, but near to one.
+func misspelt(t sql.Token, words []string) string {
+	if t.Kind != sql.Word || len(t.Text) < 3 || sql.IsReserved(t.Text) {
+		return ""
+	}
+	near := sqlerror.Nearest(t.Text, words)
+	if near == "" || strings.EqualFold(near, t.Text) || strings.Contains(strings.ToUpper(t.Text), near) || strings.Contains(near, strings.ToUpper(t.Text)) && len(near)-len(t.Text) > 1 {
+		return ""
+	}
+	return "did you mean " + near + "?"
 }
 
 // notParsed are MySQL's forms that the parser does not know, by what ends with the
@@ -139,6 +226,24 @@ var notParsed = []struct {
 	{regexp.MustCompile(`(?i)\)\s*IGNORE$`), "window functions count NULLs: leave them out by WHERE in a sub-select"},
 	{regexp.MustCompile(`(?i)\bNTH_VALUE\s*\([^()]*\)\s*FROM$`), "write ORDER BY … DESC instead of FROM LAST"},
 	{regexp.MustCompile(`(?i)\bGROUP_CONCAT\s*\(.*\)\s*OVER$`), "GROUP_CONCAT is no window function: JSON_ARRAYAGG is one"},
+	{regexp.MustCompile(`(?i)\bAS\s+(?:INT|INTEGER|BIGINT|SMALLINT|TINYINT|BOOL|BOOLEAN)$`), "CAST makes SIGNED or UNSIGNED integers"},
+	{regexp.MustCompile(`(?i)\bAS\s+(?:VARCHAR|STRING|TEXT)$`), "CAST makes CHAR, or CHAR(n)"},
+	{regexp.MustCompile(`(?i)\bAS\s+(?:TIMESTAMP|TIMESTAMPTZ)$`), "CAST makes DATETIME, or DATETIME(n)"},
+	{regexp.MustCompile(`(?i)\bAS\s+NUMERIC$`), "CAST makes DECIMAL(p, s)"},
+	{regexp.MustCompile(`::\w*$`), "write CAST(value AS type)"},
+	{regexp.MustCompile(`(?i)\bILIKE\b.*$`), "LIKE tells upper from lower case by the collation: write LOWER(a) LIKE LOWER(b)"},
+	{regexp.MustCompile(`(?i)\bSELECT\s+TOP\s+\d+$`), "write LIMIT n at the end"},
+	{regexp.MustCompile(`(?i)\bFETCH$`), "write LIMIT n"},
+	{regexp.MustCompile(`(?i)\bOFFSET\s+\d+$`), "write LIMIT n OFFSET m"},
+	{regexp.MustCompile(`(?i)\bQUALIFY\b.*$`), "put the window function into a sub-select, and the condition into WHERE around it"},
+	{regexp.MustCompile(`(?i)\bTABLESAMPLE\b.*$`), "write WHERE RAND() < 0.1"},
+	{regexp.MustCompile(`(?i)\bOVER\s*\(\s*PARTITION\s+\w+$`), "write PARTITION BY"},
+	{regexp.MustCompile(`(?i)\b(?:ROW_NUMBER|RANK|DENSE_RANK|PERCENT_RANK|CUME_DIST|NTILE|LAG|LEAD|FIRST_VALUE|LAST_VALUE|NTH_VALUE)\s*\([^()]*\)\s*(?:,|FROM|AS|\w+)$`), "it is a window function: write OVER (ORDER BY …) behind it"},
+	{regexp.MustCompile(`(?i)\bRANGE\b.*\d+\.\d*$`), "the distances of RANGE are whole numbers, or INTERVAL n unit"},
+	{regexp.MustCompile(`(?i)^\s*CREATE\s+MATERIALIZED$`), "CREATE STREAM … AS SELECT keeps a table up to date"},
+	{regexp.MustCompile(`(?i)^\s*CREATE\s+FUNCTION$`), "functions are those of MySQL, and Go functions that the program registers"},
+	{regexp.MustCompile(`(?i)^\s*(?:MERGE|COPY|LOAD)$`), "tables are written by streams: CREATE STREAM … INTO sink.table AS SELECT …"},
+	{regexp.MustCompile(`(?i)^\s*(?:CHECK|OPTIMIZE|CHECKSUM|REPAIR|VACUUM|HANDLER|XA|HELP|PRAGMA)$`), "there is no such statement here"},
 	{regexp.MustCompile(`(?i)\bSOUNDS\s+LIKE$`), "write SOUNDEX(a) = SOUNDEX(b)"},
 	{regexp.MustCompile(`(?i)\bMEMBER\s+OF$`), "write JSON_CONTAINS(array, CAST(value AS JSON))"},
 }
@@ -166,7 +271,7 @@ func NamePosition(err error, query string) (name string, at sqlerror.Position) {
 	switch {
 	case gms.ErrTableNotFound.Is(err), gms.ErrDatabaseNotFound.Is(err):
 		name = afterColon(err)
-	case gms.ErrFunctionNotFound.Is(err):
+	case gms.ErrFunctionNotFound.Is(err), gms.ErrInvalidArgumentNumber.Is(err):
 		if all := quoted.FindStringSubmatch(err.Error()); all != nil {
 			name = all[1]
 		}
@@ -204,10 +309,18 @@ func (q *queryText) bindError(err error) error {
 	case gms.ErrDatabaseNotFound.Is(err):
 		return q.unknown("database", afterColon(err), nil)
 	case gms.ErrFunctionNotFound.Is(err), gms.ErrTableFunctionNotFound.Is(err):
-		return q.unknown("function", name, FunctionNames())
+		e := sqlerror.Userf(sqlerror.CodeUnknownObject, "unknown function %s", name).At(q.find(name))
+		if hint := FunctionHint(name); hint != "" {
+			return e.WithHint("%s", hint)
+		}
+		return e
 	case gms.ErrInvalidArgumentNumber.Is(err):
 		name = quoted.FindStringSubmatch(err.Error())[1]
-		return sqlerror.Userf(sqlerror.CodeType, "%s", err.Error()).At(q.find(name))
+		e := sqlerror.Userf(sqlerror.CodeType, "%s", err.Error()).At(q.find(name))
+		if hint := ArgumentsHint(name); hint != "" {
+			return e.WithHint("%s", hint)
+		}
+		return e
 	}
 	return sqlerror.Userf(sqlerror.CodeSyntax, "%s", err.Error()).At(q.find(name))
 }
@@ -231,6 +344,40 @@ func (q *queryText) unknown(what, name string, candidates []string) error {
 		return e.WithHint("known are %s", strings.Join(candidates, ", "))
 	}
 	return e
+}
+
+// elsewhere are functions of other systems by what MySQL has instead.
+var elsewhere = map[string]string{
+	"tumble": windowInstead, "hop": windowInstead, "session": windowInstead,
+	"array_agg": "JSON_ARRAYAGG", "string_agg": "GROUP_CONCAT", "listagg": "GROUP_CONCAT", "nvl": "IFNULL", "iif": "IF", "len": "CHAR_LENGTH", "getdate": "NOW",
+	"date_trunc": "DATE_FORMAT(d, '%Y-%m-01')", "to_char": "DATE_FORMAT", "to_date": "STR_TO_DATE", "to_timestamp": "FROM_UNIXTIME or STR_TO_DATE", "dateadd": "DATE_ADD(d, INTERVAL n unit)",
+	"charindex": "LOCATE", "strpos": "LOCATE", "split_part": "SUBSTRING_INDEX", "random": "RAND", "regexp_matches": "REGEXP_LIKE", "json_extract_path_text": "column->>'$.path'",
+	"get_json_object": "column->>'$.path'", "approx_count_distinct": "COUNT(DISTINCT …)", "explode": "UNNEST(column) AS t(…) in FROM", "flatten": "UNNEST(column) AS t(…) in FROM", "to_number": "CAST(… AS DECIMAL)",
+}
+
+const windowInstead = "GROUP BY FROM_UNIXTIME(UNIX_TIMESTAMP(t) DIV 60 * 60) over the table of a stream: windows are not available yet"
+
+// FunctionHint says what may have been meant by a function that does not exist, ""
+// if nothing is near.
+func FunctionHint(name string) string {
+	name = strings.ToLower(name)
+	if instead, ok := elsewhere[name]; ok {
+		return "MySQL has " + instead
+	}
+	if near := sqlerror.Nearest(name, FunctionNames()); near != "" {
+		return "did you mean " + strings.ToUpper(near) + "?"
+	}
+	return ""
+}
+
+// ArgumentsHint says what a function that was called with other arguments takes, ""
+// if that is not known.
+func ArgumentsHint(name string) string {
+	f, ok := function.Lookup(name)
+	if !ok || f.Doc == "" {
+		return ""
+	}
+	return strings.ToUpper(f.Name) + ": " + strings.TrimSuffix(f.Doc, ".")
 }
 
 // FunctionNames are the functions that a query can call.

@@ -2,6 +2,8 @@ package planner
 
 import (
 	"encoding/hex"
+	"math"
+	"strconv"
 	"strings"
 
 	"github.com/dolthub/vitess/go/vt/sqlparser"
@@ -197,12 +199,34 @@ func textOf(e sqlparser.Expr) string {
 	return strings.ToLower(buf.String())
 }
 
+// mostDigits bounds the length of a type in a CAST: digits, or those of the seconds'
+// fraction.
+var mostDigits = map[string]int{"decimal": 65, "datetime": 6, "time": 6}
+
+// lengthOf is a number in brackets behind a type; none is 0.
+func lengthOf(v *sqlparser.SQLVal) int {
+	if v == nil {
+		return 0
+	}
+	n, err := strconv.Atoi(string(v.Val))
+	if err != nil {
+		return math.MaxInt
+	}
+	return n
+}
+
 // checkCast refuses casts whose character set or type would be dropped.
 func checkCast(e *sqlparser.ConvertExpr) error {
 	switch charset := strings.ToLower(e.Type.Charset); charset {
 	case "", "utf8mb4", "utf8mb3", "utf8", "binary":
 	default:
 		return sqlerror.Userf(sqlerror.CodeUnsupported, "CAST to the character set %s is not supported: text is utf8mb4", charset)
+	}
+	if most, ok := mostDigits[strings.ToLower(e.Type.Type)]; ok && lengthOf(e.Type.Length) > most {
+		return sqlerror.Userf(sqlerror.CodeType, "too-big precision %s of %s: the maximum is %d", e.Type.Length.Val, strings.ToUpper(e.Type.Type), most)
+	}
+	if strings.EqualFold(e.Type.Type, "decimal") && e.Type.Scale != nil && lengthOf(e.Type.Scale) > lengthOf(e.Type.Length) {
+		return sqlerror.Userf(sqlerror.CodeType, "DECIMAL(%s,%s) has more digits behind the point than in all", e.Type.Length.Val, e.Type.Scale.Val)
 	}
 	if strings.EqualFold(e.Type.Type, "year") {
 		return sqlerror.Userf(sqlerror.CodeUnsupported, "CAST … AS YEAR is not supported").WithHint("YEAR(…) is the year of a date")

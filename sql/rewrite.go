@@ -297,7 +297,8 @@ func (r *rewriter) word(t Token, frame *rewriteFrame, table bool) error {
 		}
 	case "TUMBLE", "HOP", "SESSION":
 		if table && isCall(r.lex) {
-			return sqlerror.Userf(sqlerror.CodeUnsupported, "windows are not available yet in continuous queries").At(t.Pos).About(word)
+			return sqlerror.Userf(sqlerror.CodeUnsupported, "windows are not available yet in continuous queries").At(t.Pos).About(word).
+				WithHint("land the rows with a stream, and query its table: GROUP BY FROM_UNIXTIME(UNIX_TIMESTAMP(t) DIV 60 * 60) is a window of a minute")
 		}
 	}
 	if marks[strings.ToLower(t.Text)] && isCall(r.lex) {

@@ -162,10 +162,10 @@ func TestRewriteQuery_Errors(t *testing.T) {
 			t.Errorf("RewriteQuery(%q)=%s, %v\nwant %s", text, got, err, want)
 		}
 	}
-	f("SELECT *\nFROM TUMBLE(t, ts, INTERVAL 1 MINUTE)", "line 2, column 6: TUMBLE: windows are not available yet in continuous queries")
-	f("SELECT * FROM t JOIN hop (t, ts)", "line 1, column 22: HOP: windows are not available yet in continuous queries")
+	f("SELECT *\nFROM TUMBLE(t, ts, INTERVAL 1 MINUTE)", "line 2, column 6: TUMBLE: windows are not available yet in continuous queries (land the rows with a stream, and query its table: GROUP BY FROM_UNIXTIME(UNIX_TIMESTAMP(t) DIV 60 * 60) is a window of a minute)")
+	f("SELECT * FROM t JOIN hop (t, ts)", "line 1, column 22: HOP: windows are not available yet in continuous queries (land the rows with a stream, and query its table: GROUP BY FROM_UNIXTIME(UNIX_TIMESTAMP(t) DIV 60 * 60) is a window of a minute)")
 	f("SELECT leat_zip(a, b) FROM t", "line 1, column 8: leat_zip is Leat's own word for another expression, which cannot be called")
-	f("SELECT * FROM a, Session(t, ts)", "line 1, column 18: SESSION: windows are not available yet in continuous queries")
+	f("SELECT * FROM a, Session(t, ts)", "line 1, column 18: SESSION: windows are not available yet in continuous queries (land the rows with a stream, and query its table: GROUP BY FROM_UNIXTIME(UNIX_TIMESTAMP(t) DIV 60 * 60) is a window of a minute)")
 	f("SELECT TIME'900:00:00'", "line 1, column 12: Incorrect TIME value: '900:00:00'")
 	f("SELECT TIME '-839:00:00'", "line 1, column 13: Incorrect TIME value: '-839:00:00'")
 	f("SELECT UNNEST(a) FROM t", "line 1, column 8: UNNEST is a table, found where a value belongs (write FROM source, UNNEST(column) AS t(name TYPE, …) and select t.name)")

@@ -6,6 +6,7 @@ import (
 
 	"github.com/leatdb/leat/planner/function"
 	"github.com/leatdb/leat/planner/logical"
+	"github.com/leatdb/leat/sql/sqlerror"
 	"github.com/leatdb/leat/sql/types"
 )
 
@@ -239,7 +240,10 @@ func (s *speller) groupConcat(a *aggregateCall) (string, error) {
 			return "", unsupported("GROUP_CONCAT has bytes that may be no text")
 		}
 	}
-	if a.distinct && len(a.args) == 1 && a.args[0].Type().Kind != types.String {
+	switch {
+	case a.distinct && len(a.args) > 1:
+		return s.concatDistinctRows(a)
+	case a.distinct && !sortsAsText(a.args[0]):
 		return s.concatDistinct(a)
 	}
 	parts := make([]string, len(a.args))
@@ -260,6 +264,11 @@ func (s *speller) groupConcat(a *aggregateCall) (string, error) {
 		if err != nil {
 			return "", err
 		}
+		if a.distinct && a.args[0].Type().Kind != types.String {
+			if key.sql, err = s.typed(k.Expr, types.TypeText); err != nil {
+				return "", err
+			}
+		}
 		if a.distinct && key.sql != arg {
 			return "", unsupported("a DISTINCT GROUP_CONCAT sorts by something else")
 		}
@@ -274,6 +283,72 @@ func (s *speller) groupConcat(a *aggregateCall) (string, error) {
 		sql += " ORDER BY " + strings.Join(keys, ", ")
 	}
 	return s.cut(a.of("string_agg", sql)), nil
+}
+
+// sortsAsText reports whether the texts of an expression's values are distinct, and
+// sort, as the values do: those of a column's dates and times have one length.
+func sortsAsText(e logical.Expr) bool {
+	switch e.Type().Kind {
+	case types.String:
+		return true
+	case types.DateTime, types.Timestamp, types.Time:
+		_, ok := e.(*logical.Column)
+		return ok
+	}
+	return false
+}
+
+// concatDistinctRows is a GROUP_CONCAT of the distinct rows of several values,
+// sorted, if at all, by the first of these in their order.
+func (s *speller) concatDistinctRows(a *aggregateCall) (string, error) {
+	var fields, texts, known []string
+	for i, e := range a.args {
+		sql, err := s.expr(e)
+		if err != nil {
+			return "", err
+		}
+		text, ok := s.plainText(fmt.Sprintf("x.a%d", i), e.Type(), types.TypeText)
+		if !ok && len(a.order) == 0 {
+			return "", unsupported("a DISTINCT GROUP_CONCAT has values of type %s", e.Type())
+		}
+		if !ok {
+			return "", refusedConcat()
+		}
+		if i < len(a.order) {
+			key, err := s.expr(a.order[i].Expr)
+			if err != nil {
+				return "", err
+			}
+			if key != sql || a.order[i].Desc != a.order[0].Desc || e.Type().Kind == types.JSON {
+				return "", refusedConcat()
+			}
+		}
+		fields = append(fields, fmt.Sprintf("a%d := %s", i, sql))
+		texts = append(texts, text)
+		known = append(known, sql+" IS NOT NULL")
+	}
+	if len(a.order) > len(a.args) {
+		return "", refusedConcat()
+	}
+	separator, err := textLiteral(a.separator)
+	if err != nil {
+		return "", err
+	}
+	list := fmt.Sprintf("%s FILTER (WHERE %s)", a.of("list", "struct_pack("+strings.Join(fields, ", ")+")"), strings.Join(known, " AND "))
+	if len(a.order) > 0 {
+		direction := "ASC"
+		if a.order[0].Desc {
+			direction = "DESC"
+		}
+		list = fmt.Sprintf("list_sort(%s, '%s')", list, direction)
+	}
+	return s.cut(fmt.Sprintf("array_to_string(list_transform(%s, lambda x: %s), %s)", list, strings.Join(texts, " || "), separator)), nil
+}
+
+// refusedConcat is for a GROUP_CONCAT that the MySQL engine would give otherwise.
+func refusedConcat() error {
+	return sqlerror.Userf(sqlerror.CodeUnsupported, "GROUP_CONCAT(DISTINCT …) of several values is sorted by these alone, in their order and one direction, and not by DOUBLE or JSON").
+		WithHint("SELECT DISTINCT in a sub-select, and GROUP_CONCAT what it gives")
 }
 
 // concatDistinct is a GROUP_CONCAT of distinct values that are no text: they are

@@ -267,8 +267,11 @@ func (z *zoneSpan) toInstant(zone *time.Location, wall int64) int64 {
 	z.at(zone, second-86400)
 	for {
 		instant := second - z.offset
-		if instant < z.end {
-			return max(instant*microsPerSecond+floorMod(wall, microsPerSecond), z.start*microsPerSecond)
+		switch {
+		case instant < z.start:
+			return z.start * microsPerSecond
+		case instant < z.end:
+			return instant*microsPerSecond + floorMod(wall, microsPerSecond)
 		}
 		z.at(zone, z.end)
 	}

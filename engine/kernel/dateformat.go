@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"bytes"
 	"strconv"
 
 	"github.com/leatdb/leat/sql/types"
@@ -33,8 +34,12 @@ func FuncDateFormat(t types.Type) Func {
 			out.start(i)
 			micros := x(i)
 			if t.Kind == types.Time {
+				if namesDay(formats.at(i)) {
+					f.null(i)
+					continue
+				}
 				c, negative := clockOfTime(micros)
-				c.year, c.month, c.day = 1970, 1, 1
+				c.year, c.month, c.day = 0, 0, 0
 				if negative {
 					out.buf = append(out.buf, '-')
 				}
@@ -54,6 +59,21 @@ func FuncDateFormat(t types.Type) Func {
 		}
 		return out.finish()
 	})
+}
+
+// namesDay reports whether a format has what a time without a date has not, as the
+// name of its day; the numbers of its year, month and day are 0.
+func namesDay(format []byte) bool {
+	for i := 0; i+1 < len(format); i++ {
+		if format[i] != '%' {
+			continue
+		}
+		i++
+		if bytes.IndexByte([]byte("abDjMUuVvWwXx"), format[i]) >= 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // finestUnit is how long, in µs, a format's text stays the same.

@@ -205,10 +205,34 @@ func buildIn(args []kernel.Expr, _ types.Type) (kernel.Expr, error) {
 
 func bindBetween(args []Arg) (Binding, error) {
 	b := asTheyAre(args, types.TypeBool)
+	if textsAmongNumbers(args) { // one of the bounds alone would be compared as text
+		for i := range b.Args {
+			b.Args[i] = types.TypeFloat64
+		}
+		return b, nil
+	}
 	if ts, ok := together(args); ok {
 		b.Args = ts
 	}
 	return b, nil
+}
+
+// textsAmongNumbers reports whether arguments are texts and numbers, at least one of
+// each, which MySQL compares as DOUBLE, all of them.
+func textsAmongNumbers(args []Arg) bool {
+	texts, numbers := false, false
+	for _, a := range args {
+		k := a.Type.Kind
+		switch {
+		case isString(k):
+			texts = true
+		case k.IsNumeric():
+			numbers = true
+		case k != types.Null:
+			return false
+		}
+	}
+	return texts && numbers
 }
 
 func buildBetween(args []kernel.Expr, _ types.Type) (kernel.Expr, error) {

@@ -537,7 +537,7 @@ func init() {
 		},
 		&Function{
 			Name: "time_format", Doc: "Time of day printed as a format with % says.", MinArgs: 2, MaxArgs: 2,
-			Bind: dateArgs(types.TypeText, timeArg, textType), Kernel: byFirst(kernel.FuncDateFormat),
+			Bind: orNull(dateArgs(types.TypeText, always(bigTime), textType)), Kernel: byFirst(kernel.FuncDateFormat),
 			Build: byType(kernel.FuncDateFormat),
 		},
 		&Function{

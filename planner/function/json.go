@@ -15,7 +15,7 @@ func document(result types.Type, first int) func([]Arg) (Binding, error) {
 			b.Args = append(b.Args, textType(a))
 			if path, ok := a.Literal.(string); ok && i+1 >= first {
 				if _, err := kernel.ParseJSONPath(path); err != nil {
-					return b, sqlerror.Userf(sqlerror.CodeType, "%w", err)
+					return b, sqlerror.Userf(sqlerror.CodeJSONPath, "%w", err)
 				}
 			}
 		}

@@ -19,6 +19,15 @@ func timeOperand(a Arg) types.Type {
 	return types.TypeText
 }
 
+// areDates reports whether both arguments are dates, one perhaps as a constant text.
+func areDates(a, b Arg) bool {
+	date := func(a Arg) bool {
+		s, ok := a.Literal.(string)
+		return a.Type.Kind == types.Date || ok && isString(a.Type.Kind) && kernel.IsDateOnly(s)
+	}
+	return date(a) && date(b) && (a.Type.Kind == types.Date || b.Type.Kind == types.Date)
+}
+
 // bindAddTime is ADDTIME's and SUBTIME's: a TIME or DATETIME stays one, anything
 // else gives text.
 func bindAddTime(args []Arg) (Binding, error) {
@@ -88,10 +97,14 @@ func init() {
 		&Function{
 			Name: "timediff", Doc: "Time from the second time, or date and time, to the first.", MinArgs: 2, MaxArgs: 2,
 			Bind: func(args []Arg) (Binding, error) {
-				return Binding{
+				b := Binding{
 					Args: []types.Type{timeOperand(args[0]), timeOperand(args[1])}, Nullable: true,
 					Result: types.Type{Kind: types.Time, Fsp: max(fspOf(args[0]), fspOf(args[1]))},
-				}, nil
+				}
+				if areDates(args[0], args[1]) {
+					b.Args = []types.Type{{Kind: types.DateTime}, {Kind: types.DateTime}}
+				}
+				return b, nil
 			},
 			Kernel: compiled("timediff"),
 			Build: func(args []kernel.Expr, out types.Type) (kernel.Expr, error) {

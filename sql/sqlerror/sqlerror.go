@@ -60,6 +60,7 @@ const (
 	CodeLocked        Code = "locked"
 	CodeOutOfRange    Code = "out_of_range" // a computed value that its type cannot hold
 	CodeJSON          Code = "json"         // text that is no JSON
+	CodeJSONPath      Code = "json_path"    // text that is no path into JSON
 	CodeArgument      Code = "argument"     // an argument that a function cannot have
 	CodeCardinality   Code = "cardinality"  // a scalar subquery of several rows
 	CodeResources     Code = "resources"    // a query that needs more memory or disk than it may have
@@ -286,6 +287,8 @@ func (c Code) MySQL() (number int, state string) {
 		return 1690, "22003"
 	case CodeJSON:
 		return 3141, "22032"
+	case CodeJSONPath:
+		return 3143, "42000"
 	case CodeArgument:
 		return 1210, "HY000"
 	case CodeCardinality:
