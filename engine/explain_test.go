@@ -103,7 +103,7 @@ Project (1 + 1)  (actual rows=1 batches=1 time=T)
 		t.Errorf("ANALYZE FORMAT=JSON by DuckDB: %+v", d)
 	}
 
-	refused(t, db, "EXPLAIN FORMAT=JSN SELECT 1", sqlerror.CodeUnsupported, "line 1, column 16: unknown EXPLAIN format JSN (did you mean JSON?)")
+	refused(t, db, "EXPLAIN FORMAT=JSN SELECT 1", sqlerror.CodeUnsupported, "line 1, column 16: unknown EXPLAIN format JSN .did you mean JSON")
 	refused(t, db, "EXPLAIN FORMAT=XML SELECT 1", sqlerror.CodeUnsupported, "the formats are TREE, JSON, TRADITIONAL")
 	refused(t, db, "EXPLAIN ANALYZE FORMAT=TRADITIONAL SELECT 1", sqlerror.CodeUnsupported, "FORMAT = TREE and FORMAT = JSON")
 	refused(t, db, "EXPLAIN FORMAT=JSON FOR CONNECTION 7", sqlerror.CodeUnsupported, "EXPLAIN the query itself")

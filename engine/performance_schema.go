@@ -54,12 +54,13 @@ var performanceTables = sync.OnceValue(func() map[string]types.Schema {
 // DATABASES leaves them out.
 type performanceDB struct {
 	noRoutines
+	noViews
 	db   *DB
 	name string
 }
 
 func newPerformanceDB(db *DB, name string) performanceDB {
-	return performanceDB{noRoutines{name}, db, name}
+	return performanceDB{noRoutines{name}, noViews{name}, db, name}
 }
 
 // Name implements gms.Database.

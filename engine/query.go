@@ -189,6 +189,8 @@ func (db *DB) libraryError(ctx *gms.Context, err error, text string, at sqlerror
 		code = sqlerror.CodeUnknownObject
 	case gms.ErrColumnNotFound.Is(err), gms.ErrTableColumnNotFound.Is(err), gms.ErrUnknownColumn.Is(err):
 		code = sqlerror.CodeUnknownColumn
+	case gms.ErrInvalidArgumentNumber.Is(err):
+		code = sqlerror.CodeArgument
 	case IsWrite(err), gms.ErrImmutableDatabaseProvider.Is(err), gms.ErrSecureFilePriv.Is(err):
 		code = sqlerror.CodeUnsupported
 	case gms.ErrTableAlreadyExists.Is(err), gms.ErrExistingView.Is(err):

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	gms "github.com/dolthub/go-mysql-server/sql"
+
+	"github.com/leatdb/leat/sql/sqlerror"
 )
 
 // noRoutines are the triggers, stored procedures and events of a database that
@@ -84,3 +86,26 @@ var (
 	_ gms.StoredProcedureDatabase = systemDB{}
 	_ gms.EventDatabase           = systemDB{}
 )
+
+// noViews is a database that has no views.
+type noViews struct{ database string }
+
+var _ gms.ViewDatabase = systemDB{}
+
+// GetViewDefinition implements gms.ViewDatabase.
+func (noViews) GetViewDefinition(*gms.Context, string) (gms.ViewDefinition, bool, error) {
+	return gms.ViewDefinition{}, false, nil
+}
+
+// AllViews implements gms.ViewDatabase.
+func (noViews) AllViews(*gms.Context) ([]gms.ViewDefinition, error) { return nil, nil }
+
+// CreateView implements gms.ViewDatabase.
+func (n noViews) CreateView(ctx *gms.Context, _, _, _ string) error {
+	return edgeError(ctx, sqlerror.Userf(sqlerror.CodeUnsupported, "views cannot be created in database %s", n.database))
+}
+
+// DropView implements gms.ViewDatabase.
+func (n noViews) DropView(_ *gms.Context, name string) error {
+	return gms.ErrViewDoesNotExist.New(n.database, name)
+}

@@ -29,10 +29,13 @@ import (
 // systemDB is the database leat: what can be seen of the engine, as tables.
 type systemDB struct {
 	noRoutines
+	noViews
 	db *DB
 }
 
-func newSystemDB(db *DB) systemDB { return systemDB{noRoutines{systemDatabase}, db} }
+func newSystemDB(db *DB) systemDB {
+	return systemDB{noRoutines{systemDatabase}, noViews{systemDatabase}, db}
+}
 
 // systemTables are the tables of database leat.
 var systemTables = map[string]struct {
@@ -139,26 +142,6 @@ func (d systemDB) GetTableInsensitive(_ *gms.Context, name string) (gms.Table, b
 	}
 	return &systemTable{*r}, true, nil
 }
-
-// GetViewDefinition implements gms.ViewDatabase: there are no views.
-func (systemDB) GetViewDefinition(*gms.Context, string) (gms.ViewDefinition, bool, error) {
-	return gms.ViewDefinition{}, false, nil
-}
-
-// AllViews implements gms.ViewDatabase.
-func (systemDB) AllViews(*gms.Context) ([]gms.ViewDefinition, error) { return nil, nil }
-
-// CreateView implements gms.ViewDatabase.
-func (systemDB) CreateView(ctx *gms.Context, _, _, _ string) error {
-	return edgeError(ctx, sqlerror.Userf(sqlerror.CodeUnsupported, "views cannot be created in database leat"))
-}
-
-// DropView implements gms.ViewDatabase.
-func (systemDB) DropView(_ *gms.Context, name string) error {
-	return gms.ErrViewDoesNotExist.New(systemDatabase, name)
-}
-
-var _ gms.ViewDatabase = systemDB{}
 
 // systemTable is a table of database leat; the MySQL engine reads its rows only
 // for what kernels and DuckDB cannot evaluate.

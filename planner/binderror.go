@@ -109,11 +109,15 @@ func SyntaxError(err error, rewritten string, positions sql.PositionMap, at sqle
 	end, _ := strconv.Atoi(m[1])
 	end = max(0, min(end-1, len(rewritten)))
 	positioned := end
-	if start := end - len(m[2]); start >= 0 && strings.EqualFold(rewritten[start:end], m[2]) {
+	word := m[2]
+	if strings.HasSuffix(rewritten[:end], "`"+word+"`") {
+		word = "`" + word + "`"
+	}
+	if start := end - len(word); start >= 0 && strings.EqualFold(rewritten[start:end], word) {
 		end = start
 	}
 	message = strings.Replace(message, " at position "+m[1], "", 1)
-	read := rewritten[:min(end+len(m[2]), len(rewritten))]
+	read := rewritten[:min(end+len(word), len(rewritten))]
 	// A sign has no text of its own: the parser names the word before it.
 	if sign := end - 1; m[2] != "" && sign >= 0 && end == positioned && strings.IndexByte("+-*/%<>=!&|^~(),.:;@", rewritten[sign]) >= 0 {
 		message = strings.Replace(message, "near '"+m[2]+"'", "near '"+rewritten[sign:end]+"'", 1)

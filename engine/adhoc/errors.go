@@ -125,6 +125,8 @@ func FailureCode(message string) sqlerror.Code {
 		return sqlerror.CodeOutOfRange
 	case strings.HasPrefix(message, "Invalid JSON text"):
 		return sqlerror.CodeJSON
+	case strings.HasPrefix(message, "Invalid JSON path expression"):
+		return sqlerror.CodeJSONPath
 	case strings.HasPrefix(message, "Incorrect arguments to "):
 		return sqlerror.CodeArgument
 	}

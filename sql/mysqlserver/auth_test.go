@@ -128,6 +128,11 @@ func TestServer_PrivilegesOfOneDatabase(t *testing.T) {
 			t.Errorf("%s: error = %v, want %d", statement, e, number)
 		}
 	}
+	refused := failure(t, owner, "SELECT COUNT(*) FROM leat.streams").Number
+	f(refused, "EXPLAIN SELECT COUNT(*) FROM leat.streams")
+	f(refused, "EXPLAIN ANALYZE SELECT COUNT(*) FROM leat.streams")
+	f(refused, "EXPLAIN FORMAT=JSON (SELECT COUNT(*) FROM leat.streams)")
+	f(refused, "SHOW STREAMS WHERE state = 'FAILED'")
 	f(1045, "CREATE SOURCE s (id INT) WITH (connector = 'push', format = 'json')")
 	f(1045, "CREATE SINK k WITH (connector = 'blackhole')")
 	f(1045, "DROP SOURCE IF EXISTS s")
