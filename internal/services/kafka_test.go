@@ -35,7 +35,7 @@ func produce(t *testing.T, client *kgo.Client, topic string, from, to int) {
 // fails on one it has seen before.
 func consume(t *testing.T, client *kgo.Client, topic string, n int) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	client.AddConsumeTopics(topic)
 	seen := map[string]bool{}

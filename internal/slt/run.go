@@ -37,7 +37,7 @@ type Options struct {
 	// KillBefore is the index of a step before which the database is killed;
 	// 0 is none. See Script.KillPoints.
 	KillBefore int
-	// StepTimeout bounds each step; default a minute.
+	// StepTimeout bounds each step; default four minutes, for machines that have much to do.
 	StepTimeout time.Duration
 	// Log, if it is not nil, takes the errors that came as expected, so that a
 	// reader can judge them.
@@ -77,7 +77,7 @@ func (s *Script) KillPoints() []int {
 // failed. The error joins what went wrong, each as file:line.
 func (s *Script) Run(ctx context.Context, db Database, opts Options) error {
 	if opts.StepTimeout <= 0 {
-		opts.StepTimeout = time.Minute
+		opts.StepTimeout = 4 * time.Minute
 	}
 	r := &run{script: s, db: db, opts: opts, updated: map[int]answer{}}
 	var errs []error
