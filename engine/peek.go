@@ -9,6 +9,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -64,6 +65,8 @@ type peek struct {
 	// the last of what the query is about. With one lane there are none.
 	polling context.Context
 	enough  context.CancelFunc
+	// reading is how many lanes have not given up waiting.
+	reading *atomic.Int32
 	// until is set for a query with a LIMIT of a source that held nothing: what
 	// comes until then is what it is about.
 	until time.Time
@@ -77,7 +80,8 @@ func (db *DB) peek(ctx context.Context, s *source, columns types.Schema, predica
 	if s.hub != nil {
 		return nil, sqlerror.Userf(sqlerror.CodeUnsupported, "source %s is fed by the program, and cannot be peeked at", s.name).WithHint("SELECT from the table of a stream")
 	}
-	p := &peek{rows: firstRows, warn: warn}
+	p := &peek{rows: firstRows, warn: warn, reading: &atomic.Int32{}}
+	p.reading.Store(1)
 	cfg := s.decoderConfig()
 	cfg.Alloc = memory.DefaultAllocator
 	source := db.sourceConfig(s)
@@ -153,9 +157,10 @@ func (p *peek) fork(lane int) (*peek, error) {
 	if err != nil {
 		return nil, err
 	}
+	p.reading.Add(1)
 	return &peek{
 		source: p.source, decoder: decoder, ends: p.ends, hidden: hidden, order: p.order, rows: firstRows, warn: p.warn,
-		lane: lane, polling: p.polling, enough: p.enough,
+		lane: lane, polling: p.polling, enough: p.enough, reading: p.reading,
 	}, nil
 }
 
@@ -203,6 +208,9 @@ func (p *peek) poll(ctx context.Context) error {
 	defer cancel()
 	if err := p.source.Poll(pollCtx, p.lane, &p.chunk); err != nil {
 		if ctx.Err() == nil && pollCtx.Err() != nil {
+			if polling.Err() == nil && p.reading.Add(-1) == 0 && len(p.ends) > 0 && !reached(p.source, p.ends) {
+				p.warn(otherWarning, fmt.Sprintf("the source has more than was read: for %v nothing came", peekWait))
+			}
 			return io.EOF
 		}
 		return err

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -69,6 +70,37 @@ func TestPeek_EndsWithoutRows(t *testing.T) {
 		p.watch()
 		if _, _, err := p.next(t.Context()); !errors.Is(err, io.EOF) {
 			t.Errorf("next: %v, want the end", err)
+		}
+	})
+}
+
+// silent holds records that do not come.
+type silent struct{ generator }
+
+func (silent) Poll(ctx context.Context, _ int, _ *connectors.Chunk) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func (silent) Reached(string, connectors.Position, connectors.Position) bool { return false }
+
+// A SELECT from a source whose records did not come in time was of a part of them, and
+// nothing said so. The last lane that waits does.
+func TestPeek_SaysWhatDidNotCome(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var warnings []string
+		p := &peek{
+			source: silent{}, ends: connectors.Positions{"0": "5"}, reading: &atomic.Int32{},
+			warn: func(_ int, message string) { warnings = append(warnings, message) },
+		}
+		p.reading.Store(2)
+		for lane := range 2 {
+			if err := p.poll(t.Context()); !errors.Is(err, io.EOF) || len(warnings) != lane {
+				t.Errorf("lane %d: %v, warnings %q", lane, err, warnings)
+			}
+		}
+		if want := "the source has more than was read: for 5s nothing came"; len(warnings) != 1 || warnings[0] != want {
+			t.Errorf("warnings %q, want %q", warnings, want)
 		}
 	})
 }

@@ -171,9 +171,12 @@ var (
 // warnFunc tells a query what it has to know, with MySQL's number.
 type warnFunc func(number int, message string)
 
+// otherWarning is MySQL's number for what has none of its own.
+const otherWarning = 1105
+
 // leftOut warns of something that a query does not show.
 func (warn warnFunc) leftOut(what string, err error) {
-	warn(1105, what+" is left out: "+err.Error())
+	warn(otherWarning, what+" is left out: "+err.Error())
 }
 
 // systemRows is a system table as a relation of a query. What it holds is read
