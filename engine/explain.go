@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -36,11 +37,14 @@ func (x explainer) Build(ctx *gms.Context, n gms.Node, _ gms.Row) (gms.RowIter, 
 		return nil, err
 	}
 	if d.Format.Estimates { // the parser's word for JSON
-		text, err := json.MarshalIndent(e, "", "  ")
-		if err != nil {
+		var text strings.Builder
+		encoder := json.NewEncoder(&text)
+		encoder.SetEscapeHTML(false)
+		encoder.SetIndent("", "  ")
+		if err := encoder.Encode(e); err != nil {
 			return nil, fmt.Errorf("explain: %w", err)
 		}
-		return gms.RowsToRowIter(gms.NewRow(string(text))), nil
+		return gms.RowsToRowIter(gms.NewRow(strings.TrimSpace(text.String()))), nil
 	}
 	var rows []gms.Row
 	for _, line := range e.lines() {
@@ -163,10 +167,22 @@ func (e *explained) lines(lines []string, depth int) []string {
 	return lines
 }
 
+// attribute is a line in the print of a node of the MySQL engine that says something
+// of the node itself, as " ├─ columns: [a]".
+var attribute = regexp.MustCompile(`^ [├└]─ \w+: .*\S`)
+
 // explainedRows is a plan of the MySQL engine.
 func explainedRows(n gms.Node) *explained {
-	first, _, _ := strings.Cut(n.String(), "\n")
-	e := &explained{Operator: strings.TrimRight(first, " ")}
+	e := &explained{}
+	for i, line := range strings.Split(n.String(), "\n") {
+		about := attribute.FindString(line)
+		switch {
+		case i == 0:
+			e.Operator = strings.TrimRight(line, " ")
+		case about != "":
+			e.Operator += "; " + strings.TrimLeft(about, " ├└─")
+		}
+	}
 	for _, child := range n.Children() {
 		e.Inputs = append(e.Inputs, explainedRows(child))
 	}

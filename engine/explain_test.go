@@ -61,7 +61,7 @@ Project (1 + 1)  (actual rows=1 batches=1 time=T)
 		"EXPLAIN ANALYZE SELECT k, SUM(x) FROM t WHERE x > 5 GROUP BY k": {"DuckDB  (actual rows=1 time=T)\nProject k, SUM(x) ", "\nRead lake.t: 1 file, ",
 			"\nOperators of DuckDB\n", "filters x>5", "(actual rows=50 time=T)"},
 		"EXPLAIN ANALYZE SELECT k, COUNT(*) FROM s GROUP BY k":                                    {"DuckDB  (actual rows=2 time=T)\n", "\nRead s into memory  (actual rows=100 batches=", "Operators of DuckDB\n"},
-		"EXPLAIN ANALYZE SELECT table_name FROM information_schema.tables WHERE table_name = 't'": {"MySQL engine, row by row  (actual rows=1 time=T)\nProject\n"},
+		"EXPLAIN ANALYZE SELECT table_name FROM information_schema.tables WHERE table_name = 't'": {"MySQL engine, row by row  (actual rows=1 time=T)\nProject; columns: [", "\n", "Table; name: tables"},
 		"EXPLAIN SELECT k FROM t WHERE x = (SELECT MAX(x) FROM s)":                                {"DuckDB\nProject k\n", "Subquery\n"},
 	} {
 		got := plan(statement)

@@ -200,7 +200,7 @@ func syntaxHint(read, rest string) string {
 	switch {
 	case isEnd && depth > 0:
 		return "a bracket is not closed"
-	case isEnd:
+	case isEnd && (last.Kind == sql.Operator && !last.IsOperator(")") || last.Kind == sql.Word && sql.IsReserved(last.Text)):
 		return "the statement ends too early"
 	}
 	return ""

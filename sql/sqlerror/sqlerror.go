@@ -314,7 +314,7 @@ func Nearest(name string, candidates []string) string {
 		return best
 	}
 	for _, c := range candidates {
-		if len(name) >= 4 && (strings.Contains(c, name) || strings.Contains(name, c)) {
+		if len(name) >= 4 && (strings.Contains(c, name) || len(c) >= 3 && strings.Contains(name, c)) {
 			return c
 		}
 	}

@@ -132,6 +132,7 @@ func TestNearest(t *testing.T) {
 	f("compression_level", "compression", "catalog", "compression")
 	f("xyz", "", "topic", "brokers")
 	f("", "", "topic")
+	f("processlist", "", "c", "is")
 	f("topic", "")
 }
 
