@@ -309,7 +309,8 @@ func (w *memoryWriter) Close() error {
 var _ io.ReaderFrom = (*memoryWriter)(nil)
 
 // fileCache keeps the metadata files and manifests that were read or written
-// last. Their names hold random ids, so a name never means another content.
+// last. Their names hold random ids, so a name never means another content. A nil
+// cache keeps nothing.
 type fileCache struct {
 	mu     sync.Mutex
 	order  *list.List // of *cachedFile, newest first
@@ -340,6 +341,9 @@ func newFileCache() *fileCache {
 }
 
 func (c *fileCache) get(name string) ([]byte, bool) {
+	if c == nil {
+		return nil, false
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e, ok := c.byName[name]
@@ -352,7 +356,7 @@ func (c *fileCache) get(name string) ([]byte, bool) {
 
 func (c *fileCache) put(name string, data []byte) {
 	isMetadata := strings.HasSuffix(name, metadataSuffix)
-	if len(data) > maxCachedFileBytes || !isMetadata && !strings.HasSuffix(name, ".avro") {
+	if c == nil || len(data) > maxCachedFileBytes || !isMetadata && !strings.HasSuffix(name, ".avro") {
 		return
 	}
 	c.mu.Lock()
