@@ -205,28 +205,48 @@ func (db *DB) dropState(ctx context.Context, s *stream) error {
 	return err
 }
 
-// dropTable is DROP TABLE of a lake table.
+// dropTable is DROP TABLE of a lake table. While it waits for the statements that read
+// the table, other definitions go on, but for those that would write to it.
 func (db *DB) dropTable(ctx context.Context, s *sink, name string) error {
+	drop, err := db.beginDrop(s, name)
+	if err != nil {
+		return err
+	}
+	gone := false
+	defer func() { drop.end(gone) }()
+	if err := drop.wait(ctx); err != nil {
+		return err
+	}
 	db.ddl.Lock()
 	defer db.ddl.Unlock()
-	for _, st := range db.allStreams() {
-		if strings.EqualFold(st.sink, s.name) && strings.EqualFold(st.table, name) {
-			return sqlerror.Userf(sqlerror.CodeInUse, "table %s.%s is written by stream %s", s.name, name, st.name).WithHint("DROP STREAM %s first", st.name)
-		}
+	if err := db.closedError(); err != nil {
+		return err
+	}
+	if db.sink(s.name) != s {
+		return s.retiredError()
 	}
 	lake, err := s.lake(ctx)
 	if err != nil {
 		return err
 	}
-	release, err := db.use.drop(ctx, s.name, name)
-	if err != nil {
-		return err
-	}
-	defer release()
+	gone = true // whatever comes of it
 	if err := lake.DropTable(ctx, name); err != nil {
 		return fmt.Errorf("drop table %s.%s: %w", s.name, name, err)
 	}
 	return nil
+}
+
+// beginDrop refuses a table that a stream writes to. Until the drop ends no other can
+// begin to.
+func (db *DB) beginDrop(s *sink, name string) (*tableDrop, error) {
+	db.ddl.Lock()
+	defer db.ddl.Unlock()
+	for _, st := range db.allStreams() {
+		if strings.EqualFold(st.sink, s.name) && strings.EqualFold(st.table, name) {
+			return nil, sqlerror.Userf(sqlerror.CodeInUse, "table %s.%s is written by stream %s", s.name, name, st.name).WithHint("DROP STREAM %s first", st.name)
+		}
+	}
+	return db.use.drop(s.name, name)
 }
 
 func (db *DB) startStatement(ctx context.Context, stmt *sql.StartStream) (*result, error) {

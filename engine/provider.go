@@ -121,7 +121,7 @@ func (d *lakeDB) GetTableInsensitive(ctx *gms.Context, name string) (gms.Table, 
 	lake, err := held.readable(ctx)
 	if err == nil {
 		var t catalog.Table
-		drops := d.db.use.drops(held.name, name)
+		drops := d.db.use.now()
 		if t, err = lake.Table(ctx, name); err == nil {
 			return newLakeTable(d.db, heldTable{t, held, drops})
 		}

@@ -307,7 +307,7 @@ func (s *sink) retiredError() error {
 type heldTable struct {
 	catalog.Table
 	sink  *sink
-	drops int // of tables of its name, before it was looked up
+	drops int // of all tables, before it was looked up
 }
 
 // Hold implements adhoc.Held.

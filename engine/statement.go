@@ -342,6 +342,9 @@ func (db *DB) createStream(ctx context.Context, def *sql.CreateStream, r *result
 	}
 	r.notes = append(r.notes, p.plan.Notes...)
 	s := db.newStream(def)
+	if err := db.use.free(s.sink, s.table); err != nil {
+		return sqlerror.As(err).At(into).About("stream " + s.name)
+	}
 	if old == nil || old.Running {
 		if err := db.beside(s, p, def.QueryPos); err != nil {
 			return err
