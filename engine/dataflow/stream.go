@@ -440,7 +440,11 @@ func (s *Stream) closeSource() {
 // stopped or broken. Whatever it returns, no goroutine of it is left.
 func (s *Stream) generation(ctx context.Context) (err error) {
 	defer s.closeSource()
-	defer func() { s.givenUp(ctx, err) }()
+	end := func() {}
+	defer func() {
+		s.givenUp(ctx, err)
+		end()
+	}()
 	// What was skipped and not committed is skipped and noted again.
 	s.m.Lock()
 	s.dataLoss = nil
@@ -453,15 +457,13 @@ func (s *Stream) generation(ctx context.Context) (err error) {
 		return err
 	}
 	lanesCtx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	end = cancel
 	if err := s.startLanes(lanesCtx); err != nil {
 		return err
 	}
+	end = func() { s.endLanes(cancel) }
 	s.life.trouble("start", nil)
-	err = s.coordinate(lanesCtx, src)
-	s.givenUp(ctx, err)
-	s.endLanes(cancel)
-	return err
+	return s.coordinate(lanesCtx, src)
 }
 
 // aboutSource says what was done with the source when err came, unless err is

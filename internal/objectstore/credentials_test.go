@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -214,4 +215,31 @@ func TestS3_RenewedCredentials(t *testing.T) {
 			keys = k
 		}, useAll)
 	})
+}
+
+// Each HEAD that was refused asked once more, for the reason, also when thousands were
+// for the same one.
+func TestS3_HeadsThatAreRefused(t *testing.T) {
+	var heads, gets atomic.Int64
+	url := fakeS3(t, func(w http.ResponseWriter, r *http.Request) bool {
+		w.Header().Set("Content-Type", "application/xml")
+		w.WriteHeader(http.StatusForbidden)
+		if r.Method == http.MethodHead {
+			heads.Add(1)
+			return true
+		}
+		gets.Add(1)
+		fmt.Fprint(w, "<Error><Code>InvalidAccessKeyId</Code><Message>injected</Message></Error>")
+		return true
+	})
+	s := openStore(t, objectstore.Config{URI: "s3://lake", Endpoint: url, Region: "us-east-1", AccessKeyID: "k", SecretAccessKey: "s"})
+	for i := range 20 {
+		key := fmt.Sprint("object", i)
+		if _, err := s.Head(t.Context(), key); err == nil || !strings.Contains(err.Error(), "InvalidAccessKeyId") || !strings.Contains(err.Error(), key) {
+			t.Errorf("head: %v", err)
+		}
+	}
+	if heads.Load() < 20 || gets.Load() > 5 {
+		t.Errorf("%d requests for the reason of %d refusals", gets.Load(), heads.Load())
+	}
 }

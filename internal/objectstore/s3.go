@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -69,7 +70,8 @@ type s3Store struct {
 	client  *s3.Client
 	root    Location
 	cfg     Config
-	getter  *getter       // nil where the SDK does it
+	getter  *getter // nil where the SDK does it
+	refused *atomic.Pointer[refusal]
 	uploads chan struct{} // one element per part under way
 	close   func()
 }
@@ -133,7 +135,7 @@ func openS3(ctx context.Context, l Location, cfg Config) (Store, error) {
 		o.UsePathStyle = cfg.PathStyle || cfg.Endpoint != "" && !cfg.VirtualHosted
 	})
 	store := &s3Store{
-		client: client, root: l, cfg: cfg, uploads: make(chan struct{}, cfg.Uploads),
+		client: client, root: l, cfg: cfg, uploads: make(chan struct{}, cfg.Uploads), refused: new(atomic.Pointer[refusal]),
 		getter: newGetter(ctx, client.Options(), sdk.HTTPClient, l.Bucket),
 	}
 	store.close = func() {
@@ -162,7 +164,7 @@ func (s *s3Store) At(uri string) (Store, error) {
 	other := *s
 	other.root, other.close = l, func() {}
 	if l.Bucket != s.root.Bucket {
-		other.getter = nil
+		other.getter, other.refused = nil, new(atomic.Pointer[refusal])
 	}
 	return &other, nil
 }
@@ -212,17 +214,34 @@ func (s *s3Store) Head(ctx context.Context, key string) (Info, error) {
 	}, nil
 }
 
+// refusal is why HEAD requests were refused with a status until a time.
+type refusal struct {
+	status int
+	why    error
+	until  time.Time
+}
+
+// refusedFor is how long what GET has said of a refusal counts for others.
+const refusedFor = 5 * time.Second
+
 // whyRefused is why HEAD was refused, which has no body to say it, so that nobody would
-// learn that credentials have expired: GET has one.
+// learn that credentials have expired: GET has one. It is asked now and then, not once
+// for each object.
 func (s *s3Store) whyRefused(ctx context.Context, name *string, err error) error {
 	response, ok := errors.AsType[*awshttp.ResponseError](err)
 	if !ok || response.HTTPStatusCode() != http.StatusBadRequest && response.HTTPStatusCode() != http.StatusForbidden {
 		return err
 	}
+	if r := s.refused.Load(); r != nil && r.status == response.HTTPStatusCode() && time.Now().Before(r.until) {
+		return r.why
+	}
 	out, why := s.client.GetObject(ctx, &s3.GetObjectInput{Bucket: s.bucket(), Key: name, Range: aws.String("bytes=0-0")})
 	if why == nil {
 		out.Body.Close()
 		return err
+	}
+	if other, ok := errors.AsType[*awshttp.ResponseError](why); ok && other.HTTPStatusCode() == response.HTTPStatusCode() {
+		s.refused.Store(&refusal{other.HTTPStatusCode(), why, time.Now().Add(refusedFor)})
 	}
 	return why
 }

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -82,7 +83,7 @@ func pipedStore(t *testing.T, answer func(w http.ResponseWriter, r *http.Request
 		served.Wait()
 	})
 	return &s3Store{
-		root: Location{Scheme: "s3", Bucket: "lake"}, cfg: Config{PartBytes: minPartBytes}, uploads: make(chan struct{}, 1),
+		root: Location{Scheme: "s3", Bucket: "lake"}, cfg: Config{PartBytes: minPartBytes}, uploads: make(chan struct{}, 1), refused: new(atomic.Pointer[refusal]),
 		client: s3.New(s3.Options{
 			HTTPClient: watched, Region: "us-east-1", BaseEndpoint: aws.String("http://s3.test"), UsePathStyle: true,
 			Credentials: credentials.NewStaticCredentialsProvider("key", "secret", ""), RetryMaxAttempts: 1,
