@@ -243,7 +243,7 @@ func (s *speller) groupConcat(a *aggregateCall) (string, error) {
 	switch {
 	case a.distinct && len(a.args) > 1:
 		return s.concatDistinctRows(a)
-	case a.distinct && a.args[0].Type().Kind != types.String:
+	case a.distinct && !sortsAsText(a.args[0]):
 		return s.concatDistinct(a)
 	}
 	parts := make([]string, len(a.args))
@@ -264,6 +264,11 @@ func (s *speller) groupConcat(a *aggregateCall) (string, error) {
 		if err != nil {
 			return "", err
 		}
+		if a.distinct && a.args[0].Type().Kind != types.String {
+			if value, err := s.expr(a.args[0]); err == nil && key.sql == value {
+				key.sql = arg
+			}
+		}
 		if a.distinct && key.sql != arg {
 			return "", unsupported("a DISTINCT GROUP_CONCAT sorts by something else")
 		}
@@ -278,6 +283,19 @@ func (s *speller) groupConcat(a *aggregateCall) (string, error) {
 		sql += " ORDER BY " + strings.Join(keys, ", ")
 	}
 	return s.cut(a.of("string_agg", sql)), nil
+}
+
+// sortsAsText reports whether the texts of an expression's values are distinct, and
+// sort, as the values do: those of a column's times have one length.
+func sortsAsText(e logical.Expr) bool {
+	switch e.Type().Kind {
+	case types.String:
+		return true
+	case types.DateTime, types.Timestamp, types.Time:
+		_, ok := e.(*logical.Column)
+		return ok
+	}
+	return false
 }
 
 // concatDistinctRows is a GROUP_CONCAT of the distinct rows of several values,
