@@ -439,11 +439,17 @@ func (w *world) reached(stream string, t *topic, ends []int64) error {
 		return nil // it is gone, and nothing of it left to wait for
 	}
 	// Since then the stream may have been sent back to where it was before.
-	furthest := w.model.of(stream).furthest
+	st := w.model.of(stream)
 	for n, end := range ends {
-		at, ok := furthest[strconv.Itoa(n)]
+		split := strconv.Itoa(n)
+		at, ok := st.furthest[split]
+		later := false // it came after what this life is to read; an earlier one may have known it
+		if w.bounded && st.record != nil {
+			_, known := st.record.Positions[sourceName][split]
+			later = !known
+		}
 		switch {
-		case end <= t.partitions[n].first, w.bounded && !ok, at.finished():
+		case end <= t.partitions[n].first, w.bounded && !ok, later, at.finished():
 			continue
 		case !ok:
 			return fmt.Errorf("split %d has no position", n)
