@@ -56,10 +56,10 @@ func (s *sqlClient) run(ctx context.Context, in io.Reader, interactive bool) err
 			fmt.Fprintln(s.out)
 			return nil
 		}
-		if err != nil && err != io.EOF {
+		if err != nil && !errors.Is(err, io.EOF) {
 			return fmt.Errorf("read SQL: %w", err)
 		}
-		atEnd := err == io.EOF
+		atEnd := errors.Is(err, io.EOF)
 		switch strings.ToLower(strings.TrimRight(strings.TrimSpace(line), "; \t")) {
 		case `\q`, "exit", "quit":
 			if !script.pending() {
