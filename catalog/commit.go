@@ -35,25 +35,6 @@ type Committer interface {
 	Maintain(ctx context.Context, retention time.Duration) error
 }
 
-// OrphanRemover is a Committer of tables whose data files exist before a commit names
-// them, so that who is killed between the two leaves some behind.
-type OrphanRemover interface {
-	// RemoveOrphans deletes data files that no snapshot has, and says how many. It
-	// holds up no commit. What cannot be read, or is more than can be held, is an
-	// error; nothing that it might reference has been deleted then.
-	RemoveOrphans(ctx context.Context, o Orphans) (removed int, err error)
-}
-
-// Orphans are what RemoveOrphans may delete.
-type Orphans struct {
-	// Mine picks files by their names: those whose writers can commit no more.
-	Mine func(name string) bool
-	// Fenced says from the table's properties that this is so.
-	Fenced func(properties map[string]string) bool
-	// Age is how much older than the table's last commit they are, at least.
-	Age time.Duration
-}
-
 type progressKey struct{}
 
 // Step is how far a Committer has come with what has many parts.

@@ -86,7 +86,7 @@ func (c *Committer) movedOn(ctx context.Context, t *table.Table) bool {
 func (c *Committer) Settle(context.Context) error { return nil }
 
 // Sweep implements catalog.Committer: files that are in no commit are deleted by
-// who wrote them, or by RemoveOrphans.
+// who wrote them.
 func (c *Committer) Sweep(context.Context, func(string) bool) error { return nil }
 
 // newest is the version to build on.

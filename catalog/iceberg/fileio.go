@@ -309,8 +309,7 @@ func (w *memoryWriter) Close() error {
 var _ io.ReaderFrom = (*memoryWriter)(nil)
 
 // fileCache keeps the metadata files and manifests that were read or written
-// last. Their names hold random ids, so a name never means another content. A nil
-// cache keeps nothing.
+// last. Their names hold random ids, so a name never means another content.
 type fileCache struct {
 	mu     sync.Mutex
 	order  *list.List // of *cachedFile, newest first
@@ -341,9 +340,6 @@ func newFileCache() *fileCache {
 }
 
 func (c *fileCache) get(name string) ([]byte, bool) {
-	if c == nil {
-		return nil, false
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e, ok := c.byName[name]
@@ -356,7 +352,7 @@ func (c *fileCache) get(name string) ([]byte, bool) {
 
 func (c *fileCache) put(name string, data []byte) {
 	isMetadata := strings.HasSuffix(name, metadataSuffix)
-	if c == nil || len(data) > maxCachedFileBytes || !isMetadata && !strings.HasSuffix(name, ".avro") {
+	if len(data) > maxCachedFileBytes || !isMetadata && !strings.HasSuffix(name, ".avro") {
 		return
 	}
 	c.mu.Lock()

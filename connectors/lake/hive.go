@@ -112,8 +112,7 @@ func (s *streamSink) letterKey(w *laneWriter) (key, place string) {
 	return s.letterFolder + "/" + w.hiveName() + letterSuffix(w.id), hive.StagingPlace(s.letterFolder)
 }
 
-// letterSuffix ends the names of a life's dead letters, and of its files in Iceberg
-// tables.
+// letterSuffix ends the names of a life's dead letters.
 func letterSuffix(id string) string { return "-" + id[:min(len(id), 8)] + ".parquet" }
 
 func (w *laneWriter) hiveName() string {

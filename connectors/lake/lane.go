@@ -283,7 +283,8 @@ func (w *laneWriter) fileName() string {
 	if w.stream.sink.hive {
 		return w.hiveName() + w.stream.settings.Load().extension
 	}
-	return fmt.Sprintf("%s-%d-%d-%d-%d%s", safeName(w.stream.spec.Stream, 80), w.generation, w.epoch, w.lane, w.counter, letterSuffix(w.id))
+	return fmt.Sprintf("%s-%d-%d-%d-%d-%s.parquet", safeName(w.stream.spec.Stream, 80),
+		w.generation, w.epoch, w.lane, w.counter, w.id[:min(len(w.id), 8)])
 }
 
 // encode makes pages of a file's rows.

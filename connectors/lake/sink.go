@@ -9,12 +9,10 @@
 package lake
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"path/filepath"
 	"strings"
-	"time"
 
 	icebergcatalog "github.com/apache/iceberg-go/catalog"
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -68,10 +66,6 @@ type Config struct {
 	ComparesProperties bool
 	// KeepEntries is hive.Options'.
 	KeepEntries int64
-	// OrphanAge is how much older than the table's last commit a data file is, which no
-	// commit names, before it is removed; 0 is a day. A simulation removes those that
-	// are younger by as much, too, if it is negative: age alone shall not save them.
-	OrphanAge time.Duration
 	// Scheduler is nil for the system's.
 	Scheduler sched.Scheduler
 	// Rules are left as they are but by tests that show what one is for.
@@ -87,7 +81,6 @@ type Sink struct {
 	logger    connectors.Logger
 	scheduler sched.Scheduler
 	rules     protocol.Rules
-	orphanAge time.Duration
 }
 
 func open(ctx context.Context, cfg connectors.SinkConfig) (connectors.Sink, error) {
@@ -147,7 +140,6 @@ func Open(ctx context.Context, cfg Config) (*Sink, error) {
 	}
 	return &Sink{
 		name: cfg.Name, store: cfg.Store, lake: l, hive: cfg.TableFormat == formatHive, logger: logger, scheduler: scheduler, rules: cfg.Rules,
-		orphanAge: cmp.Or(cfg.OrphanAge, 24*time.Hour),
 	}, nil
 }
 

@@ -69,8 +69,6 @@ type streamSink struct {
 
 	// Ends the sweep that Begin starts, and waits for it; nil before.
 	endSweep func()
-	// The same for the removal of orphans.
-	endOrphans func()
 }
 
 // newStreamSink takes a spec with its defaults.
@@ -277,7 +275,6 @@ func (s *streamSink) Begin(ctx context.Context, initial func(context.Context) (m
 	}
 	s.sweep(ctx, s.base.Generation-1)
 	s.sweepReplays(ctx)
-	s.removeOrphans()
 	s.beginLanes()
 	// Trouble that ended the last generation is over.
 	s.spec.Retrying(nil)
@@ -725,9 +722,6 @@ func (s *streamSink) Close() error {
 	s.closed = true
 	if s.endSweep != nil {
 		s.endSweep()
-	}
-	if s.endOrphans != nil {
-		s.endOrphans()
 	}
 	// Deleting what nobody names is worth some seconds, no more.
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)

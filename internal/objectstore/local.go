@@ -390,9 +390,8 @@ func (s *local) List(ctx context.Context, prefix, startAfter string, limit int) 
 		folder = filepath.Join(root, filepath.FromSlash(prefix[:i]))
 	}
 	var infos []Info
-	last := "" // key behind which there is nothing to keep
 	// A walk visits "a/b" before "a.b", keys sort the other way round, so
-	// what is behind startAfter is gathered and sorted, twice the limit at a time.
+	// everything behind startAfter is gathered and sorted.
 	err := filepath.WalkDir(folder, func(name string, entry fs.DirEntry, err error) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -415,7 +414,7 @@ func (s *local) List(ctx context.Context, prefix, startAfter string, limit int) 
 			}
 			return nil
 		}
-		if !strings.HasPrefix(key, prefix) || key <= startAfter || last != "" && key > last || strings.HasSuffix(key, tempSuffix) {
+		if !strings.HasPrefix(key, prefix) || key <= startAfter || strings.HasSuffix(key, tempSuffix) {
 			return nil
 		}
 		info, err := entry.Info()
@@ -426,25 +425,16 @@ func (s *local) List(ctx context.Context, prefix, startAfter string, limit int) 
 			return err
 		}
 		infos = append(infos, fileInfo(key, info))
-		if len(infos) == 2*(limit+1) {
-			sortInfos(infos)
-			infos = infos[:limit+1]
-			last = infos[limit].Key
-		}
 		return nil
 	})
 	if err != nil {
 		return nil, false, localError("list", s.URI(path.Dir(prefix+"x")), err)
 	}
-	sortInfos(infos)
+	slices.SortFunc(infos, func(a, b Info) int { return strings.Compare(a.Key, b.Key) })
 	if len(infos) > limit {
 		return infos[:limit:limit], true, nil
 	}
 	return infos, false, nil
-}
-
-func sortInfos(infos []Info) {
-	slices.SortFunc(infos, func(a, b Info) int { return strings.Compare(a.Key, b.Key) })
 }
 
 func (s *local) Delete(ctx context.Context, keys ...string) error {

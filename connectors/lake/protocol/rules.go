@@ -6,7 +6,7 @@ import "github.com/leatdb/leat/connectors"
 type Rules struct{ lacking Rule }
 
 // Rule is a part of the protocol that can be left out.
-type Rule uint16
+type Rule uint8
 
 // The rules, and what goes wrong without one.
 const (
@@ -34,10 +34,6 @@ const (
 	// RuleTaken: what a replay takes is marked in the same act that begins it.
 	// Without it the next replay takes the same letters, and they land twice.
 	RuleTaken
-	// RuleOlder: only files of generations before one's own are taken for orphans,
-	// since who wrote them can commit no more. Without it the files of an epoch are
-	// deleted while it is committed.
-	RuleOlder
 )
 
 // Without is the protocol without a rule, for tests that show that the loss
@@ -52,13 +48,6 @@ func (rules Rules) Keeps(tried *Record) bool { return tried != nil && !rules.lac
 
 // Takes reports whether the letters that a replay takes have to be marked.
 func (rules Rules) Takes() bool { return !rules.lacks(RuleTaken) }
-
-// Orphans reports whether a file of a stream that no commit has named is one that none
-// will, where base is the record of a start that has happened and own the file's
-// generation, of the same life.
-func (rules Rules) Orphans(base Record, own int64) bool {
-	return own < base.Generation || rules.lacks(RuleOlder)
-}
 
 // Start is Rules.Start by all rules.
 func Start(found *Record, id, instance string, columns []int) Record {

@@ -34,14 +34,13 @@ type object struct {
 	data     []byte
 	etag     string
 	modified time.Time
-	by       *seeded.Process // who uploaded it, nil for what was put
 }
 
 func newBucket() *bucket { return &bucket{objects: map[string]object{}, staged: map[string]*upload{}} }
 
 func (b *bucket) put(key string, data []byte) objectstore.Info {
 	b.puts++
-	o := object{data: data, etag: fmt.Sprintf("etag-%d", b.puts), modified: time.Now().UTC()}
+	o := object{data, fmt.Sprintf("etag-%d", b.puts), time.Now().UTC()}
 	b.objects[key] = o
 	return o.info(key)
 }
@@ -174,9 +173,6 @@ func (c *client) Delete(ctx context.Context, keys ...string) error {
 	// The order tells nothing and may be a map's.
 	keys = slices.Sorted(slices.Values(keys))
 	return c.call(ctx, fmt.Sprintf("delete %q", keys), func() error {
-		if err := c.w.model.deleted(keys, c.p); err != nil {
-			c.w.s.Fail(err)
-		}
 		for _, key := range keys {
 			delete(c.w.bucket.objects, key)
 		}
@@ -247,22 +243,14 @@ func (w *writer) Commit(ctx context.Context) (info objectstore.Info, err error) 
 	backoff := objectstore.Backoff{Scheduler: w.c.p}
 	err = backoff.Retry(ctx, w.opts.Retrying, func(ctx context.Context) error {
 		return w.c.call(ctx, "upload "+w.key, func() error {
-			info = w.put(w.data)
+			info = w.c.w.bucket.put(w.key, w.data)
 			return nil
 		}, func() error {
-			w.put(w.data[:len(w.data)/2])
+			w.c.w.bucket.put(w.key, w.data[:len(w.data)/2])
 			return nil
 		})
 	})
 	return info, err
-}
-
-func (w *writer) put(data []byte) objectstore.Info {
-	info := w.c.w.bucket.put(w.key, data)
-	o := w.c.w.bucket.objects[w.key]
-	o.by = w.c.p
-	w.c.w.bucket.objects[w.key] = o
-	return info
 }
 
 // Abort implements objectstore.Writer.

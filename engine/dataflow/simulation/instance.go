@@ -73,7 +73,7 @@ func (h *host) open(ctx context.Context) (*lake.Sink, error) {
 		Name: lakeName, Store: store, Scheduler: h.p, Logger: logger{h}, Rules: h.w.cfg.Rules,
 		Catalog:            &connection{s: h.w.catalog, p: h.p, store: store},
 		ComparesProperties: !h.w.catalog.rest,
-		TableFormat:        h.w.format(), KeepEntries: keepEntries, OrphanAge: h.w.orphanAge,
+		TableFormat:        h.w.format(), KeepEntries: keepEntries,
 	})
 	h.sink = sink
 	return sink, err

@@ -20,7 +20,6 @@ import (
 	"github.com/leatdb/leat/connectors"
 	"github.com/leatdb/leat/connectors/lake/protocol"
 	"github.com/leatdb/leat/connectors/lake/replayfile"
-	"github.com/leatdb/leat/internal/sched/seeded"
 )
 
 // The library's decoder for Zstandard is one for the whole program and must not
@@ -46,7 +45,6 @@ type model struct {
 	taken     map[string]string  // letters, by id, and the replay that has taken each
 	replays   map[string]*replay // all that have begun
 	epochs    int
-	orphans   int // data files that were removed by others than their writers
 
 	logs    map[string]*logEntry // newest entry of a Hive table's log
 	uploads map[string]bool      // that its entries have decided
@@ -556,50 +554,6 @@ func (m *model) added(before, after table.Metadata) ([]fileRef, error) {
 		}
 	}
 	return files, nil
-}
-
-// deleted is told what is deleted from the bucket: no data file of a snapshot may be,
-// whichever of the table's.
-func (m *model) deleted(keys []string, by *seeded.Process) error {
-	data := tableName + "/data/"
-	if m.w.hive || !slices.ContainsFunc(keys, func(key string) bool { return strings.HasPrefix(key, data) }) {
-		return nil
-	}
-	for _, key := range keys {
-		if o, ok := m.w.bucket.objects[key]; ok && o.by != by {
-			m.orphans++
-		}
-	}
-	meta := m.w.catalog.metadata(tableName)
-	if meta == nil {
-		return nil
-	}
-	read := map[string]bool{}
-	for _, s := range meta.Snapshots() {
-		manifests, err := s.Manifests(bucketIO{m.w.bucket})
-		if err != nil {
-			return err
-		}
-		for _, manifest := range manifests {
-			if read[manifest.FilePath()] {
-				continue
-			}
-			read[manifest.FilePath()] = true
-			for entry, err := range manifest.Entries(bucketIO{m.w.bucket}, false) {
-				if err != nil {
-					return err
-				}
-				key, err := keyOf(entry.DataFile().FilePath())
-				if err != nil {
-					return err
-				}
-				if slices.Contains(keys, key) {
-					return fmt.Errorf("file %s of snapshot %d is deleted", key, s.SnapshotID)
-				}
-			}
-		}
-	}
-	return nil
 }
 
 // letterFiles lists the files of the table of dead letters.

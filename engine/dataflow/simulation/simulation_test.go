@@ -78,11 +78,10 @@ func simulateAll(t *testing.T, first, seeds uint64) {
 		total.Limited += r.Limited
 		total.Replays += r.Replays
 		total.Letters += r.Letters
-		total.Orphans += r.Orphans
 		total.Virtual += r.Virtual
 	}
-	fmt.Printf("%d seeds from %d: %d steps, %d calls, %d commits, %d instances, %d of them fenced and %d over the limit of dead letters, %d replays of %d letters, %d orphans removed, %v of their time\n",
-		seeds, first, total.Steps, total.Calls, total.Commits, total.Instances, total.Fenced, total.Limited, total.Replays, total.Letters, total.Orphans, total.Virtual.Round(time.Second))
+	fmt.Printf("%d seeds from %d: %d steps, %d calls, %d commits, %d instances, %d of them fenced and %d over the limit of dead letters, %d replays of %d letters, %v of their time\n",
+		seeds, first, total.Steps, total.Calls, total.Commits, total.Instances, total.Fenced, total.Limited, total.Replays, total.Letters, total.Virtual.Round(time.Second))
 }
 
 // inProcesses deals the seeds out to processes: what the library draws at random
@@ -156,7 +155,6 @@ func TestRules(t *testing.T) {
 	f("the name of an instance", simulation.Config{Rules: protocol.Without(protocol.RuleInstance)})
 	f("keeping the files of a commit without an answer", simulation.Config{Rules: protocol.Without(protocol.RuleKeep)})
 	f("the marks of what a replay takes", simulation.Config{Rules: protocol.Without(protocol.RuleTaken)})
-	f("leaving the files of one's own generation alone", simulation.Config{Rules: protocol.Without(protocol.RuleOlder)})
 	f("the requirements of a commit", simulation.Config{Unpinned: true})
 	f("one transaction of rows and positions", simulation.Config{Transactions: kafka.Without(kafka.RuleTogether)})
 	f("beginning again after a commit that failed", simulation.Config{Transactions: kafka.Without(kafka.RuleBeginAgain)})

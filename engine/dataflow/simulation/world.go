@@ -61,9 +61,6 @@ type Report struct {
 	Instances, Fenced, Limited int
 	// Replays that have begun, and the letters that they took.
 	Replays, Letters int
-	// Orphans are data files of Iceberg tables that were removed, since no commit named
-	// them and none could.
-	Orphans int
 	// Virtual is how long it took by the world's clock.
 	Virtual time.Duration
 }
@@ -91,7 +88,6 @@ type world struct {
 	interval  time.Duration
 	discovery time.Duration
 	deadLimit int64
-	orphanAge time.Duration // after which files that no commit names are removed
 
 	made  []made // by id, which begins with 1
 	calls int
@@ -124,9 +120,6 @@ func Run(cfg Config) Report {
 	if s.Chance(0.1) {
 		w.deadLimit = int64(1 + s.IntN(10))
 	}
-	// By their age alone it would be known that no commit of them is under way; here it
-	// shall follow from the protocol.
-	w.orphanAge = -s.Between(time.Millisecond, time.Minute)
 	w.newTopic(1 + s.IntN(3))
 	w.streams = []*definition{{name: "s"}}
 	if s.Chance(0.3) {
@@ -141,7 +134,7 @@ func Run(cfg Config) Report {
 	})
 	r := Report{
 		Err: err, Trace: s.Trace(), Steps: s.Steps(), Calls: w.calls, Commits: w.model.epochs,
-		Instances: len(w.all), Replays: len(w.model.replays), Letters: len(w.model.taken), Orphans: w.model.orphans, Virtual: time.Since(began),
+		Instances: len(w.all), Replays: len(w.model.replays), Letters: len(w.model.taken), Virtual: time.Since(began),
 	}
 	for _, i := range w.all {
 		switch {
