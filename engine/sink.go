@@ -84,7 +84,7 @@ func (s *sink) open(ctx context.Context) (connectors.Sink, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.retired {
+	if s.isGone() {
 		return nil, s.retiredError()
 	}
 	if s.handle != nil {
@@ -142,7 +142,7 @@ func (s *sink) keptAt(ctx context.Context) (*lake.Sink, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.retired {
+	if s.isGone() {
 		return nil, s.retiredError()
 	}
 	if s.kept != nil {
@@ -295,6 +295,10 @@ func (s *sink) retire(r *result) error {
 	}
 	return s.closeOpened()
 }
+
+// isGone reports whether nobody may open the sink any more: who holds it still may,
+// and the last of them closes it. The caller holds mu.
+func (s *sink) isGone() bool { return s.retired && s.readers == 0 }
 
 // retiredError is for a statement that has found the sink before it was dropped or
 // replaced, and comes to read it after that.
