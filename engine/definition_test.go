@@ -10,6 +10,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kfake"
 
+	"github.com/leatdb/leat/catalog"
 	"github.com/leatdb/leat/engine"
 	"github.com/leatdb/leat/engine/dataflow"
 	"github.com/leatdb/leat/sql/sqlerror"
@@ -379,5 +380,32 @@ func TestQuery_Warnings(t *testing.T) {
 	defer r.Release()
 	if !r.Next() || r.RecordBatch().Column(0).ValueStr(0) != "12,12a" {
 		t.Errorf("group_concat_max_len has no effect: %v", r.Err())
+	}
+}
+
+// The engine starts though an object has a name that became a reserved one after it
+// was made, and it is used and dropped as before.
+func TestOpen_NameReservedSince(t *testing.T) {
+	dir := t.TempDir()
+	store, err := catalog.Open(filepath.Join(dir, "leat.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Put(t.Context(), &catalog.Object{
+		Kind: "sink", Name: "performance_schema", Definition: "CREATE SINK performance_schema WITH (connector = 's3', path = '" + t.TempDir() + "')",
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	db := open(t, dir)
+	mustExec(t, db, "CREATE SOURCE g (id BIGINT) WITH (connector = 'datagen', rows = 3); CREATE STREAM s INTO performance_schema.t AS SELECT id FROM g")
+	await(t, db, "s", func(st engine.StreamStatus) bool { return st.State == "FINISHED" })
+	equal(t, "rows", query(t, db, "SELECT COUNT(*) FROM performance_schema.t"), "3")
+	mustExec(t, db, "DROP STREAM s; DROP SINK performance_schema")
+	equal(t, "version", query(t, db, "SELECT COUNT(*) FROM performance_schema.session_variables WHERE variable_name = 'version'"), "1")
+	if err := db.Exec(t.Context(), "CREATE SINK performance_schema WITH (connector = 'blackhole')"); !sqlerror.HasCode(err, sqlerror.CodeSyntax) {
+		t.Errorf("a reserved name: %v", err)
 	}
 }

@@ -33,6 +33,9 @@ func (p *provider) Database(ctx *gms.Context, name string) (gms.Database, error)
 	case gms.InformationSchemaDatabaseName:
 		return information_schema.NewInformationSchemaDatabase(), nil
 	case "performance_schema", "sys":
+		if s := p.db.sink(lower); s != nil { // from when the name was free
+			return newLakeDB(p.db, s), nil
+		}
 		return newPerformanceDB(p.db, lower), nil
 	default:
 		if s := p.db.sink(lower); s != nil {

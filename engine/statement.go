@@ -147,7 +147,7 @@ func (db *DB) redactor(def sql.Definition) func(string) bool {
 }
 
 func parseDefinition(o *catalog.Object) (sql.Definition, error) {
-	stmt, err := sql.Parse(o.Definition, sqlerror.Position{})
+	stmt, err := sql.ParseStored(o.Definition)
 	if err != nil {
 		return nil, fmt.Errorf("read stored definition of %s %s: %w", o.Kind, o.Name, err)
 	}

@@ -35,13 +35,14 @@ func checkName(what string, name Ident) error {
 }
 
 // checkObjectName also refuses what cannot be the name of a source, sink or
-// stream: their names become folders, namespaces and property names.
-func checkObjectName(kind Kind, name Ident) error {
+// stream: their names become folders, namespaces and property names. That of one that
+// is stored may be reserved since.
+func checkObjectName(kind Kind, name Ident, stored bool) error {
 	what := "a " + string(kind)
 	if err := checkName(what, name); err != nil {
 		return err
 	}
-	if slices.ContainsFunc(reservedObjects, func(r string) bool { return strings.EqualFold(r, name.Name) }) {
+	if !stored && slices.ContainsFunc(reservedObjects, func(r string) bool { return strings.EqualFold(r, name.Name) }) {
 		return sqlerror.Userf(sqlerror.CodeSyntax, "%s is a reserved name", strings.ToLower(name.Name)).At(name.Pos).
 			WithHint("%s are databases of the server", strings.Join(reservedObjects, ", "))
 	}

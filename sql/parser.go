@@ -17,7 +17,17 @@ import (
 // sqlerror.CodeSyntax (or CodeType for a column's type, CodeBadOption for a
 // repeated option) and its position.
 func Parse(text string, at sqlerror.Position) (Statement, error) {
-	p := parser{lex: newLexer(text, at)}
+	return parse(text, at, false)
+}
+
+// ParseStored is Parse of a definition that was taken before, perhaps under a name
+// that is reserved since.
+func ParseStored(text string) (Statement, error) {
+	return parse(text, sqlerror.Position{}, true)
+}
+
+func parse(text string, at sqlerror.Position, stored bool) (Statement, error) {
+	p := parser{lex: newLexer(text, at), stored: stored}
 	if p.advance() != nil {
 		return nil, nil // not even a token: the MySQL parser's to refuse
 	}
@@ -61,6 +71,8 @@ type parser struct {
 	lex  Lexer
 	tok  Token // the next one to read
 	last Token // the one before it
+	// stored says that the statement was taken before: a name of it may be reserved.
+	stored bool
 }
 
 // advance moves to the next token.
@@ -278,7 +290,7 @@ func (p *parser) objectName(kind Kind, create bool) (Ident, error) {
 			WithHint("%ss belong to no database", kind)
 	}
 	if create {
-		return name, checkObjectName(kind, name)
+		return name, checkObjectName(kind, name, p.stored)
 	}
 	return name, nil
 }

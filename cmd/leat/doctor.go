@@ -274,7 +274,7 @@ func (d *doctor) readDefinitions(ctx context.Context) {
 	}
 	kinds := map[sql.Kind]int{}
 	for _, o := range objects {
-		stmt, err := sql.Parse(o.Definition, sqlerror.Position{})
+		stmt, err := sql.ParseStored(o.Definition)
 		def, ok := stmt.(sql.Definition)
 		if err != nil || !ok {
 			d.fail(what, "that of %s %s cannot be read: %v", o.Kind, o.Name, err)
