@@ -13,6 +13,7 @@ import (
 	gms "github.com/dolthub/go-mysql-server/sql"
 	"github.com/dolthub/go-mysql-server/sql/analyzer"
 	"github.com/dolthub/go-mysql-server/sql/expression"
+	"github.com/dolthub/go-mysql-server/sql/expression/function/aggregation"
 	"github.com/dolthub/go-mysql-server/sql/plan"
 	"github.com/dolthub/go-mysql-server/sql/planbuilder"
 	"github.com/dolthub/go-mysql-server/sql/transform"
@@ -221,17 +222,20 @@ const (
 // computes something of nothing, by a node that kernels or DuckDB execute. What has no
 // form there stays as it is, and the MySQL engine evaluates it row by row.
 func (db *DB) lowerAdhoc(ctx *gms.Context, _ *analyzer.Analyzer, n gms.Node, scope *plan.Scope, _ analyzer.RuleSelector, _ *gms.QueryFlags) (gms.Node, transform.TreeIdentity, error) {
-	if ctx.Value(rowByRowKey{}) != nil || !scope.IsEmpty() || !isSelect(n) {
+	if !isSelect(n) {
 		return n, transform.SameTree, nil
+	}
+	if ctx.Value(rowByRowKey{}) != nil || !scope.IsEmpty() {
+		return leftRowByRow(ctx, n)
 	}
 	reads := readsOf(ctx, n)
 	if reads.other {
-		return n, transform.SameTree, nil
+		return leftRowByRow(ctx, n)
 	}
 	n = limited(ctx, n)
 	lowered, err := planner.Lower(ctx, n)
 	if err == nil && reads == (relationKinds{}) && !computes(lowered) {
-		return n, transform.SameTree, nil
+		return leftRowByRow(ctx, n)
 	}
 	if err == nil && !db.isDirect(lowered, reads) {
 		if reads.source || reads.system {
@@ -251,13 +255,30 @@ func (db *DB) lowerAdhoc(ctx *gms.Context, _ *analyzer.Analyzer, n gms.Node, sco
 	}
 	if err != nil {
 		db.cfg.Logger.Debug("query goes row by row", "reason", err)
-		return n, transform.SameTree, nil
+		return leftRowByRow(ctx, n)
 	}
 	node, err := newAdhocNode(db, lowered, n, reads)
 	if err != nil {
 		return nil, transform.SameTree, err
 	}
 	return node, transform.NewTree, nil
+}
+
+// leftRowByRow leaves a query to the MySQL engine, unless it would give something wrong:
+// its GROUP_CONCAT has the first of several values alone.
+func leftRowByRow(ctx *gms.Context, n gms.Node) (gms.Node, transform.TreeIdentity, error) {
+	several := false
+	transform.InspectExpressions(ctx, n, func(_ *gms.Context, e gms.Expression) bool {
+		if c, ok := e.(*aggregation.GroupConcat); ok && len(c.OutputExpressions()) > 1 {
+			several = true
+		}
+		return !several
+	})
+	if several {
+		return nil, transform.SameTree, edgeError(ctx, sqlerror.Userf(sqlerror.CodeUnsupported, "GROUP_CONCAT of several values is not supported in this query").
+			WithHint("GROUP_CONCAT(CONCAT(a, b)) has them as one value"))
+	}
+	return n, transform.SameTree, nil
 }
 
 // isDirect reports whether kernels alone run a plan.

@@ -240,10 +240,7 @@ func (s *speller) groupConcat(a *aggregateCall) (string, error) {
 			return "", unsupported("GROUP_CONCAT has bytes that may be no text")
 		}
 	}
-	switch {
-	case a.distinct && len(a.args) > 1:
-		return s.concatDistinctRows(a)
-	case a.distinct && !sortsAsText(a.args[0]):
+	if a.distinct && (len(a.args) > 1 || a.args[0].Type().Kind != types.String) {
 		return s.concatDistinct(a)
 	}
 	parts := make([]string, len(a.args))
@@ -264,11 +261,6 @@ func (s *speller) groupConcat(a *aggregateCall) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		if a.distinct && a.args[0].Type().Kind != types.String {
-			if value, err := s.expr(a.args[0]); err == nil && key.sql == value {
-				key.sql = arg
-			}
-		}
 		if a.distinct && key.sql != arg {
 			return "", unsupported("a DISTINCT GROUP_CONCAT sorts by something else")
 		}
@@ -285,55 +277,45 @@ func (s *speller) groupConcat(a *aggregateCall) (string, error) {
 	return s.cut(a.of("string_agg", sql)), nil
 }
 
-// sortsAsText reports whether the texts of an expression's values are distinct, and
-// sort, as the values do: those of a column's times have one length.
-func sortsAsText(e logical.Expr) bool {
-	switch e.Type().Kind {
-	case types.String:
-		return true
-	case types.DateTime, types.Timestamp, types.Time:
-		_, ok := e.(*logical.Column)
-		return ok
+// concatDistinct is a GROUP_CONCAT of the distinct rows of several values, or of
+// distinct values that are no text, sorted, if at all, by the first of these in their
+// order. They are put beside their texts, and sorted as values.
+func (s *speller) concatDistinct(a *aggregateCall) (string, error) {
+	refused := refusedConcat()
+	if len(a.args) == 1 {
+		refused = unsupported("a DISTINCT GROUP_CONCAT sorts by something else")
 	}
-	return false
-}
-
-// concatDistinctRows is a GROUP_CONCAT of the distinct rows of several values,
-// sorted, if at all, by the first of these in their order.
-func (s *speller) concatDistinctRows(a *aggregateCall) (string, error) {
+	if len(a.order) > len(a.args) {
+		return "", refused
+	}
 	var fields, texts, known []string
 	for i, e := range a.args {
 		sql, err := s.expr(e)
 		if err != nil {
 			return "", err
 		}
-		text, ok := s.plainText(fmt.Sprintf("x.a%d", i), e.Type(), types.TypeText)
-		if !ok && len(a.order) == 0 {
-			return "", unsupported("a DISTINCT GROUP_CONCAT has values of type %s", e.Type())
-		}
-		if !ok {
-			return "", refusedConcat()
+		text, err := s.typed(e, types.TypeText)
+		if err != nil {
+			return "", err
 		}
 		if i < len(a.order) {
 			key, err := s.expr(a.order[i].Expr)
 			if err != nil {
 				return "", err
 			}
-			if key != sql || a.order[i].Desc != a.order[0].Desc || e.Type().Kind == types.JSON {
-				return "", refusedConcat()
+			if key != sql || a.order[i].Desc != a.order[0].Desc || !sortsAsItIs(e.Type()) {
+				return "", refused
 			}
 		}
 		fields = append(fields, fmt.Sprintf("a%d := %s", i, sql))
 		texts = append(texts, text)
 		known = append(known, sql+" IS NOT NULL")
 	}
-	if len(a.order) > len(a.args) {
-		return "", refusedConcat()
-	}
 	separator, err := textLiteral(a.separator)
 	if err != nil {
 		return "", err
 	}
+	fields = append(fields, "t := "+strings.Join(texts, " || "))
 	list := fmt.Sprintf("%s FILTER (WHERE %s)", a.of("list", "struct_pack("+strings.Join(fields, ", ")+")"), strings.Join(known, " AND "))
 	if len(a.order) > 0 {
 		direction := "ASC"
@@ -342,42 +324,13 @@ func (s *speller) concatDistinctRows(a *aggregateCall) (string, error) {
 		}
 		list = fmt.Sprintf("list_sort(%s, '%s')", list, direction)
 	}
-	return s.cut(fmt.Sprintf("array_to_string(list_transform(%s, lambda x: %s), %s)", list, strings.Join(texts, " || "), separator)), nil
+	return s.cut(fmt.Sprintf("array_to_string(list_transform(%s, lambda x: x.t), %s)", list, separator)), nil
 }
 
 // refusedConcat is for a GROUP_CONCAT that the MySQL engine would give otherwise.
 func refusedConcat() error {
-	return sqlerror.Userf(sqlerror.CodeUnsupported, "GROUP_CONCAT(DISTINCT …) of several values is sorted by these alone, in their order and one direction, and not by DOUBLE or JSON").
+	return sqlerror.Userf(sqlerror.CodeUnsupported, "GROUP_CONCAT(DISTINCT …) of several values is sorted by these alone, in their order and one direction, and not by ENUM, SET or JSON").
 		WithHint("SELECT DISTINCT in a sub-select, and GROUP_CONCAT what it gives")
-}
-
-// concatDistinct is a GROUP_CONCAT of distinct values that are no text: they are
-// sorted, if at all, by their value.
-func (s *speller) concatDistinct(a *aggregateCall) (string, error) {
-	arg, err := s.expr(a.args[0])
-	if err != nil {
-		return "", err
-	}
-	text, ok := s.plainText("x", a.args[0].Type(), types.TypeText)
-	if !ok {
-		return "", unsupported("a DISTINCT GROUP_CONCAT has values of type %s", a.args[0].Type())
-	}
-	sql := arg
-	for i, k := range a.order {
-		key, err := s.sortKey(k)
-		if err != nil {
-			return "", err
-		}
-		if i > 0 || key.sql != arg {
-			return "", unsupported("a DISTINCT GROUP_CONCAT sorts by something else")
-		}
-		sql += " ORDER BY " + key.sql + key.suffix
-	}
-	separator, err := textLiteral(a.separator)
-	if err != nil {
-		return "", err
-	}
-	return s.cut(fmt.Sprintf("array_to_string(list_transform(%s FILTER (WHERE %s IS NOT NULL), lambda x: %s), %s)", a.of("list", sql), arg, text, separator)), nil
 }
 
 // cut shortens a text to group_concat_max_len.
