@@ -54,12 +54,16 @@ func (x explainer) Build(ctx *gms.Context, n gms.Node, _ gms.Row) (gms.RowIter, 
 }
 
 func (x explainer) explain(ctx *gms.Context, d *plan.DescribeQuery) (*explanation, error) {
-	n, ok := d.Child.(*adhocNode)
+	query := d.Child
+	if into, ok := query.(*plan.Into); ok {
+		query = into.Child // what is measured is stored nowhere
+	}
+	n, ok := query.(*adhocNode)
 	switch {
 	case !ok && d.Format.Analyze:
-		return x.rowByRow(ctx, d.Child)
+		return x.rowByRow(ctx, query)
 	case !ok:
-		return &explanation{Plan: explainedRows(d.Child)}, nil
+		return &explanation{Plan: explainedRows(query)}, nil
 	case !d.Format.Analyze:
 		return n.explained(), nil
 	}

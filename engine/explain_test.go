@@ -112,3 +112,19 @@ Project (1 + 1)  (actual rows=1 batches=1 time=T)
 	refused(t, db, "EXPLAIN ANALYZE SELECT SUM(x * 9223372036854775807) FROM s", sqlerror.CodeOutOfRange, "BIGINT value is out of range")
 	refused(t, db, "EXPLAIN ANALYZE SELECT k, SUM(x * 9223372036854775807) FROM t GROUP BY k", sqlerror.CodeOutOfRange, "BIGINT value is out of range")
 }
+
+// EXPLAIN ANALYZE measures a SELECT … INTO, and stores nothing.
+func TestExplain_Into(t *testing.T) {
+	s := open(t, t.TempDir()).NewSession()
+	if err := s.Exec(t.Context(), "EXPLAIN ANALYZE SELECT 7 INTO @a; EXPLAIN ANALYZE (SELECT 7 INTO @a); EXPLAIN SELECT 7 INTO @a"); err != nil {
+		t.Fatal(err)
+	}
+	r, err := s.Query(t.Context(), "SELECT @a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Release()
+	if !r.Next() || !r.RecordBatch().Column(0).IsNull(0) {
+		t.Error("the variable is set")
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"io"
 	"regexp"
 	"strconv"
+	"strings"
 	"time"
 
 	gms "github.com/dolthub/go-mysql-server/sql"
@@ -20,6 +21,8 @@ import (
 	"github.com/dolthub/vitess/go/vt/sqlparser"
 
 	"github.com/leatdb/leat/internal/mysqlfloat"
+	"github.com/leatdb/leat/sql"
+	"github.com/leatdb/leat/sql/sqlerror"
 )
 
 // query is one statement that a client sent, with how its rows go out.
@@ -90,21 +93,23 @@ func (h *handler) run(ctx context.Context, c *mysql.Conn, q query) (remainder st
 // errExecutionTime is ER_QUERY_TIMEOUT.
 var errExecutionTime = mysql.NewSQLError(3024, "HY000", "Query execution was interrupted, maximum statement execution time exceeded")
 
-// A query, behind comments of the program that sends it, and its hint.
-var (
-	aSelect           = regexp.MustCompile(`(?is)^(?:\s|\(|/\*[^+].*?\*/)*(?:SELECT|WITH|VALUES|TABLE|(?:EXPLAIN|DESCRIBE|DESC)\s(?:\s|FORMAT\s*=\s*\S+\s)*ANALYZE)\b`)
-	executionTimeHint = regexp.MustCompile(`(?is)^(?:\s|\(|/\*[^+].*?\*/)*SELECT\s*/\*\+[^*]*\bMAX_EXECUTION_TIME\s*\(\s*(\d{1,12})\s*\)`)
-)
+// executionTimeHint follows the SELECT that it is of.
+var executionTimeHint = regexp.MustCompile(`(?is)^\s*/\*\+[^*]*\bMAX_EXECUTION_TIME\s*\(\s*(\d{1,12})\s*\)`)
 
-// executionTime is how long a statement may take, 0 for ever: of a SELECT what a hint
-// of its own says, else max_execution_time in milliseconds.
+// executionTime is how long a statement may take, 0 for ever: of a SELECT, or of an
+// EXPLAIN ANALYZE of one, what a hint of its own says, else max_execution_time in
+// milliseconds.
 func executionTime(ctx *gms.Context, text string) (time.Duration, error) {
-	if !aSelect.MatchString(text) {
+	first, plain := firstOfQuery(text)
+	switch {
+	case first.IsWord("SELECT"):
+		if m := executionTimeHint.FindStringSubmatch(plain[first.End():]); m != nil {
+			ms, err := strconv.ParseInt(m[1], 10, 64)
+			return time.Duration(ms) * time.Millisecond, err
+		}
+	case first.IsWord("WITH"), first.IsWord("VALUES"), first.IsWord("TABLE"):
+	default:
 		return 0, nil
-	}
-	if m := executionTimeHint.FindStringSubmatch(text); m != nil {
-		ms, err := strconv.ParseInt(m[1], 10, 64)
-		return time.Duration(ms) * time.Millisecond, err
 	}
 	v, err := ctx.GetSessionVariable(ctx, "max_execution_time")
 	if err != nil {
@@ -112,6 +117,27 @@ func executionTime(ctx *gms.Context, text string) (time.Duration, error) {
 	}
 	ms, _ := v.(int64)
 	return time.Duration(ms) * time.Millisecond, nil
+}
+
+// firstOfQuery is the word that a statement, or the query that an EXPLAIN ANALYZE runs,
+// begins with, behind its brackets, and the text that it is in.
+func firstOfQuery(text string) (first sql.Token, in string) {
+	in, explain, err := sql.RewriteExplain(text)
+	if err != nil {
+		return sql.Token{}, in // it is refused
+	}
+	lex := sql.NewLexer(in, sqlerror.Position{})
+	first, err = lex.Next()
+	if explain.Analyze && err == nil {
+		first, err = lex.Next() // behind EXPLAIN
+	}
+	for first.IsOperator("(") && err == nil {
+		first, err = lex.Next()
+	}
+	if first.Kind == sql.Executable {
+		return firstOfQuery(strings.TrimLeft(strings.Trim(first.Text, "/*"), "M!0123456789"))
+	}
+	return first, in
 }
 
 // literals are the values of a prepared statement's placeholders.

@@ -446,13 +446,15 @@ func TestServer_MaxExecutionTime(t *testing.T) {
 	land(t, c, "clicks", "id BIGINT", rows.String())
 	const long = " COUNT(*) FROM clicks a, clicks b, clicks c, clicks d WHERE a.id * b.id + c.id * d.id = 7"
 	exec(t, c, "SET max_execution_time = 50")
-	for _, query := range []string{"SELECT" + long, "/* a program */ SELECT" + long, "SELECT /*+ NO_ICP(a) MAX_EXECUTION_TIME(60) */" + long, "WITH x AS (SELECT" + long + ") SELECT * FROM x"} {
+	for _, query := range []string{"SELECT" + long, "/* a program */ SELECT" + long, "-- a program\n# and another\n((SELECT" + long + "))", "EXPLAIN/**/FORMAT=/**/TREE/**/ANALYZE/**/SELECT" + long,
+		"/*!50000 SELECT" + long + "*/", "DESC ANALYZE SELECT /*+ MAX_EXECUTION_TIME(60) */" + long, "SELECT /*+ NO_ICP(a) MAX_EXECUTION_TIME(60) */" + long, "WITH x AS (SELECT" + long + ") SELECT * FROM x"} {
 		if e := failure(t, c, query); e.Number != 3024 || string(e.SQLState[:]) != "HY000" || !strings.Contains(e.Message, "maximum statement execution time exceeded") {
 			t.Errorf("%s: error = %v, want 3024 (HY000)", query, e)
 		}
 	}
 	// A hint counts more, and other statements have no limit.
 	wantRows(t, query(t, c, "SELECT /*+ MAX_EXECUTION_TIME(0) */ SLEEP(0.2)"), "0")
+	wantRows(t, query(t, c, "-- a program\nSELECT /*+ MAX_EXECUTION_TIME(0) */ SLEEP(0.2)"), "0")
 	exec(t, c, "SET max_execution_time = 1")
 	exec(t, c, "FLUSH STREAM clicks")
 	exec(t, c, "SET max_execution_time = 0")
