@@ -930,3 +930,76 @@ func TestStream_UnknownMetadataIsRefused(t *testing.T) {
 	mustEpoch(t, adopted, &state, 20)
 	checkExactlyOnce(t, other.Lake(), 20)
 }
+
+// Two catalogs that know one folder give the same generation to two instances. Neither
+// may overwrite a file that the other has committed.
+func TestStream_CatalogsOfOneFolder(t *testing.T) {
+	epoch := func(t *testing.T, sink *lake.Sink, adopt bool, last int64) {
+		t.Helper()
+		spec := tripSpec("s1")
+		spec.Adopt = adopt
+		stream := openStream(t, sink, spec)
+		defer stream.Close()
+		state, _ := mustBegin(t, stream)
+		mustEpoch(t, stream, &state, last)
+	}
+	for name, beginning := range map[string]func(t *testing.T, first, second string){
+		"adopted": func(*testing.T, string, string) {},
+		"copied": func(t *testing.T, first, second string) {
+			t.Helper()
+			text, err := os.ReadFile(first)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(second, text, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			open := func(catalogFile string) *lake.Sink {
+				t.Helper()
+				store, err := openFolder(t.Context(), dir)
+				if err != nil {
+					t.Fatal(err)
+				}
+				cfg := configIn(dir, store)
+				cfg.CatalogPath = filepath.Join(dir, catalogFile)
+				sink, err := lake.Open(t.Context(), cfg)
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() {
+					if err := sink.Close(); err != nil {
+						t.Error(err)
+					}
+				})
+				return sink
+			}
+			before := open("before.db")
+			epoch(t, before, false, 10)
+			if err := before.Close(); err != nil {
+				t.Fatal(err)
+			}
+			beginning(t, filepath.Join(dir, "before.db"), filepath.Join(dir, "other.db"))
+			original, other := open("before.db"), open("other.db")
+			epoch(t, other, name == "adopted", 35)
+			epoch(t, original, false, 20)
+			for _, c := range []struct {
+				sink *lake.Sink
+				last int64
+			}{{original, 20}, {other, 35}} {
+				want := 0
+				for id := int64(1); id <= c.last; id++ {
+					if !isDead(id) {
+						want++
+					}
+				}
+				if got := len(readColumn(t, c.sink.Lake(), "trips", 0)); got != want {
+					t.Errorf("up to %d the table has %d rows, want %d", c.last, got, want)
+				}
+			}
+		})
+	}
+}

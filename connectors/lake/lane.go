@@ -12,6 +12,7 @@ import (
 	"github.com/leatdb/leat/catalog/hive"
 	"github.com/leatdb/leat/connectors"
 	"github.com/leatdb/leat/connectors/lake/parquetfile"
+	"github.com/leatdb/leat/connectors/lake/protocol"
 	"github.com/leatdb/leat/sql/sqlerror"
 )
 
@@ -59,6 +60,7 @@ type laneWriter struct {
 	// What files are named after; nil uploads mean that the stream was not begun.
 	uploads    *uploads
 	id         string
+	instance   string
 	generation int64
 	epoch      int64
 	counter    int64 // never set back
@@ -119,16 +121,16 @@ func newLaneWriter(s *streamSink, lane int) (*laneWriter, error) {
 	return w, nil
 }
 
-// begin makes the lane ready for the epoch that follows one that was committed.
+// begin makes the lane ready for an epoch that follows base, which was committed.
 // What it holds is thrown away.
-func (w *laneWriter) begin(u *uploads, id string, generation, epoch int64) {
+func (w *laneWriter) begin(u *uploads, base protocol.Record, epoch int64) {
 	for _, f := range w.open {
 		w.discard(f)
 	}
 	w.letters.discard()
 	w.errors.discard()
 	w.backup.discard()
-	w.uploads, w.id, w.generation, w.epoch = u, id, generation, epoch
+	w.uploads, w.id, w.instance, w.generation, w.epoch = u, base.ID, base.Instance, base.Generation, epoch
 	w.clear()
 }
 
@@ -277,14 +279,16 @@ func (w *laneWriter) newFile(p *partition) *openFile {
 
 // fileName tells where a file comes from, and is never used twice: not by
 // another lane or epoch, nor when an epoch is written again, nor by a stream of
-// the same name that is dropped and created anew.
+// the same name that is dropped and created anew. In an Iceberg table two instances
+// may have the same generation, each in a catalog of its own, after one has adopted
+// the table or was given a copy of the other's catalog.
 func (w *laneWriter) fileName() string {
 	w.counter++
 	if w.stream.sink.hive {
 		return w.hiveName() + w.stream.settings.Load().extension
 	}
 	return fmt.Sprintf("%s-%d-%d-%d-%d-%s.parquet", safeName(w.stream.spec.Stream, 80),
-		w.generation, w.epoch, w.lane, w.counter, w.id[:min(len(w.id), 8)])
+		w.generation, w.epoch, w.lane, w.counter, w.instance[:min(len(w.instance), 8)])
 }
 
 // encode makes pages of a file's rows.

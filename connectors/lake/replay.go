@@ -82,7 +82,7 @@ func (s *streamSink) beginReplay(ctx context.Context, epoch int64, req *connecto
 // beginMarker makes the marker ready for an epoch.
 func (s *streamSink) beginMarker(epoch int64) {
 	if s.marker != nil {
-		s.marker.begin(s.uploads, s.base.ID, s.base.Generation, epoch)
+		s.marker.begin(s.uploads, s.base, epoch)
 	}
 }
 

@@ -652,7 +652,7 @@ func (s *streamSink) beginLanes() {
 	s.uploads = newUploads(s.sink.scheduler, s.sink.store, s.spec.Retrying, s.stalls)
 	s.uploads.staged = s.sink.hive
 	for _, w := range s.lanes {
-		w.begin(s.uploads, s.base.ID, s.base.Generation, s.base.Epoch+1)
+		w.begin(s.uploads, s.base, s.base.Epoch+1)
 	}
 	s.beginMarker(s.base.Epoch + 1)
 }
@@ -665,10 +665,10 @@ func (s *streamSink) discard(ctx context.Context) {
 	}
 	s.uploads.cancel()
 	for _, w := range s.lanes {
-		w.begin(nil, "", 0, 0)
+		w.begin(nil, protocol.Record{}, 0)
 	}
 	if s.marker != nil {
-		s.marker.begin(nil, "", 0, 0)
+		s.marker.begin(nil, protocol.Record{}, 0)
 	}
 	s.uploads.abort(ctx, s.sink.rules.Keeps(s.tried))
 	s.uploads = nil
