@@ -2,12 +2,14 @@ package engine_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
+	"github.com/leatdb/leat/engine/kernel"
 	"github.com/leatdb/leat/sql/sqlerror"
 )
 
@@ -119,12 +121,12 @@ func TestExplain_Into(t *testing.T) {
 	if err := s.Exec(t.Context(), "EXPLAIN ANALYZE SELECT 7 INTO @a; EXPLAIN ANALYZE (SELECT 7 INTO @a); EXPLAIN SELECT 7 INTO @a"); err != nil {
 		t.Fatal(err)
 	}
-	r, err := s.Query(t.Context(), "SELECT @a")
+	r, err := s.Query(t.Context(), "SELECT COALESCE(@a, 'nothing')")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer r.Release()
-	if !r.Next() || !r.RecordBatch().Column(0).IsNull(0) {
+	if !r.Next() || fmt.Sprint(kernel.Value(r.RecordBatch().Column(0), 0)) != "nothing" {
 		t.Error("the variable is set")
 	}
 }
