@@ -112,6 +112,9 @@ func TestGlue_Tables(t *testing.T) {
 	}
 	equal(t, "tables of information_schema", query(t, db, `SELECT table_name FROM information_schema.tables WHERE table_schema = 'Folders' AND table_name LIKE '%o%' ORDER BY table_name`),
 		"docs", "theirs_json", "theirs_orc")
+	if rows := query(t, db, `SELECT COALESCE(SUM(table_rows), 0), COALESCE(SUM(data_length), 0) FROM information_schema.tables WHERE table_schema = 'Folders' AND table_name IN ('theirs_delta', 'theirs_nested', 'theirs_orc', 'theirs_view')`); len(rows) != 1 || rows[0] != "0|0" {
+		t.Errorf("rows and bytes of tables that cannot be read: %q", rows)
+	}
 	equal(t, "columns of information_schema", query(t, db, `SELECT column_name FROM information_schema.columns WHERE table_schema = 'Folders' AND table_name = 'docs' ORDER BY ordinal_position`), "id", "d", "k")
 	var status []string
 	for _, row := range query(t, db, `SHOW TABLE STATUS FROM Folders`) {

@@ -299,6 +299,13 @@ func (t *unreadableTable) PartitionRows(*gms.Context, gms.Partition) (gms.RowIte
 	return nil, t.err
 }
 
+// RowCount implements gms.StatisticsTable. Without it information_schema.tables repeats
+// the rows of the table before.
+func (t *unreadableTable) RowCount(*gms.Context) (uint64, bool, error) { return 0, false, nil }
+
+// DataLength implements gms.StatisticsTable.
+func (t *unreadableTable) DataLength(*gms.Context) (uint64, error) { return 0, nil }
+
 // lakeTable is a lake table; the MySQL engine reads its rows only for what
 // DuckDB cannot evaluate.
 type lakeTable struct {
@@ -411,6 +418,7 @@ var (
 	_ gms.ProjectedTable    = (*lakeTable)(nil)
 	_ gms.PrimaryKeyTable   = (*lakeTable)(nil)
 	_ gms.StatisticsTable   = (*lakeTable)(nil)
+	_ gms.StatisticsTable   = (*unreadableTable)(nil)
 	_ gms.ProjectedTable    = (*sourceTable)(nil)
 	_ planner.RelationTable = (*lakeTable)(nil)
 	_ planner.RelationTable = (*sourceTable)(nil)
