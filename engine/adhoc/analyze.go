@@ -127,10 +127,12 @@ func readProfile(text []byte, names func(string) string) (*Analysis, error) {
 var details = []string{"Join Type", "Conditions", "Expression", "Filters", "Groups", "Aggregates", "Order By", "Top", "Limit", "Offset", "Projections"}
 
 func (p *profiled) operator(names func(string) string) *Operator {
-	words := strings.Split(strings.ToLower(p.Type), "_")
-	words[0] = strings.ToUpper(words[0][:1]) + words[0][1:]
+	name := "Operator" // where DuckDB does not say which
+	if p.Type != "" {
+		name = p.Type[:1] + strings.ReplaceAll(strings.ToLower(p.Type[1:]), "_", " ")
+	}
 	o := &Operator{Rows: p.Rows, Time: seconds(p.Timing)}
-	text := []string{strings.Join(words, " ")}
+	text := []string{name}
 	for _, d := range details {
 		if v := strings.Join(strings.Fields(detail(p.Extra[d])), " "); v != "" {
 			text = append(text, strings.ToLower(d)+" "+names(v))
