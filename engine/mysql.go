@@ -48,7 +48,7 @@ func (db *DB) openMySQL(ctx context.Context) error {
 		AddOverrides(gms.EngineOverrides{Builder: gms.BuilderOverrides{Parser: &parser{db: db}}}).
 		AddPreAnalyzeRule(adhocRule, db.lowerAdhoc).
 		AddPreAnalyzeRule(warningsRule, orderWarnings).
-		AddPreAnalyzeRule(likeRule, keepLikes).
+		AddPreAnalyzeRule(comparisonRule, keepComparisons).
 		AddPreAnalyzeRule(tableStatusRule, db.showUnreadable).
 		AddPreAnalyzeRule(globalsRule, db.guardGlobals).
 		Build()

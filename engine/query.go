@@ -213,7 +213,7 @@ const (
 	adhocRule analyzer.RuleId = 1<<20 + iota
 	noShortCutRule
 	warningsRule
-	likeRule
+	comparisonRule
 	tableStatusRule
 	globalsRule
 )

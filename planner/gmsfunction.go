@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	gms "github.com/dolthub/go-mysql-server/sql"
 	"github.com/dolthub/go-mysql-server/sql/expression"
@@ -17,6 +18,7 @@ import (
 	"github.com/leatdb/leat/engine/kernel"
 	"github.com/leatdb/leat/planner/function"
 	"github.com/leatdb/leat/sql"
+	"github.com/leatdb/leat/sql/types"
 )
 
 // Functions are what the MySQL engine has to be told of before it can bind
@@ -173,9 +175,11 @@ func (c *registryCall) Type(ctx *gms.Context) gms.Type {
 	return t
 }
 
-// Eval implements gms.Expression.
+// Eval implements gms.Expression. Only what is constant in the query is to the
+// kernel: comparisons ask.
 func (c *registryCall) Eval(ctx *gms.Context, row gms.Row) (any, error) {
 	args := make([]kernel.Expr, len(c.operands))
+	in := &kernel.Batch{Rows: 1, Columns: make([]arrow.Array, len(c.operands))}
 	for i, e := range c.operands {
 		v, err := e.Eval(ctx, row)
 		if err != nil {
@@ -192,13 +196,20 @@ func (c *registryCall) Eval(ctx *gms.Context, row gms.Row) (any, error) {
 		if args[i], err = kernel.Constant(value, t); err != nil {
 			return nil, err
 		}
+		if !isConstant(e) {
+			one, err := args[i].Eval(nil, in)
+			if err != nil {
+				return nil, err
+			}
+			args[i], in.Columns[i] = kernel.Column(i, t), one.Array
+		}
 	}
 	call, err := function.Call(c.f.Name, args...)
 	if err != nil {
 		return nil, err
 	}
 	kctx := &kernel.Context{Alloc: memory.NewGoAllocator(), Now: ctx.QueryTime(), Warn: func(err error) { ctx.Warn(1292, "%s", err) }}
-	v, err := call.Eval(kctx, &kernel.Batch{Rows: 1})
+	v, err := call.Eval(kctx, in)
 	if err != nil {
 		return nil, fmt.Errorf("evaluate %s: %w", c, err)
 	}
@@ -207,6 +218,28 @@ func (c *registryCall) Eval(ctx *gms.Context, row gms.Row) (any, error) {
 		return nil, err
 	}
 	return GMSValue(kernel.Value(v.Array, 0), call.Type(), nil)
+}
+
+// MixedBetween makes a call of the registry's function of a BETWEEN whose operands do
+// not all compare as texts, or all as exact numbers; ok is false for the others, which
+// the engine evaluates as MySQL does.
+func MixedBetween(ctx *gms.Context, e *expression.Between) (call gms.Expression, ok bool) {
+	children := e.Children()
+	texts, exact := true, true
+	for _, c := range children {
+		t, err := FromGMSType(c.Type(ctx))
+		if err != nil {
+			return nil, false
+		}
+		k := t.Kind
+		texts = texts && (k == types.Null || k == types.String)
+		exact = exact && (k == types.Null || k.IsNumeric() && !k.IsFloat())
+	}
+	f, found := function.Lookup("between")
+	if texts || exact || !found {
+		return nil, false
+	}
+	return &registryCall{operands: children, f: f}, true
 }
 
 // groupingMark is WITH ROLLUP, as an element of GROUP BY, or a call of GROUPING.
