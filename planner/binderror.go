@@ -117,22 +117,72 @@ func SyntaxError(err error, rewritten string, positions sql.PositionMap, at sqle
 		end = start
 	}
 	message = strings.Replace(message, " at position "+m[1], "", 1)
-	read := rewritten[:min(end+len(word), len(rewritten))]
 	// A sign has no text of its own: the parser names the word before it.
 	if sign := end - 1; m[2] != "" && sign >= 0 && end == positioned && strings.IndexByte("+-*/%<>=!&|^~(),.:;@", rewritten[sign]) >= 0 {
 		message = strings.Replace(message, "near '"+m[2]+"'", "near '"+rewritten[sign:end]+"'", 1)
 		end = sign
 	}
 	e := sqlerror.Userf(sqlerror.CodeSyntax, "%s", message).At(positions.Position(end).Within(at))
-	for _, missing := range notParsed {
-		if missing.words.MatchString(read) {
-			return e.WithHint("%s", missing.instead)
-		}
-	}
-	if hint := syntaxHint(read, rewritten[len(read):]); hint != "" {
+	read, rest := tokensAround(rewritten, positioned)
+	if hint := syntaxHint(read, rest, endsEarly(rewritten, positioned)); hint != "" {
 		return e.WithHint("%s", hint)
 	}
 	return e
+}
+
+// endsEarly reports whether the parser did not expect the end of a text, for which it
+// names the last word like one that it did not expect: it then reads one bracket more.
+func endsEarly(text string, position int) bool {
+	text = strings.TrimRight(text, "; \t\r\n")
+	if position < len(text) {
+		return false
+	}
+	_, err := parse(text + " )")
+	if err == nil {
+		return true
+	}
+	m := parsePosition.FindStringSubmatch(err.Error())
+	if m == nil {
+		return false
+	}
+	end, _ := strconv.Atoi(m[1])
+	return end-1 > len(text)
+}
+
+// tokensAround takes a text apart: what begins before the offset, to which the parser
+// has read, and the rest. Both are empty where that is not text that can be read.
+func tokensAround(text string, offset int) (read, rest []sql.Token) {
+	lex := sql.NewLexer(text, sqlerror.Position{})
+	for {
+		t, err := lex.Next()
+		switch {
+		case err != nil && t.Offset < offset:
+			return nil, nil
+		case err != nil || t.Kind == sql.EOF:
+			return read, rest
+		case t.Offset < offset:
+			read = append(read, t)
+		default:
+			rest = append(rest, t)
+		}
+	}
+}
+
+// wordsOf writes tokens with one blank between them, and nothing of what is in
+// literals and quoted names.
+func wordsOf(tokens []sql.Token) string {
+	words := make([]string, len(tokens))
+	for i, t := range tokens {
+		switch t.Kind {
+		case sql.Word, sql.Number, sql.Operator:
+			words[i] = t.Text
+		case sql.QuotedName:
+			words[i] = "``"
+		default:
+			words[i] = "''"
+		}
+	}
+	return strings.Join(words, " ")
 }
 
 // keywords are those that are misspelt where a query goes on, statements those that
@@ -140,57 +190,77 @@ func SyntaxError(err error, rewritten string, positions sql.PositionMap, at sqle
 var (
 	keywords   = []string{"SELECT", "DISTINCT", "FROM", "WHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "OFFSET", "JOIN", "INNER", "UNION", "BETWEEN", "PARTITION", "OVER", "WINDOW", "VALUES", "INTERVAL"}
 	statements = []string{"SELECT", "WITH", "SHOW", "EXPLAIN", "DESCRIBE", "CREATE", "DROP", "ALTER", "START", "STOP", "FLUSH", "REPLAY", "USE", "GRANT", "REVOKE", "INSERT", "UPDATE", "DELETE"}
-	shown      = []string{"STREAMS", "SOURCES", "SINKS", "SECRETS", "TABLES", "DATABASES", "COLUMNS", "INDEX", "VARIABLES", "STATUS", "WARNINGS", "ERRORS", "PROCESSLIST", "GRANTS", "CREATE", "ENGINES", "COLLATION", "FULL"}
+	// clauses go on with a query, and are no names that somebody forgot to quote.
+	clauses = []string{"SELECT", "FROM", "WHERE", "GROUP", "HAVING", "ORDER", "BY", "LIMIT", "JOIN", "INNER", "LEFT", "RIGHT", "CROSS", "NATURAL", "ON", "USING", "UNION", "AND", "OR", "XOR", "NOT", "IS", "IN", "LIKE", "BETWEEN", "AS", "INTO", "WITH", "WHEN", "THEN", "ELSE", "OVER", "DISTINCT", "ALL", "ASC", "DESC"}
+	// ranking are reserved words that the parser takes for window functions alone.
+	ranking = []string{"ROW_NUMBER", "RANK", "DENSE_RANK", "PERCENT_RANK", "CUME_DIST", "NTILE", "LAG", "LEAD", "FIRST_VALUE", "LAST_VALUE", "NTH_VALUE"}
+	shown   = []string{"STREAMS", "SOURCES", "SINKS", "SECRETS", "TABLES", "DATABASES", "COLUMNS", "INDEX", "VARIABLES", "STATUS", "WARNINGS", "ERRORS", "PROCESSLIST", "GRANTS", "CREATE", "ENGINES", "COLLATION", "FULL"}
 )
 
 // syntaxHint says what may have been meant by a text that the parser has read to the
-// word that it did not expect, with which read ends: a keyword that is misspelt, a
-// reserved word as a name, a bracket that is missing.
-func syntaxHint(read, rest string) string {
-	var tokens []sql.Token
-	depth := 0
-	lex := sql.NewLexer(read, sqlerror.Position{})
-	for {
-		t, err := lex.Next()
-		if err != nil {
-			return ""
-		}
-		if t.Kind == sql.EOF {
-			break
-		}
-		switch {
-		case t.IsOperator("("):
-			depth++
-		case t.IsOperator(")"):
-			depth--
-		}
-		tokens = append(tokens, t)
-	}
-	n := len(tokens)
+// token that it did not expect, with which read ends: a form of MySQL or of another
+// system that is not known, a keyword that is misspelt, a reserved word as a name, a
+// bracket that is missing. isEnd says that it expected more. The hint is "" where
+// nothing of that is likely.
+func syntaxHint(read, rest []sql.Token, isEnd bool) string {
+	n := len(read)
 	if n == 0 {
 		return ""
 	}
-	last, before := tokens[n-1], sql.Token{}
-	if n > 1 {
-		before = tokens[n-2]
+	words, following := wordsOf(read), wordsOf(rest)
+	for _, missing := range notParsed {
+		if missing.read.MatchString(words) && (missing.next == nil || missing.next.MatchString(following)) {
+			return missing.instead
+		}
 	}
-	isEnd := strings.Trim(rest, " \t\r\n;") == ""
+	at := func(back int) sql.Token { // the last token, or one before it
+		if back < n {
+			return read[n-1-back]
+		}
+		return sql.Token{}
+	}
+	last, before := at(0), at(1)
+	var open []sql.Token // what stands behind each bracket that is not closed
+	for i, t := range read {
+		switch {
+		case t.IsOperator("("):
+			open = append(open, sql.Token{})
+			if i+1 < n {
+				open[len(open)-1] = read[i+1]
+			}
+		case t.IsOperator(")") && len(open) == 0:
+			return "there is no ( for this )"
+		case t.IsOperator(")"):
+			open = open[:len(open)-1]
+		}
+	}
 	switch {
 	case n == 1:
 		return misspelt(last, statements)
 	case n == 2 && before.IsWord("SHOW"):
 		return misspelt(last, shown)
-	case depth < 0:
-		return "there is no ( for this )"
-	case last.Kind == sql.Word && sql.IsReserved(last.Text) && (before.IsWord("AS") || before.IsWord("SELECT") || before.IsOperator(",") || before.IsOperator(".")):
-		if before.IsOperator(",") && (last.IsWord("FROM") || last.IsWord("WHERE")) {
-			return "the comma before " + strings.ToUpper(last.Text) + " is too many"
-		}
-		return fmt.Sprintf("%s is a reserved word; as a name it needs backquotes: `%s`", strings.ToUpper(last.Text), last.Text)
+	case before.IsOperator(",") && (last.IsWord("FROM") || last.IsWord("WHERE")):
+		return "the comma before " + strings.ToUpper(last.Text) + " is too many"
+	case before.IsWord("FROM") && at(2).IsOperator(","):
+		return "the comma before FROM is too many"
+	case before.IsWord("SELECT") && last.IsWord("FROM"), at(2).IsWord("SELECT") && before.IsWord("FROM"):
+		return "nothing is selected: name columns, or *"
+	case needsQuotes(last) && !strings.HasPrefix(following, "(") && (beginsName(before) || isName(before) && endsName(rest)):
+		return reservedWord(last)
+	case needsQuotes(before) && beginsName(at(2)) && endsName(read[n-1:]):
+		return reservedWord(before)
+	case isOneOf(before, ranking) && !last.IsOperator("("):
+		return reservedWord(before)
+	case isEnd && isOneOf(last, ranking):
+		return reservedWord(last)
 	case last.Kind == sql.String && last.Text[0] == '"' && (before.IsWord("FROM") || before.IsWord("JOIN") || before.IsWord("AS") || before.IsOperator(".")):
 		return "names are quoted with backquotes: `" + last.Value() + "`"
-	case n > 2 && before.IsWord("FROM") && tokens[n-3].IsOperator(","):
-		return "the comma before FROM is too many"
+	case lacksLeft(before, last):
+		return "something is missing before " + strings.ToUpper(last.Text)
+	case lacksLeft(at(2), before):
+		return "something is missing before " + strings.ToUpper(before.Text)
+	case (before.IsWord("GROUP") || before.IsWord("ORDER")) && (isName(last) || last.Kind == sql.Number):
+		return "write " + strings.ToUpper(before.Text) + " BY"
 	}
 	for _, t := range []sql.Token{last, before} {
 		if hint := misspelt(t, keywords); hint != "" {
@@ -198,12 +268,43 @@ func syntaxHint(read, rest string) string {
 		}
 	}
 	switch {
-	case isEnd && depth > 0:
+	case len(open) > 0 && (last.IsWord("FROM") || last.IsWord("WHERE")) && !isOneOf(open[len(open)-1], []string{"SELECT", "WITH", "TABLE", "VALUES", "("}):
+		return "a bracket is not closed before " + strings.ToUpper(last.Text)
+	case isEnd && len(open) > 0:
 		return "a bracket is not closed"
 	case isEnd && (last.Kind == sql.Operator && !last.IsOperator(")") || last.Kind == sql.Word && sql.IsReserved(last.Text)):
 		return "the statement ends too early"
 	}
 	return ""
+}
+
+// lacksLeft reports whether a token joins two conditions, of which what stands before
+// it is none.
+func lacksLeft(before, t sql.Token) bool {
+	return isOneOf(t, []string{"AND", "OR", "XOR"}) && isOneOf(before, []string{"AND", "OR", "XOR", "NOT", "WHERE", "ON", "HAVING", "("})
+}
+
+func isName(t sql.Token) bool {
+	return t.Kind == sql.QuotedName || t.Kind == sql.Word && !sql.IsReserved(t.Text)
+}
+
+// needsQuotes reports whether a token is a reserved word that may be meant as a name.
+func needsQuotes(t sql.Token) bool {
+	return t.Kind == sql.Word && sql.IsReserved(t.Text) && !isOneOf(t, clauses)
+}
+
+// beginsName reports whether a name comes behind a token.
+func beginsName(t sql.Token) bool {
+	return isOneOf(t, []string{"AS", "SELECT", "FROM", "JOIN", "BY", ",", "."})
+}
+
+// endsName reports whether what comes behind a name of the list of SELECT follows.
+func endsName(rest []sql.Token) bool {
+	return len(rest) > 0 && isOneOf(rest[0], []string{",", "FROM"})
+}
+
+func reservedWord(t sql.Token) string {
+	return fmt.Sprintf("%s is a reserved word; as a name it needs backquotes: `%s`", strings.ToUpper(t.Text), t.Text)
 }
 
 // misspelt is the hint for a word that is none of the words, but near to one.
@@ -218,38 +319,60 @@ func misspelt(t sql.Token, words []string) string {
 	return "did you mean " + near + "?"
 }
 
-// notParsed are MySQL's forms that the parser does not know, by what ends with the
-// word that it did not expect, and what to write instead.
+// notParsed are forms of MySQL and of other systems that the parser does not know: how
+// what it has read ends with the token that it did not expect, what follows where that
+// is needed to tell, and what to write instead.
 var notParsed = []struct {
-	words   *regexp.Regexp
-	instead string
+	read, next *regexp.Regexp
+	instead    string
 }{
-	{regexp.MustCompile(`:=$`), "a SELECT assigns no variables: write SET @x = (SELECT …), or a window function for what runs from row to row"},
-	{regexp.MustCompile(`(?i)\bBY\b.*\bGROUPS$`), "a window's frame is one of ROWS or RANGE"},
-	{regexp.MustCompile(`(?i)\b(?:ROW|PRECEDING|FOLLOWING)\s+EXCLUDE$`), "a window's frame leaves no rows out: compute what is left out apart, and subtract it"},
-	{regexp.MustCompile(`(?i)\)\s*IGNORE$`), "window functions count NULLs: leave them out by WHERE in a sub-select"},
-	{regexp.MustCompile(`(?i)\bNTH_VALUE\s*\([^()]*\)\s*FROM$`), "write ORDER BY … DESC instead of FROM LAST"},
-	{regexp.MustCompile(`(?i)\bGROUP_CONCAT\s*\(.*\)\s*OVER$`), "GROUP_CONCAT is no window function: JSON_ARRAYAGG is one"},
-	{regexp.MustCompile(`(?i)\bAS\s+(?:INT|INTEGER|BIGINT|SMALLINT|TINYINT|BOOL|BOOLEAN)$`), "CAST makes SIGNED or UNSIGNED integers"},
-	{regexp.MustCompile(`(?i)\bAS\s+(?:VARCHAR|STRING|TEXT)$`), "CAST makes CHAR, or CHAR(n)"},
-	{regexp.MustCompile(`(?i)\bAS\s+(?:TIMESTAMP|TIMESTAMPTZ)$`), "CAST makes DATETIME, or DATETIME(n)"},
-	{regexp.MustCompile(`(?i)\bAS\s+NUMERIC$`), "CAST makes DECIMAL(p, s)"},
-	{regexp.MustCompile(`::\w*$`), "write CAST(value AS type)"},
-	{regexp.MustCompile(`(?i)\bILIKE\b.*$`), "LIKE tells upper from lower case by the collation: write LOWER(a) LIKE LOWER(b)"},
-	{regexp.MustCompile(`(?i)\bSELECT\s+TOP\s+\d+$`), "write LIMIT n at the end"},
-	{regexp.MustCompile(`(?i)\bFETCH$`), "write LIMIT n"},
-	{regexp.MustCompile(`(?i)\bOFFSET\s+\d+$`), "write LIMIT n OFFSET m"},
-	{regexp.MustCompile(`(?i)\bQUALIFY\b.*$`), "put the window function into a sub-select, and the condition into WHERE around it"},
-	{regexp.MustCompile(`(?i)\bTABLESAMPLE\b.*$`), "write WHERE RAND() < 0.1"},
-	{regexp.MustCompile(`(?i)\bOVER\s*\(\s*PARTITION\s+\w+$`), "write PARTITION BY"},
-	{regexp.MustCompile(`(?i)\b(?:ROW_NUMBER|RANK|DENSE_RANK|PERCENT_RANK|CUME_DIST|NTILE|LAG|LEAD|FIRST_VALUE|LAST_VALUE|NTH_VALUE)\s*\([^()]*\)\s*(?:,|FROM|AS|\w+)$`), "it is a window function: write OVER (ORDER BY …) behind it"},
-	{regexp.MustCompile(`(?i)\bRANGE\b.*\d+\.\d*$`), "the distances of RANGE are whole numbers, or INTERVAL n unit"},
-	{regexp.MustCompile(`(?i)^\s*CREATE\s+MATERIALIZED$`), "CREATE STREAM … AS SELECT keeps a table up to date"},
-	{regexp.MustCompile(`(?i)^\s*CREATE\s+FUNCTION$`), "functions are those of MySQL, and Go functions that the program registers"},
-	{regexp.MustCompile(`(?i)^\s*(?:MERGE|COPY|LOAD)$`), "tables are written by streams: CREATE STREAM … INTO sink.table AS SELECT …"},
-	{regexp.MustCompile(`(?i)^\s*(?:CHECK|OPTIMIZE|CHECKSUM|REPAIR|VACUUM|HANDLER|XA|HELP|PRAGMA)$`), "there is no such statement here"},
-	{regexp.MustCompile(`(?i)\bSOUNDS\s+LIKE$`), "write SOUNDEX(a) = SOUNDEX(b)"},
-	{regexp.MustCompile(`(?i)\bMEMBER\s+OF$`), "write JSON_CONTAINS(array, CAST(value AS JSON))"},
+	{ends(`:=`), nil, "a SELECT assigns no variables: write SET @x = (SELECT …), or a window function for what runs from row to row"},
+	{ends(`BY .* GROUPS`), begins(`BETWEEN|UNBOUNDED|CURRENT|\d+`), "a window's frame is one of ROWS or RANGE"},
+	{ends(`(?:ROW|PRECEDING|FOLLOWING) EXCLUDE`), nil, "a window's frame leaves no rows out: compute what is left out apart, and subtract it"},
+	{ends(`\) IGNORE`), begins(`NULLS`), "window functions count NULLs: leave them out by WHERE in a sub-select"},
+	{ends(`\) RESPECT`), begins(`NULLS`), "window functions count NULLs: leave RESPECT NULLS out"},
+	{ends(`NTH_VALUE ` + brackets + ` FROM`), begins(`FIRST|LAST`), "write ORDER BY … DESC instead of FROM LAST"},
+	{ends(`GROUP_CONCAT ` + brackets + ` OVER`), nil, "GROUP_CONCAT is no window function: JSON_ARRAYAGG is one"},
+	{ends(cast + `(?:INT|INTEGER|BIGINT|SMALLINT|TINYINT|BOOL|BOOLEAN)`), nil, "CAST makes SIGNED or UNSIGNED integers"},
+	{ends(cast + `(?:VARCHAR|STRING|TEXT)`), nil, "CAST makes CHAR, or CHAR(n)"},
+	{ends(cast + `(?:TIMESTAMP|TIMESTAMPTZ)`), nil, "CAST makes DATETIME, or DATETIME(n)"},
+	{ends(cast + `NUMERIC`), nil, "CAST makes DECIMAL(p, s)"},
+	{ends(`: :(?: \w+)?`), nil, "write CAST(value AS type)"},
+	{ends(`\S+ ILIKE(?: \S+)?`), nil, "LIKE tells upper from lower case by the collation: write LOWER(a) LIKE LOWER(b)"},
+	{ends(`SELECT TOP \d+`), nil, "write LIMIT n at the end"},
+	{ends(`FETCH`), begins("(?:FIRST|NEXT|``) (?:\\d+ )?ROWS?"), "write LIMIT n"}, // NEXT is quoted by RewriteQuery
+	{ends(`FROM .* OFFSET \d+`), nil, "write LIMIT n OFFSET m"},
+	{ends(`FROM .* QUALIFY(?: \S+)?`), nil, "put the window function into a sub-select, and the condition into WHERE around it"},
+	{ends(`FROM .* TABLESAMPLE(?: \S+)?`), nil, "write WHERE RAND() < 0.1"},
+	{ends(`OVER \( PARTITION \w+`), nil, "write PARTITION BY"},
+	{ends(`SELECT (?:.*[^.] )?(?:` + strings.Join(ranking, "|") + `) ` + brackets + ` (?:,|\w+)`), nil, "it is a window function: write OVER (ORDER BY …) behind it"},
+	{ends(`GROUP BY (?:.* )?(?:GROUPING|GROUPING SETS|CUBE)(?: \()?`), nil, "GROUP BY a, b WITH ROLLUP makes totals; put other ones together by UNION ALL"},
+	{ends(`RANGE (?:BETWEEN (?:[^()]*(?:PRECEDING|FOLLOWING|ROW) AND )?)?\d*\.\d*`), nil, "the distances of RANGE are whole numbers, or INTERVAL n unit"},
+	{begins(`CREATE MATERIALIZED`), nil, "CREATE STREAM … AS SELECT keeps a table up to date"},
+	{begins(`CREATE FUNCTION`), nil, "functions are those of MySQL, and Go functions that the program registers"},
+	{begins(`(?:MERGE|COPY|LOAD)$`), nil, "tables are written by streams: CREATE STREAM … INTO sink.table AS SELECT …"},
+	{begins(`(?:CHECK|OPTIMIZE|CHECKSUM|REPAIR|VACUUM|HANDLER|XA|HELP|PRAGMA)$`), nil, "there is no such statement here"},
+	{ends(`SOUNDS LIKE`), nil, "write SOUNDEX(a) = SOUNDEX(b)"},
+	{ends(`SOUNDS`), begins(`LIKE`), "write SOUNDEX(a) = SOUNDEX(b)"},
+	{ends(`MEMBER OF`), nil, "write JSON_CONTAINS(array, CAST(value AS JSON))"},
+	{ends(`MEMBER`), begins(`OF`), "write JSON_CONTAINS(array, CAST(value AS JSON))"},
+}
+
+const (
+	// brackets holds what is between two that belong together, with two more within.
+	brackets = `\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)`
+	cast     = `CAST \((?:[^()]|` + brackets + `)* AS `
+)
+
+// ends matches text (see wordsOf) that ends with these words, of which the first is no
+// column of something.
+func ends(words string) *regexp.Regexp {
+	return regexp.MustCompile(`(?i)(?:^|[^.] )(?:` + words + `)$`)
+}
+
+// begins matches text that begins with these words.
+func begins(words string) *regexp.Regexp {
+	return regexp.MustCompile(`(?i)^(?:` + words + `)(?: |$)`)
 }
 
 // unknownColumn is the column that an error of the MySQL engine's binder does not
@@ -354,7 +477,7 @@ func (q *queryText) unknown(what, name string, candidates []string) error {
 var elsewhere = map[string]string{
 	"tumble": windowInstead, "hop": windowInstead, "session": windowInstead,
 	"array_agg": "JSON_ARRAYAGG", "string_agg": "GROUP_CONCAT", "listagg": "GROUP_CONCAT", "nvl": "IFNULL", "iif": "IF", "len": "CHAR_LENGTH", "getdate": "NOW",
-	"date_trunc": "DATE_FORMAT(d, '%Y-%m-01')", "to_char": "DATE_FORMAT", "to_date": "STR_TO_DATE", "to_timestamp": "FROM_UNIXTIME or STR_TO_DATE", "dateadd": "DATE_ADD(d, INTERVAL n unit)",
+	"date_trunc": "DATE(d) for the day, DATE_FORMAT(d, '%Y-%m-01') for the month, DATE_FORMAT(d, '%Y-%m-%d %H:00:00') for the hour", "to_char": "DATE_FORMAT", "to_date": "STR_TO_DATE", "to_timestamp": "FROM_UNIXTIME or STR_TO_DATE", "dateadd": "DATE_ADD(d, INTERVAL n unit)",
 	"charindex": "LOCATE", "strpos": "LOCATE", "split_part": "SUBSTRING_INDEX", "random": "RAND", "regexp_matches": "REGEXP_LIKE", "json_extract_path_text": "column->>'$.path'",
 	"get_json_object": "column->>'$.path'", "approx_count_distinct": "COUNT(DISTINCT …)", "explode": "UNNEST(column) AS t(…) in FROM", "flatten": "UNNEST(column) AS t(…) in FROM", "to_number": "CAST(… AS DECIMAL)",
 }

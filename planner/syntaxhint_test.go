@@ -1,0 +1,165 @@
+package planner_test
+
+import (
+	"testing"
+
+	"github.com/dolthub/vitess/go/vt/sqlparser"
+
+	"github.com/leatdb/leat/planner"
+	"github.com/leatdb/leat/sql"
+	"github.com/leatdb/leat/sql/sqlerror"
+)
+
+// TestSyntaxError_Hints has statements that are mistyped, or written for another system,
+// say what was meant; and no hint where that is not known, whatever literals, quoted
+// names and other places hold.
+func TestSyntaxError_Hints(t *testing.T) {
+	for _, c := range []struct{ query, hint string }{
+		{`SELECT id FROM t WHERE name = 'ILIKE' AND AND`, `something is missing before AND`},
+		{"SELECT `ILIKE` FROM t WHERE a AND AND", `something is missing before AND`},
+		{`SELECT a FROM t WHERE x = 'QUALIFY' AND AND`, `something is missing before AND`},
+		{`SELECT 'x RANGE 1' FROM t WHERE 2.5 3.5`, ""},
+		{`SELECT id fetch FROM t`, "FETCH is a reserved word; as a name it needs backquotes: `fetch`"},
+		{`SELECT id FROM t FETCH FIRST 3 ROWS ONLY`, `write LIMIT n`},
+		{`SELECT fetch FROM t`, "FETCH is a reserved word; as a name it needs backquotes: `fetch`"},
+		{`SELECT id FROM t ORDER BY id FETCH NEXT 5 ROWS ONLY`, `write LIMIT n`},
+		{`SELECT a ILIKE 'x' FROM t`, `LIKE tells upper from lower case by the collation: write LOWER(a) LIKE LOWER(b)`},
+		{`SELECT a FROM t WHERE a ILIKE 'x'`, `LIKE tells upper from lower case by the collation: write LOWER(a) LIKE LOWER(b)`},
+		{`SELECT a FROM t WHERE a NOT ILIKE 'x'`, `LIKE tells upper from lower case by the collation: write LOWER(a) LIKE LOWER(b)`},
+		{`SELECT a FROM t WHERE ilike > 3 AND AND`, `something is missing before AND`},
+		{`SELECT ilike, b FROM t WHERE AND`, `something is missing before AND`},
+		{`SELECT a FROM t QUALIFY ROW_NUMBER() OVER () = 1`, `put the window function into a sub-select, and the condition into WHERE around it`},
+		{`SELECT a FROM t WHERE a > 1 QUALIFY rn = 1`, `put the window function into a sub-select, and the condition into WHERE around it`},
+		{`SELECT a FROM t x QUALIFY rn = 1`, `put the window function into a sub-select, and the condition into WHERE around it`},
+		{`SELECT qualify FROM t WHERE AND`, `something is missing before AND`},
+		{`SELECT a FROM t TABLESAMPLE BERNOULLI (10)`, `write WHERE RAND() < 0.1`},
+		{`SELECT a FROM t TABLESAMPLE (10)`, `write WHERE RAND() < 0.1`},
+		{`SELECT SUM(a) OVER (ORDER BY b RANGE BETWEEN 1.5 PRECEDING AND CURRENT ROW) FROM t`, `the distances of RANGE are whole numbers, or INTERVAL n unit`},
+		{`SELECT SUM(a) OVER (ORDER BY b RANGE BETWEEN 1 PRECEDING AND 2.5 FOLLOWING) FROM t`, `the distances of RANGE are whole numbers, or INTERVAL n unit`},
+		{`SELECT SUM(a) OVER (ORDER BY b RANGE 2.5 PRECEDING) FROM t`, `the distances of RANGE are whole numbers, or INTERVAL n unit`},
+		{`SELECT SUM(a) OVER (ORDER BY b RANGE BETWEEN 1 PRECEDING AND CURRENT ROW) FROM t WHERE 2.5 3.5`, ""},
+		{`SELECT SUM(a) OVER (ORDER BY b GROUPS BETWEEN 1 PRECEDING AND CURRENT ROW) FROM t`, `a window's frame is one of ROWS or RANGE`},
+		{`SELECT a FROM t ORDER BY a, groups`, "GROUPS is a reserved word; as a name it needs backquotes: `groups`"},
+		{`SELECT groups FROM t`, "GROUPS is a reserved word; as a name it needs backquotes: `groups`"},
+		{`SELECT SUM(a) OVER (ORDER BY b ROWS BETWEEN 1 PRECEDING AND CURRENT ROW EXCLUDE TIES) FROM t`, `a window's frame leaves no rows out: compute what is left out apart, and subtract it`},
+		{`SELECT LAG(a) IGNORE NULLS OVER (ORDER BY b) FROM t`, `window functions count NULLs: leave them out by WHERE in a sub-select`},
+		{`SELECT NTH_VALUE(a, 2) FROM LAST OVER (ORDER BY b) FROM t`, `write ORDER BY … DESC instead of FROM LAST`},
+		{`SELECT NTH_VALUE(a, 2) FROM t`, `it is a window function: write OVER (ORDER BY …) behind it`},
+		{`SELECT NTH_VALUE(COALESCE(a, f(b)), 2) FROM t`, `it is a window function: write OVER (ORDER BY …) behind it`},
+		{`SELECT GROUP_CONCAT(a) OVER () FROM t`, `GROUP_CONCAT is no window function: JSON_ARRAYAGG is one`},
+		{`SELECT GROUP_CONCAT(a), (a) OVER () FROM t`, ""},
+		{`SELECT CAST(a AS INT) FROM t`, `CAST makes SIGNED or UNSIGNED integers`},
+		{`SELECT CAST(f(a) AS VARCHAR(3)) FROM t`, `CAST makes CHAR, or CHAR(n)`},
+		{`SELECT a AS text int FROM t`, "INT is a reserved word; as a name it needs backquotes: `int`"},
+		{`SELECT a AS int FROM t`, "INT is a reserved word; as a name it needs backquotes: `int`"},
+		{`SELECT CAST(a AS TIMESTAMP) FROM t`, `CAST makes DATETIME, or DATETIME(n)`},
+		{`SELECT CAST(a AS NUMERIC(3,1)) FROM t`, `CAST makes DECIMAL(p, s)`},
+		{`SELECT a AS numeric FROM t`, "NUMERIC is a reserved word; as a name it needs backquotes: `numeric`"},
+		{`SELECT a::int FROM t`, `write CAST(value AS type)`},
+		{`SELECT a::varchar(5) FROM t`, `write CAST(value AS type)`},
+		{`SELECT '::x' a b FROM t`, ""},
+		{`SELECT a ::text, b FROM t`, `write CAST(value AS type)`},
+		{`SELECT TOP 5 a FROM t`, `write LIMIT n at the end`},
+		{`SELECT a FROM t OFFSET 5`, `write LIMIT n OFFSET m`},
+		{`SELECT offset 5 FROM t`, ""},
+		{`SELECT a FROM t LIMIT 3 OFFSET 5 5`, ""},
+		{`SELECT a FROM t LIMIT 3, 5, 6`, ""},
+		{`SELECT SUM(a) OVER (PARTITION b) FROM t`, `write PARTITION BY`},
+		{`SELECT RANK() FROM t`, `it is a window function: write OVER (ORDER BY …) behind it`},
+		{`SELECT RANK(), b FROM t`, `it is a window function: write OVER (ORDER BY …) behind it`},
+		{`SELECT ROW_NUMBER() rn FROM t`, `it is a window function: write OVER (ORDER BY …) behind it`},
+		{`SELECT XRANK() 5 FROM t`, ""},
+		{`SELECT a FROM t GROUP id`, `write GROUP BY`},
+		{`SELECT a FROM t ORDER id`, `write ORDER BY`},
+		{`SELECT a FROM t ORDER 1`, `write ORDER BY`},
+		{`SELECT (id FROM t`, `a bracket is not closed before FROM`},
+		{`SELECT SUM(id FROM t`, `a bracket is not closed before FROM`},
+		{`SELECT id, rank FROM t`, "RANK is a reserved word; as a name it needs backquotes: `rank`"},
+		{`SELECT rank, id FROM t`, "RANK is a reserved word; as a name it needs backquotes: `rank`"},
+		{`SELECT rank FROM t`, "RANK is a reserved word; as a name it needs backquotes: `rank`"},
+		{`SELECT id key FROM t`, "KEY is a reserved word; as a name it needs backquotes: `key`"},
+		{`SELECT id AS key FROM t`, "KEY is a reserved word; as a name it needs backquotes: `key`"},
+		{`SELECT id AS rank, b FROM t`, "RANK is a reserved word; as a name it needs backquotes: `rank`"},
+		{`SELECT id, key FROM t`, "KEY is a reserved word; as a name it needs backquotes: `key`"},
+		{`SELECT id, system FROM t`, "SYSTEM is a reserved word; as a name it needs backquotes: `system`"},
+		{`SELECT id, groups, b FROM t`, "GROUPS is a reserved word; as a name it needs backquotes: `groups`"},
+		{`SELECT FROM t`, `nothing is selected: name columns, or *`},
+		{`SELECT WHERE x`, ""},
+		{`SELECT a, FROM t`, `the comma before FROM is too many`},
+		{`SELECT a FROM t WHERE (a > 1`, `a bracket is not closed`},
+		{`SELECT a FROM t WHERE a > 1)`, `there is no ( for this )`},
+		{`SELECT a FROM t WHERE a =`, `the statement ends too early`},
+		{`SELECT a FROM t WHERE a = `, `the statement ends too early`},
+		{`SELECT a FROM`, `the statement ends too early`},
+		{`SELECT a FROM t WHERE`, `the statement ends too early`},
+		{`SELECT a FROM t GROUP BY`, `the statement ends too early`},
+		{`SELECT a FROM t WHERE a IN (SELECT b FROM u WHERE)`, ""},
+		{`SELECT a FORM t`, `did you mean FROM?`},
+		{`SELECT a FROM t WEHRE a > 1`, `did you mean WHERE?`},
+		{`SELECT a FROM t GRUOP BY a`, `did you mean GROUP?`},
+		{`SELCT 1`, `did you mean SELECT?`},
+		{`SHOW TABELS`, `did you mean TABLES?`},
+		{`SELECT 'FORM' a b FROM t`, ""},
+		{"SELECT `form` a b FROM t", ""},
+		{`SELECT a FROM "my table"`, "names are quoted with backquotes: `my table`"},
+		{`SELECT a b c FROM t`, ""},
+		{`SELECT a FROM t WHERE b = 'x' 'y' z`, ""},
+		{`SELECT a FROM t WHERE b = 'x y' 5`, ""},
+		{`SELECT a FROM t WHERE 'a' 'b c d' FROM`, ""},
+		{`SELECT a FROM t WHERE a SOUNDS LIKE b`, `write SOUNDEX(a) = SOUNDEX(b)`},
+		{`SELECT a FROM t WHERE 1 MEMBER OF (js)`, `write JSON_CONTAINS(array, CAST(value AS JSON))`},
+		{`SELECT 1 MEMBER OF (js) FROM t`, `write JSON_CONTAINS(array, CAST(value AS JSON))`},
+		{`SELECT a SOUNDS LIKE b FROM t`, `write SOUNDEX(a) = SOUNDEX(b)`},
+		{`SELECT @x := 5`, `a SELECT assigns no variables: write SET @x = (SELECT …), or a window function for what runs from row to row`},
+		{`SELECT a /* QUALIFY */ b c FROM t`, ""},
+		{`SELECT a FROM t JOIN u ON WHERE a`, ""},
+		{`SELECT EXTRACT(YEAR FROM) FROM t`, ""},
+		{`SELECT CASE WHEN a THEN b FROM t`, ""},
+		{`SELECT a FROM t WHERE a BETWEEN 1 5`, ""},
+		{`SELECT COUNT(*) FILTER (WHERE a) FROM t`, ""},
+		{`SELECT a FROM t LIMIT`, `the statement ends too early`},
+		{`SELECT a FROM t UNION`, `the statement ends too early`},
+		{`SELECT a FROM t ORDER BY a DSC`, ""},
+		{`SELECT a,, b FROM t`, ""},
+		{`SELECT a FROM t WHERE a = = 1`, ""},
+		{`SELECT a FROM t WHERE a == 1`, ""},
+		{`SELECT DISTINCT ON (a) b FROM t`, ""},
+		{`SELECT interval FROM t`, ""},
+		{`SELECT a FROM t AS group`, ""},
+		{`SELECT a FROM rank`, "RANK is a reserved word; as a name it needs backquotes: `rank`"},
+		{`SELECT a FROM t WHERE rank > 3`, "RANK is a reserved word; as a name it needs backquotes: `rank`"},
+		{`SELECT a FROM t WHERE key = 3`, ""},
+		{`SELECT a FROM t ORDER BY rank`, "RANK is a reserved word; as a name it needs backquotes: `rank`"},
+		{`SELECT a FROM t WHERE a AND AND b`, `something is missing before AND`},
+		{`SELECT a FROM t WHERE AND b = 1`, `something is missing before AND`},
+		{`SELECT a FROM t WHERE a AND`, `the statement ends too early`},
+		{`SELECT a FROM t WHERE (OR b)`, `something is missing before OR`},
+		{`SELECT a FROM t WHERE a BETWEEN 1 AND AND`, `something is missing before AND`},
+		{`SELECT a FROM t GROUP BY CUBE (a, b)`, `GROUP BY a, b WITH ROLLUP makes totals; put other ones together by UNION ALL`},
+		{`SELECT a FROM t GROUP BY GROUPING SETS ((a), (b))`, `GROUP BY a, b WITH ROLLUP makes totals; put other ones together by UNION ALL`},
+		{`SELECT a FROM key`, "KEY is a reserved word; as a name it needs backquotes: `key`"},
+		{`SELECT a FROM t ORDER BY key`, "KEY is a reserved word; as a name it needs backquotes: `key`"},
+		{`SELECT a FROM t GROUP BY key, b`, "KEY is a reserved word; as a name it needs backquotes: `key`"},
+		{`SELECT a FROM t JOIN system ON a`, "SYSTEM is a reserved word; as a name it needs backquotes: `system`"},
+		{`SELECT a FROM t WHERE key = 3`, ""},
+		{`MERGE INTO t USING u`, `tables are written by streams: CREATE STREAM … INTO sink.table AS SELECT …`},
+		{`VACUUM`, `there is no such statement here`},
+		{`CREATE FUNCTION f() RETURNS INT RETURN 1`, `functions are those of MySQL, and Go functions that the program registers`},
+		{`CREATE MATERIALIZED VIEW v AS SELECT 1`, `CREATE STREAM … AS SELECT keeps a table up to date`},
+		{"SELECT a FROM t -- ILIKE\n WHERE AND", `something is missing before AND`},
+	} {
+		rewritten, positions, err := sql.RewriteQuery(c.query)
+		if err != nil {
+			t.Errorf("%s: %v", c.query, err)
+			continue
+		}
+		_, err = sqlparser.Parse(rewritten)
+		if err == nil {
+			t.Errorf("%s: is parsed", c.query)
+			continue
+		}
+		if rich := sqlerror.As(planner.SyntaxError(err, rewritten, positions, sqlerror.Position{Line: 1, Column: 1})); rich.Hint != c.hint {
+			t.Errorf("%s: hint %q, want %q", c.query, rich.Hint, c.hint)
+		}
+	}
+}
