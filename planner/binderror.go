@@ -337,6 +337,7 @@ var notParsed = []struct {
 	{ends(cast + `(?:VARCHAR|STRING|TEXT)`), nil, "CAST makes CHAR, or CHAR(n)"},
 	{ends(cast + `(?:TIMESTAMP|TIMESTAMPTZ)`), nil, "CAST makes DATETIME, or DATETIME(n)"},
 	{ends(cast + `NUMERIC`), nil, "CAST makes DECIMAL(p, s)"},
+	{ends(cast + `\w+`), nil, "CAST makes SIGNED, UNSIGNED, CHAR, BINARY, DECIMAL, FLOAT, DOUBLE, DATE, DATETIME, TIME, YEAR or JSON"},
 	{ends(`: :(?: \w+)?`), nil, "write CAST(value AS type)"},
 	{ends(`\S+ ILIKE(?: \S+)?`), nil, "LIKE tells upper from lower case by the collation: write LOWER(a) LIKE LOWER(b)"},
 	{ends(`SELECT TOP \d+`), nil, "write LIMIT n at the end"},

@@ -54,6 +54,8 @@ func TestSyntaxError_Hints(t *testing.T) {
 		{`SELECT a AS int FROM t`, "INT is a reserved word; as a name it needs backquotes: `int`"},
 		{`SELECT CAST(a AS TIMESTAMP) FROM t`, `CAST makes DATETIME, or DATETIME(n)`},
 		{`SELECT CAST(a AS NUMERIC(3,1)) FROM t`, `CAST makes DECIMAL(p, s)`},
+		{`SELECT CAST(a AS LONG) FROM t`, `CAST makes SIGNED, UNSIGNED, CHAR, BINARY, DECIMAL, FLOAT, DOUBLE, DATE, DATETIME, TIME, YEAR or JSON`},
+		{`SELECT CAST(a AS uuid) FROM t`, `CAST makes SIGNED, UNSIGNED, CHAR, BINARY, DECIMAL, FLOAT, DOUBLE, DATE, DATETIME, TIME, YEAR or JSON`},
 		{`SELECT a AS numeric FROM t`, "NUMERIC is a reserved word; as a name it needs backquotes: `numeric`"},
 		{`SELECT a::int FROM t`, `write CAST(value AS type)`},
 		{`SELECT a::varchar(5) FROM t`, `write CAST(value AS type)`},
