@@ -54,6 +54,7 @@ func (db *DB) openMySQL(ctx context.Context) error {
 		Build()
 	a.ExecBuilder.PriorityBuilder = explainer{db}
 	db.mysql = sqle.New(a, &sqle.Config{})
+	a.Catalog.AuthHandler = authorization{a.Catalog.AuthHandler, db}
 	a.Catalog.RegisterFunction(gms.NewContext(ctx), planner.Functions()...)
 	users := a.Catalog.MySQLDb
 	data, err := db.store.LoadUsers(ctx)

@@ -91,6 +91,35 @@ func (d performanceDB) GetTableInsensitive(_ *gms.Context, name string) (gms.Tab
 	return &performanceTable{db: d.db, database: d.name, name: name, schema: schema}, true, nil
 }
 
+// forAll are those of its tables that MySQL lets everybody read.
+var forAll = map[string][]string{
+	"performance_schema": {"global_variables", "session_variables", "global_status", "session_status"},
+	"sys":                {"version"},
+}
+
+// authorization is the MySQL engine's, by which everybody may read forAll too.
+type authorization struct {
+	gms.AuthorizationHandler
+	db *DB
+}
+
+// NewQueryState implements gms.AuthorizationHandler. What it adds to is the session's
+// copy of the user's privileges, which the engine makes anew when any are changed.
+func (a authorization) NewQueryState(ctx *gms.Context) gms.AuthorizationQueryState {
+	privileges := a.db.mysql.Analyzer.Catalog.MySQLDb.UserActivePrivilegeSet(ctx)
+	for database, tables := range forAll {
+		if a.db.sink(database) != nil {
+			continue // from when the name was free
+		}
+		for _, table := range tables {
+			if !privileges.Database(database).Table(table).Has(gms.PrivilegeType_Select) {
+				privileges.AddTable(database, table, gms.PrivilegeType_Select)
+			}
+		}
+	}
+	return a.AuthorizationHandler.NewQueryState(ctx)
+}
+
 // performanceTable is a table of performance_schema or sys.
 type performanceTable struct {
 	db             *DB

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"slices"
@@ -341,5 +342,33 @@ func TestServer_ErrorBehindRows(t *testing.T) {
 		if e.Number != 1242 {
 			t.Errorf("TLS %s: %v, want error 1242", tls, e)
 		}
+	}
+}
+
+// Everybody may read the variables and the status that MySQL lets everybody read; that
+// is granted to nobody, and opens nothing beside them.
+func TestServer_ReadableByAll(t *testing.T) {
+	s := serve(t, open(t), mysqlserver.Config{})
+	root := connect(t, s)
+	exec(t, root, "CREATE USER ann@'%' IDENTIFIED BY 'p'")
+	exec(t, root, "GRANT SELECT ON lake.* TO ann@'%'")
+	ann := connect(t, s, as("ann", "p"))
+	for _, table := range []string{"global_variables", "session_variables"} {
+		wantRows(t, query(t, ann, "SELECT variable_value FROM performance_schema."+table+" WHERE variable_name = 'autocommit'"), "ON")
+	}
+	for _, table := range []string{"global_status", "session_status"} {
+		wantRows(t, query(t, ann, "SELECT COUNT(*) > 0 FROM performance_schema."+table), "1")
+	}
+	wantRows(t, query(t, ann, "SELECT sys_version FROM sys.version"), "2.1.2")
+	exec(t, root, "GRANT SELECT ON leat.commits TO ann@'%'") // privileges are read anew
+	exec(t, ann, "USE performance_schema")
+	wantRows(t, query(t, ann, "SELECT COUNT(*) FROM session_variables WHERE variable_name = 'version'"), "1")
+	for _, statement := range []string{"SELECT COUNT(*) FROM threads", "SELECT COUNT(*) FROM sys.sys_config", "SELECT COUNT(*) FROM leat.streams"} {
+		if e := failure(t, ann, statement); !strings.Contains(e.Message, "Access denied") {
+			t.Errorf("%s: error = %v, want one of missing privileges", statement, e)
+		}
+	}
+	if grants := fmt.Sprint(query(t, root, "SHOW GRANTS FOR ann@'%'")); strings.Contains(grants, "performance_schema") || strings.Contains(grants, "sys") {
+		t.Errorf("grants %s", grants)
 	}
 }
