@@ -5,24 +5,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/leatdb/leat/engine"
+	"github.com/leatdb/leat/internal/tmpfstest"
 )
-
-// mount puts a small file system of its own at dir. Where that is not allowed the
-// test is skipped, but in CI, which may.
-func mount(t *testing.T, dir, size string) {
-	t.Helper()
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, size); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatalf("mount a file system: %v", err)
-		}
-		t.Skipf("no file system can be mounted here: %v", err)
-	}
-	t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
-}
 
 // A stream whose disk is full waits until there is room, says so, and then lands
 // everything once.
@@ -32,7 +19,7 @@ func TestBadInput_DiskFull(t *testing.T) {
 	if err := os.Mkdir(small, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	mount(t, small, "size=4m")
+	tmpfstest.Mount(t, small, "4m")
 	db := open(t, filepath.Join(dir, "data"))
 	mustExec(t, db, fmt.Sprintf(`
 		CREATE SOURCE src (id INT NOT NULL, s TEXT) WITH (connector = 'push');
@@ -72,7 +59,7 @@ func TestBadInput_DiskFull(t *testing.T) {
 // and the lake wait for room and lose nothing.
 func TestBadInput_DiskFull_DataDirectory(t *testing.T) {
 	dir := t.TempDir()
-	mount(t, dir, "size=16m")
+	tmpfstest.Mount(t, dir, "16m")
 	db := open(t, filepath.Join(dir, "data"))
 	mustExec(t, db, `
 		CREATE SOURCE src (id INT NOT NULL) WITH (connector = 'push');

@@ -234,9 +234,8 @@ func (n *adhocNode) analyze(ctx *gms.Context) (*explanation, error) {
 			return e, nil
 		}
 	}
-	w := &warnings{}
-	session := adhocSession(ctx, w.add)
-	a, err := n.db.queries.Analyze(ctx, n.db.withFlattened(n.db.withRows(n.plan, w.addNumber), session), session)
+	plan, session, w := n.onDuckDB(ctx)
+	a, err := n.db.queries.Analyze(ctx, plan, session)
 	w.tell(ctx)
 	if err != nil {
 		return nil, err

@@ -375,13 +375,19 @@ func (n *adhocNode) open(ctx *gms.Context) (array.RecordReader, error) {
 			return n.db.direct(ctx, q, nil)
 		}
 	}
-	w := &warnings{}
-	session := adhocSession(ctx, w.add)
-	r, err := n.db.queries.Query(ctx, n.db.withFlattened(n.db.withRows(n.plan, w.addNumber), session), session)
+	plan, session, w := n.onDuckDB(ctx)
+	r, err := n.db.queries.Query(ctx, plan, session)
 	if err != nil {
 		return nil, err
 	}
 	return &warningReader{r, ctx, w}, nil
+}
+
+// onDuckDB is what DuckDB is given to run, and where warnings come.
+func (n *adhocNode) onDuckDB(ctx *gms.Context) (logical.Node, adhoc.Session, *warnings) {
+	w := &warnings{}
+	session := adhocSession(ctx, w.add)
+	return n.db.withFlattened(n.db.withRows(n.plan, w.addNumber), session), session, w
 }
 
 // Resolved implements gms.Node.

@@ -78,6 +78,11 @@ func (u *tableUse) now() int {
 func (u *tableUse) free(sink, table string) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	return u.checkFree(sink, table)
+}
+
+// checkFree is free. The caller holds mu.
+func (u *tableUse) checkFree(sink, table string) error {
 	if t := u.uses[useKey(sink, table)]; t != nil && t.dropping {
 		return sqlerror.Externalf(sqlerror.CodeState, "table %s.%s is being dropped", sink, table).
 			WithHint("run the statement again: the table will be gone, or stay if those that read it do not end")
@@ -88,14 +93,14 @@ func (u *tableUse) free(sink, table string) error {
 // read keeps a table that was looked up after so many drops from being dropped until
 // release is called.
 func (u *tableUse) read(sink, table string, drops int) (release func(), err error) {
-	if err := u.free(sink, table); err != nil {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if err := u.checkFree(sink, table); err != nil {
 		return nil, err
 	}
 	key := useKey(sink, table)
-	u.mu.Lock()
-	defer u.mu.Unlock()
 	t := u.of(key)
-	if t.dropping || t.dropped > drops || t.dropped == 0 && drops < u.forgotten {
+	if t.dropped > drops || t.dropped == 0 && drops < u.forgotten {
 		u.forget(key)
 		return nil, sqlerror.Externalf(sqlerror.CodeState, "table %s.%s was dropped while the statement began", sink, table).
 			WithHint("nothing was read yet: run the statement again, if there is another table of that name")
@@ -123,11 +128,11 @@ type tableDrop struct {
 // drop lets no statement begin to read a table until end is called. It refuses one
 // that is being dropped already.
 func (u *tableUse) drop(sink, table string) (*tableDrop, error) {
-	if err := u.free(sink, table); err != nil {
-		return nil, err
-	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	if err := u.checkFree(sink, table); err != nil {
+		return nil, err
+	}
 	t := u.of(useKey(sink, table))
 	t.dropping = true
 	return &tableDrop{u, t, sink, table}, nil

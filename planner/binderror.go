@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	gms "github.com/dolthub/go-mysql-server/sql"
 	gmsfunction "github.com/dolthub/go-mysql-server/sql/expression/function"
@@ -208,7 +209,7 @@ func syntaxHint(read, rest []sql.Token, isEnd bool) string {
 		return ""
 	}
 	words, following := wordsOf(read), wordsOf(rest)
-	for _, missing := range notParsed {
+	for _, missing := range notParsed() {
 		if missing.read.MatchString(words) && (missing.next == nil || missing.next.MatchString(following)) {
 			return missing.instead
 		}
@@ -319,45 +320,50 @@ func misspelt(t sql.Token, words []string) string {
 	return "did you mean " + near + "?"
 }
 
+// unparsed is one of the forms notParsed.
+type unparsed struct {
+	read, next *regexp.Regexp
+	instead    string
+}
+
 // notParsed are forms of MySQL and of other systems that the parser does not know: how
 // what it has read ends with the token that it did not expect, what follows where that
 // is needed to tell, and what to write instead.
-var notParsed = []struct {
-	read, next *regexp.Regexp
-	instead    string
-}{
-	{ends(`:=`), nil, "a SELECT assigns no variables: write SET @x = (SELECT …), or a window function for what runs from row to row"},
-	{ends(`BY .* GROUPS`), begins(`BETWEEN|UNBOUNDED|CURRENT|\d+`), "a window's frame is one of ROWS or RANGE"},
-	{ends(`(?:ROW|PRECEDING|FOLLOWING) EXCLUDE`), nil, "a window's frame leaves no rows out: compute what is left out apart, and subtract it"},
-	{ends(`\) IGNORE`), begins(`NULLS`), "window functions count NULLs: leave them out by WHERE in a sub-select"},
-	{ends(`\) RESPECT`), begins(`NULLS`), "window functions count NULLs: leave RESPECT NULLS out"},
-	{ends(`NTH_VALUE ` + brackets + ` FROM`), begins(`FIRST|LAST`), "write ORDER BY … DESC instead of FROM LAST"},
-	{ends(`GROUP_CONCAT ` + brackets + ` OVER`), nil, "GROUP_CONCAT is no window function: JSON_ARRAYAGG is one"},
-	{ends(cast + `(?:INT|INTEGER|BIGINT|SMALLINT|TINYINT|BOOL|BOOLEAN)`), nil, "CAST makes SIGNED or UNSIGNED integers"},
-	{ends(cast + `(?:VARCHAR|STRING|TEXT)`), nil, "CAST makes CHAR, or CHAR(n)"},
-	{ends(cast + `(?:TIMESTAMP|TIMESTAMPTZ)`), nil, "CAST makes DATETIME, or DATETIME(n)"},
-	{ends(cast + `NUMERIC`), nil, "CAST makes DECIMAL(p, s)"},
-	{ends(cast + `\w+`), nil, "CAST makes SIGNED, UNSIGNED, CHAR, BINARY, DECIMAL, FLOAT, DOUBLE, DATE, DATETIME, TIME, YEAR or JSON"},
-	{ends(`: :(?: \w+)?`), nil, "write CAST(value AS type)"},
-	{ends(`\S+ ILIKE(?: \S+)?`), nil, "LIKE tells upper from lower case by the collation: write LOWER(a) LIKE LOWER(b)"},
-	{ends(`SELECT TOP \d+`), nil, "write LIMIT n at the end"},
-	{ends(`FETCH`), begins("(?:FIRST|NEXT|``) (?:\\d+ )?ROWS?"), "write LIMIT n"}, // NEXT is quoted by RewriteQuery
-	{ends(`FROM .* OFFSET \d+`), nil, "write LIMIT n OFFSET m"},
-	{ends(`FROM .* QUALIFY(?: \S+)?`), nil, "put the window function into a sub-select, and the condition into WHERE around it"},
-	{ends(`FROM .* TABLESAMPLE(?: \S+)?`), nil, "write WHERE RAND() < 0.1"},
-	{ends(`OVER \( PARTITION \w+`), nil, "write PARTITION BY"},
-	{ends(`SELECT (?:.*[^.] )?(?:` + strings.Join(ranking, "|") + `) ` + brackets + ` (?:,|\w+)`), nil, "it is a window function: write OVER (ORDER BY …) behind it"},
-	{ends(`GROUP BY (?:.* )?(?:GROUPING|GROUPING SETS|CUBE)(?: \()?`), nil, "GROUP BY a, b WITH ROLLUP makes totals; put other ones together by UNION ALL"},
-	{ends(`RANGE (?:BETWEEN (?:[^()]*(?:PRECEDING|FOLLOWING|ROW) AND )?)?\d*\.\d*`), nil, "the distances of RANGE are whole numbers, or INTERVAL n unit"},
-	{begins(`CREATE MATERIALIZED`), nil, "CREATE STREAM … AS SELECT keeps a table up to date"},
-	{begins(`CREATE FUNCTION`), nil, "functions are those of MySQL, and Go functions that the program registers"},
-	{begins(`(?:MERGE|COPY|LOAD)$`), nil, "tables are written by streams: CREATE STREAM … INTO sink.table AS SELECT …"},
-	{begins(`(?:CHECK|OPTIMIZE|CHECKSUM|REPAIR|VACUUM|HANDLER|XA|HELP|PRAGMA)$`), nil, "there is no such statement here"},
-	{ends(`SOUNDS LIKE`), nil, "write SOUNDEX(a) = SOUNDEX(b)"},
-	{ends(`SOUNDS`), begins(`LIKE`), "write SOUNDEX(a) = SOUNDEX(b)"},
-	{ends(`MEMBER OF`), nil, "write JSON_CONTAINS(array, CAST(value AS JSON))"},
-	{ends(`MEMBER`), begins(`OF`), "write JSON_CONTAINS(array, CAST(value AS JSON))"},
-}
+var notParsed = sync.OnceValue(func() []unparsed {
+	return []unparsed{
+		{ends(`:=`), nil, "a SELECT assigns no variables: write SET @x = (SELECT …), or a window function for what runs from row to row"},
+		{ends(`BY .* GROUPS`), begins(`BETWEEN|UNBOUNDED|CURRENT|\d+`), "a window's frame is one of ROWS or RANGE"},
+		{ends(`(?:ROW|PRECEDING|FOLLOWING) EXCLUDE`), nil, "a window's frame leaves no rows out: compute what is left out apart, and subtract it"},
+		{ends(`\) IGNORE`), begins(`NULLS`), "window functions count NULLs: leave them out by WHERE in a sub-select"},
+		{ends(`\) RESPECT`), begins(`NULLS`), "window functions count NULLs: leave RESPECT NULLS out"},
+		{ends(`NTH_VALUE ` + brackets + ` FROM`), begins(`FIRST|LAST`), "write ORDER BY … DESC instead of FROM LAST"},
+		{ends(`GROUP_CONCAT ` + brackets + ` OVER`), nil, "GROUP_CONCAT is no window function: JSON_ARRAYAGG is one"},
+		{ends(cast + `(?:INT|INTEGER|BIGINT|SMALLINT|TINYINT|BOOL|BOOLEAN)`), nil, "CAST makes SIGNED or UNSIGNED integers"},
+		{ends(cast + `(?:VARCHAR|STRING|TEXT)`), nil, "CAST makes CHAR, or CHAR(n)"},
+		{ends(cast + `(?:TIMESTAMP|TIMESTAMPTZ)`), nil, "CAST makes DATETIME, or DATETIME(n)"},
+		{ends(cast + `NUMERIC`), nil, "CAST makes DECIMAL(p, s)"},
+		{ends(cast + `\w+`), nil, "CAST makes SIGNED, UNSIGNED, CHAR, BINARY, DECIMAL, FLOAT, DOUBLE, DATE, DATETIME, TIME, YEAR or JSON"},
+		{ends(`: :(?: \w+)?`), nil, "write CAST(value AS type)"},
+		{ends(`\S+ ILIKE(?: \S+)?`), nil, "LIKE tells upper from lower case by the collation: write LOWER(a) LIKE LOWER(b)"},
+		{ends(`SELECT TOP \d+`), nil, "write LIMIT n at the end"},
+		{ends(`FETCH`), begins("(?:FIRST|NEXT|``) (?:\\d+ )?ROWS?"), "write LIMIT n"}, // NEXT is quoted by RewriteQuery
+		{ends(`FROM .* OFFSET \d+`), nil, "write LIMIT n OFFSET m"},
+		{ends(`FROM .* QUALIFY(?: \S+)?`), nil, "put the window function into a sub-select, and the condition into WHERE around it"},
+		{ends(`FROM .* TABLESAMPLE(?: \S+)?`), nil, "write WHERE RAND() < 0.1"},
+		{ends(`OVER \( PARTITION \w+`), nil, "write PARTITION BY"},
+		{ends(`SELECT (?:.*[^.] )?(?:` + strings.Join(ranking, "|") + `) ` + brackets + ` (?:,|\w+)`), nil, "it is a window function: write OVER (ORDER BY …) behind it"},
+		{ends(`GROUP BY (?:.* )?(?:GROUPING|GROUPING SETS|CUBE)(?: \()?`), nil, "GROUP BY a, b WITH ROLLUP makes totals; put other ones together by UNION ALL"},
+		{ends(`RANGE (?:BETWEEN (?:[^()]*(?:PRECEDING|FOLLOWING|ROW) AND )?)?\d*\.\d*`), nil, "the distances of RANGE are whole numbers, or INTERVAL n unit"},
+		{begins(`CREATE MATERIALIZED`), nil, "CREATE STREAM … AS SELECT keeps a table up to date"},
+		{begins(`CREATE FUNCTION`), nil, "functions are those of MySQL, and Go functions that the program registers"},
+		{begins(`(?:MERGE|COPY|LOAD)$`), nil, "tables are written by streams: CREATE STREAM … INTO sink.table AS SELECT …"},
+		{begins(`(?:CHECK|OPTIMIZE|CHECKSUM|REPAIR|VACUUM|HANDLER|XA|HELP|PRAGMA)$`), nil, "there is no such statement here"},
+		{ends(`SOUNDS LIKE`), nil, "write SOUNDEX(a) = SOUNDEX(b)"},
+		{ends(`SOUNDS`), begins(`LIKE`), "write SOUNDEX(a) = SOUNDEX(b)"},
+		{ends(`MEMBER OF`), nil, "write JSON_CONTAINS(array, CAST(value AS JSON))"},
+		{ends(`MEMBER`), begins(`OF`), "write JSON_CONTAINS(array, CAST(value AS JSON))"},
+	}
+})
 
 const (
 	// brackets holds what is between two that belong together, with two more within.

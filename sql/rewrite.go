@@ -37,7 +37,8 @@ import (
 //     {fn f(…)} and {oj …} lose their braces; what says how a query shall be computed
 //     (HIGH_PRIORITY, SQL_BIG_RESULT) and what goes without saying (RESPECT NULLS) is
 //     left out, as are brackets around the whole query. SHOW STREAMS WHERE … is a
-//     SELECT from leat.streams, SHOW SCHEMAS is SHOW DATABASES. Calls of the marks themselves are refused with CodeUnsupported.
+//     SELECT from leat.streams, SHOW SCHEMAS is SHOW DATABASES. Calls of the marks
+//     themselves are refused with CodeUnsupported.
 //
 // Everything else, comments too, stays as it is. Windows (TUMBLE, HOP, SESSION)
 // are refused with CodeUnsupported. Positions, of errors too, count from

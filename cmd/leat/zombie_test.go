@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -47,15 +46,8 @@ func (i *instance) signal(t *testing.T, s syscall.Signal) {
 func (i *instance) pause(t *testing.T) {
 	t.Helper()
 	i.signal(t, syscall.SIGSTOP)
-	var status syscall.WaitStatus
-	for {
-		_, err := syscall.Wait4(i.cmd.Process.Pid, &status, syscall.WUNTRACED, nil)
-		if err == nil && status.Stopped() {
-			return
-		}
-		if err == nil || !errors.Is(err, syscall.EINTR) {
-			t.Fatalf("the process does not stop: %v, %v", status, err)
-		}
+	if err := services.AwaitStopped(i.cmd.Process.Pid); err != nil {
+		t.Fatal(err)
 	}
 }
 

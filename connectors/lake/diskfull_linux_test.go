@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -15,19 +14,14 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/leatdb/leat/connectors"
+	"github.com/leatdb/leat/internal/tmpfstest"
 )
 
 // smallDisk is a folder on a file system of its own of 6 MiB.
 func smallDisk(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=6m"); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatalf("mount a file system: %v", err)
-		}
-		t.Skipf("no file system can be mounted here: %v", err)
-	}
-	t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
+	tmpfstest.Mount(t, dir, "6m")
 	return dir
 }
 

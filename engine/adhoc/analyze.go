@@ -17,7 +17,6 @@ import (
 
 // Analysis is what one run of a query took.
 type Analysis struct {
-	Time      time.Duration // of DuckDB, without reading Relations
 	Root      *Operator
 	Relations []RelationAnalysis
 }
@@ -99,7 +98,6 @@ func (q *query) analyze(statement *Statement, group int64, names func(string) st
 // profiled is an operator in DuckDB's profile of a query; the outermost one is the
 // query.
 type profiled struct {
-	Latency  float64        `json:"latency"` // seconds
 	Type     string         `json:"operator_type"`
 	Timing   float64        `json:"operator_timing"` // seconds
 	Rows     int64          `json:"operator_cardinality"`
@@ -119,7 +117,7 @@ func readProfile(text []byte, names func(string) string) (*Analysis, error) {
 		}
 		top = &top.Children[0]
 	}
-	return &Analysis{Time: seconds(root.Latency), Root: top.operator(names)}, nil
+	return &Analysis{Root: top.operator(names)}, nil
 }
 
 // details are what DuckDB says of its operators that tells something to who has

@@ -179,25 +179,34 @@ func TestQuery_TwoEngines(t *testing.T) {
 	equalRows(t, count(first, meanwhile), "4000")
 }
 
+// spilling is a query of spillingRows rows, which do not fit into 48 MiB.
+func spilling(t *testing.T) logical.Node {
+	t.Helper()
+	p, tab := &plans{}, numbers(t, 3000)
+	pairs := &logical.Join{Kind: logical.JoinCross, Left: p.scan(tab), Right: p.scan(tab)}
+	return &logical.Sort{Input: pairs, Keys: []logical.SortKey{desc(ref(pairs.Right, "id")), asc(ref(pairs.Left, "id"))}}
+}
+
+const spillingRows = 9_000_000
+
+func countRows(t *testing.T, e *adhoc.Engine, plan logical.Node) (n int64, err error) {
+	t.Helper()
+	r, err := e.Query(t.Context(), plan, adhoc.Session{})
+	if err != nil {
+		return 0, err
+	}
+	defer r.Release()
+	for r.Next() {
+		n += r.RecordBatch().NumRows()
+	}
+	return n, r.Err()
+}
+
 // What does not fit into memory is spilled, or is an error that says so.
 func TestQuery_MemoryLimit(t *testing.T) {
-	p := &plans{}
-	tab := numbers(t, 3000)
-	pairs := &logical.Join{Kind: logical.JoinCross, Left: p.scan(tab), Right: p.scan(tab)}
-	sorted := &logical.Sort{Input: pairs, Keys: []logical.SortKey{desc(ref(pairs.Right, "id")), asc(ref(pairs.Left, "id"))}}
-	count := func(e *adhoc.Engine) (n int64, err error) {
-		r, err := e.Query(context.Background(), sorted, adhoc.Session{})
-		if err != nil {
-			return 0, err
-		}
-		defer r.Release()
-		for r.Next() {
-			n += r.RecordBatch().NumRows()
-		}
-		return n, r.Err()
-	}
+	sorted := spilling(t)
 	e := openEngine(t, adhoc.Config{MemoryBytes: 48 << 20})
-	if n, err := count(e); err != nil || n != 9_000_000 {
+	if n, err := countRows(t, e, sorted); err != nil || n != spillingRows {
 		t.Errorf("%d rows, %v", n, err)
 	}
 	e, err := adhoc.Open(adhoc.Config{MemoryBytes: 48 << 20, Threads: 2})
@@ -205,9 +214,32 @@ func TestQuery_MemoryLimit(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer e.Close()
-	_, err = count(e)
+	_, err = countRows(t, e, sorted)
 	if se := sqlerror.As(err); se == nil || se.Code != sqlerror.CodeResources || !strings.Contains(se.Hint, "--query-memory") {
 		t.Errorf("error %v, want one of resources with the flag that gives more", err)
+	}
+}
+
+// checkNoRoom runs a query that has to spill, and finds no room.
+func checkNoRoom(t *testing.T, e *adhoc.Engine, plan logical.Node) {
+	t.Helper()
+	n, err := countRows(t, e, plan)
+	if se := sqlerror.As(err); se == nil || se.Code != sqlerror.CodeResources || !strings.Contains(se.Hint, "free space") || strings.Contains(err.Error(), "PRAGMA") {
+		t.Errorf("the disk is full: %d rows, %v", n, err)
+	}
+}
+
+// DuckDB keeps to the room that it found at first. The query after one that found none
+// has it look again.
+func TestQuery_NoRoomToSpill(t *testing.T) {
+	e := openEngine(t, adhoc.Config{MemoryBytes: 48 << 20})
+	if err := e.Exec("SET max_temp_directory_size = '0B'"); err != nil {
+		t.Fatal(err)
+	}
+	sorted := spilling(t)
+	checkNoRoom(t, e, sorted)
+	if n, err := countRows(t, e, sorted); err != nil || n != spillingRows {
+		t.Errorf("there is room: %d rows, %v", n, err)
 	}
 }
 

@@ -317,7 +317,7 @@ func (p *Process) Pause() {
 	p.t.Helper()
 	p.signal(syscall.SIGSTOP)
 	if pid := p.PID(); pid != 0 {
-		if err := awaitStopped(pid); err != nil {
+		if err := AwaitStopped(pid); err != nil {
 			p.t.Fatalf("pause %s: %v", p.command.name, err)
 		}
 	}

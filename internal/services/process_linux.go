@@ -14,9 +14,10 @@ func processAttributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }
 
-// awaitStopped waits until SIGSTOP has stopped all threads of a child. Until then one
-// that was in the middle of a system call, as in getting a lock, still ends it.
-func awaitStopped(pid int) error {
+// AwaitStopped waits until SIGSTOP has stopped all threads of a child. Until then one
+// that was in the middle of a system call, as in getting a lock, still ends it. It is
+// an error if the process has ended.
+func AwaitStopped(pid int) error {
 	for {
 		if err := unix.Waitid(unix.P_PID, pid, nil, unix.WSTOPPED|unix.WNOWAIT, nil); err != unix.EINTR {
 			if err != nil {

@@ -10,5 +10,5 @@ func processAttributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true}
 }
 
-// awaitStopped has no way here to wait until SIGSTOP has stopped all threads of a child.
-func awaitStopped(int) error { return nil }
+// AwaitStopped has no way here to wait until SIGSTOP has stopped all threads of a child.
+func AwaitStopped(int) error { return nil }

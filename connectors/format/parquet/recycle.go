@@ -47,22 +47,21 @@ func (r *recycler) Allocate(n int) []byte {
 }
 
 // Reallocate implements memory.Allocator.
-func (r *recycler) Reallocate(n int, b []byte) []byte {
-	if n <= cap(b) {
-		return within(n, b)
-	}
-	grown := r.Allocate(n)
-	copy(grown, b)
-	r.Free(b)
-	return grown
-}
+func (r *recycler) Reallocate(n int, b []byte) []byte { return reallocate(r, n, b) }
 
-// within changes the length of b, which has the capacity.
-func within(n int, b []byte) []byte {
-	if n > len(b) {
-		clear(b[len(b):n])
+// reallocate changes the length of b, in its place where it has the capacity. What is
+// new of it is zero.
+func reallocate(a memory.Allocator, n int, b []byte) []byte {
+	if n <= cap(b) {
+		if n > len(b) {
+			clear(b[len(b):n])
+		}
+		return b[:n]
 	}
-	return b[:n]
+	grown := a.Allocate(n)
+	copy(grown, b)
+	a.Free(b)
+	return grown
 }
 
 // Free implements memory.Allocator.
@@ -112,15 +111,7 @@ func (p *pageMemory) Allocate(n int) []byte {
 }
 
 // Reallocate implements memory.Allocator.
-func (p *pageMemory) Reallocate(n int, b []byte) []byte {
-	if n <= cap(b) {
-		return within(n, b)
-	}
-	grown := p.Allocate(n)
-	copy(grown, b)
-	p.Free(b)
-	return grown
-}
+func (p *pageMemory) Reallocate(n int, b []byte) []byte { return reallocate(p, n, b) }
 
 // Free implements memory.Allocator.
 func (p *pageMemory) Free(b []byte) {
